@@ -1,0 +1,90 @@
+//! The admin plane: what operators and their scrapers see. It listens apart from the data plane,
+//! on the control thread, so that looking never delays a request.
+
+use crate::auth;
+use crate::gateway::Gateway;
+use crate::http::hosts;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::StatusCode;
+use measure::metrics::Metrics;
+use std::sync::Arc;
+use wire::failure::{Failure, Kind};
+
+/// The admin plane's routes.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/", get(root))
+        .route("/metrics", get(metrics))
+        .route("/admin/config", get(config))
+        .layer(middleware::from_fn_with_state(Arc::clone(&gateway), guard))
+        // Probes carry no key and learn nothing but that somebody is here.
+        .route("/health", get(live))
+        .route("/health/ready", get(ready))
+        .fallback(|| async { refusal(&Failure::new(Kind::NotFound, "Unknown path on the admin plane.")) })
+        .with_state(gateway)
+}
+
+/// Every route behind it needs the admin key, where one is set, and a host of this listener's.
+async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    let snapshot = gateway.snapshot();
+    let admin = &snapshot.config.admin;
+    if let Err(failure) = hosts::check(&admin.hosts, admin.listen, &request) {
+        return refusal(&failure);
+    }
+    if let Some(key) = &admin.key
+        && !auth::carries(request.headers(), key.expose())
+    {
+        let public = "The admin plane needs the admin key, as 'Authorization: Bearer …'.";
+        let mut response = refusal(&Failure::new(Kind::Unauthenticated, public));
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        return response;
+    }
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn root() -> Response {
+    json(StatusCode::OK, r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config"}"#)
+}
+
+async fn live() -> Response {
+    json(StatusCode::OK, r#"{"status":"ok"}"#)
+}
+
+async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
+    match gateway.draining() {
+        false => json(StatusCode::OK, r#"{"status":"ready"}"#),
+        true => json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#),
+    }
+}
+
+async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
+    match gateway.metrics.encode() {
+        Ok(text) => {
+            ([(CONTENT_TYPE, HeaderValue::from_static(Metrics::CONTENT_TYPE))], text).into_response()
+        }
+        Err(error) => refusal(&Failure::new(Kind::Internal, "The metrics cannot be shown.").with_detail(error.to_string())),
+    }
+}
+
+/// The merged configuration as `tidegate config print --format json` shows it: without secrets.
+async fn config(State(gateway): State<Arc<Gateway>>) -> Response {
+    json(StatusCode::OK, gateway.snapshot().shown.clone())
+}
+
+fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn refusal(failure: &Failure) -> Response {
+    crate::http::error::response(failure).map(axum::body::Body::new)
+}

@@ -1,0 +1,185 @@
+//! The process: built from a configuration, served, reloaded, drained.
+//!
+//! The thread that calls [`run`] is the control thread: it accepts, serves the admin plane, watches
+//! the configuration and waits for signals. Requests live on the [workers](crate::worker).
+
+mod control;
+mod reload;
+
+use crate::config::{Config, Loaded, Sources};
+use crate::gateway::{Gateway, Shared};
+use crate::listener::watch::{SWEEP, Watches};
+use crate::listener::{self, Accepted, Bounds};
+use crate::snapshot::Snapshot;
+use crate::worker::{self, Dealt, Worker};
+use crate::{admin, http};
+use control::Signals;
+use measure::metrics::Metrics;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+/// How often each worker looks after its upstream connections.
+const MAINTENANCE: Duration = Duration::from_secs(5);
+
+/// Why the gateway cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; set `{setting}` to another address, or end what uses this one")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The setting it comes from.
+        setting: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A certificate or key cannot be used.
+    #[error("cannot serve TLS: {0}")]
+    Tls(String),
+    /// A provider cannot be prepared.
+    #[error("provider `{name}`: {reason}")]
+    Provider {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The system refused a thread, a runtime or a signal handler.
+    #[error("the system refuses to start the gateway: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Both planes' addresses, once they are bound.
+#[derive(Clone, Copy, Debug)]
+pub struct Listening {
+    /// The data plane.
+    pub data: SocketAddr,
+    /// The admin plane.
+    pub admin: SocketAddr,
+}
+
+/// Serves until a signal says to stop, then drains. `announce` is called once both listeners are
+/// open.
+///
+/// # Errors
+/// Where it cannot start. Nothing that a caller or a provider does ends it.
+pub fn run(loaded: &Loaded, sources: &Sources, announce: impl FnOnce(&Config, Listening)) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let config = &loaded.config;
+    let (data, data_tls) = open(config.server.listen, config.server.tls.as_ref(), "server.listen")?;
+    let (admin, admin_tls) = open(config.admin.listen, config.admin.tls.as_ref(), "admin.listen")?;
+    let listening = Listening { data: data.local_addr()?, admin: admin.local_addr()? };
+
+    let workers = worker_count(config);
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let snapshot = Snapshot::new(loaded, None, workers, &metrics)
+        .map_err(|(name, error)| Error::Provider { name, reason: error.to_string() })?;
+    metrics.reloads.inc();
+    let gateway = Arc::new(Gateway::new(snapshot, metrics));
+
+    let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
+    let plane = DataPlane { gateway: Arc::clone(&gateway), acceptor: data_tls, stop: stop.clone() };
+    let (dealer, threads) = worker::start(workers, &abort, move |dealt| plane.clone().run(dealt))?;
+
+    runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        announce(config, listening);
+        let drain = config.server.timeouts.drain;
+        let connections_max = config.server.connections_max;
+        let reload = reload::watch(&gateway, loaded, sources, workers);
+        tokio::select! {
+            result = listener::accept(data, &dealer, &gateway.metrics, connections_max, &stop) => result?,
+            result = control::serve_admin(admin, admin_tls, admin::router(Arc::clone(&gateway))) => result?,
+            () = signals.run(reload) => {}
+        }
+        gateway.drain();
+        stop.cancel();
+        drop(dealer);
+        control::drain(threads, drain, &abort, &mut signals).await;
+        Ok(())
+    })
+}
+
+fn open(
+    address: SocketAddr,
+    tls: Option<&crate::config::Tls>,
+    setting: &'static str,
+) -> Result<(TcpListener, Option<TlsAcceptor>), Error> {
+    let acceptor = tls.map(listener::tls::acceptor).transpose().map_err(Error::Tls)?;
+    let listener = listener::bind(address).map_err(|source| Error::Listen { address, setting, source })?;
+    Ok((listener, acceptor))
+}
+
+/// One a core that this process may use, as the scheduler or the container says.
+fn worker_count(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    config.server.workers.unwrap_or_else(cores).max(1)
+}
+
+/// What every worker runs.
+#[derive(Clone)]
+struct DataPlane {
+    gateway: Arc<Gateway>,
+    acceptor: Option<TlsAcceptor>,
+    stop: CancellationToken,
+}
+
+impl DataPlane {
+    async fn run(self, mut dealt: Dealt<Accepted>) {
+        let watches = Watches::new();
+        let worker = dealt.worker.clone();
+        let housekeeping = self.housekeeping(&watches, &worker);
+        let serving = async {
+            while let Some(accepted) = dealt.receiver.recv().await {
+                worker.tasks.spawn(self.clone().connection(accepted, worker.clone(), Arc::clone(&watches)));
+            }
+        };
+        // Housekeeping goes on while the last requests finish.
+        tokio::select! {
+            () = async { serving.await; worker.tasks.close(); worker.tasks.wait().await } => {}
+            () = housekeeping => {}
+        }
+    }
+
+    async fn connection(self, accepted: Accepted, worker: Worker, watches: Arc<Watches>) {
+        let gateway = Arc::clone(&self.gateway);
+        gateway.metrics.connections.inc();
+        let server = gateway.snapshot().server.clone();
+        let bounds = Bounds { header_bytes_max: server.header_bytes_max, handshake: server.timeouts.header };
+        let shared = Arc::new(Shared { gateway: Arc::clone(&gateway), worker });
+        let handle = move |request, underway| {
+            let shared = Arc::clone(&shared);
+            async move { http::handle(&shared, request).await.map(|body| body.holding(underway)) }
+        };
+        listener::serve(accepted, self.acceptor.as_ref(), bounds, &watches, handle).await;
+        gateway.metrics.connections.dec();
+    }
+
+    async fn housekeeping(&self, watches: &Arc<Watches>, worker: &Worker) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        let mut maintenance = tokio::time::interval(MAINTENANCE);
+        let mut leaving = false;
+        loop {
+            tokio::select! {
+                _ = sweep.tick() => watches.sweep(&self.gateway.snapshot().server.timeouts),
+                _ = maintenance.tick() => self.maintain(worker),
+                () = self.stop.cancelled(), if !leaving => {
+                    leaving = true;
+                    watches.leave();
+                }
+            }
+        }
+    }
+
+    /// Each provider on a task of its own, so that one that cannot be reached holds up none.
+    fn maintain(&self, worker: &Worker) {
+        for upstream in &self.gateway.snapshot().upstreams {
+            let (upstream, own) = (Arc::clone(upstream), worker.clone());
+            worker.tasks.spawn(async move { upstream.maintain(&own).await });
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The command line: what there is to say, and which command says it.
+
+mod check;
+mod config;
+mod keys;
+mod manual;
+mod mock;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// A gateway between applications and language-model providers.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, about, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Start here:  tidegate serve\n\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 99 a benchmark's threshold was missed.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve(serve::Args),
+    /// Validate the configuration: every fault with its place and its mend.
+    Check(check::Args),
+    /// Show the configuration's schema, or the merged configuration with secrets redacted.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Callers' keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Run the simulated provider as a server of its own.
+    Mock(mock::Args),
+    /// Print completions for a shell.
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page, in roff: `tidegate man | man -l -`.
+    Man,
+}
+
+
+/// Runs what the command line says.
+pub fn run() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Config(command) => config::run(&command),
+        Command::Keys(command) => keys::run(&command),
+        Command::Mock(args) => mock::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man => manual::man(),
+    }
+}

@@ -1,0 +1,354 @@
+//! The configuration: what a gateway runs with, checked once, here, and never again.
+//!
+//! The types of this file cannot be wrong: an address is parsed, a range is kept, a provider that an alias
+//! names exists. How they come about, layer by layer, is told in [`load`]: text → one spanned tree for all
+//! formats ([`read`]) → layers merged ([`environment`], [`profile`]) → shape checked against the schema
+//! ([`shape`]) → raw types ([`raw`]) → these types ([`validate`]). Every fault on the way is collected with
+//! its place and its mend ([`fault`]).
+//!
+//! It is not a place for state: nothing here opens a socket, starts a task or reads the process environment
+//! (that is handed in as [`Sources`]).
+
+mod base_url;
+mod environment;
+mod expand;
+mod fault;
+mod load;
+mod mask;
+mod print;
+mod profile;
+mod quantity;
+mod raw;
+mod read;
+mod reserved;
+mod schema;
+mod shape;
+mod tree;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use base_url::BaseUrl;
+pub use environment::Environment;
+pub use fault::{Fault, Faults, Place};
+pub use load::{Loaded, Override, Sources};
+pub use raw::schema;
+
+use crate::keys::KeyHash;
+
+/// A whole, valid configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Which set of defaults lies underneath.
+    pub profile: Profile,
+    /// Folder for what the gateway keeps on disk. It need not exist yet.
+    pub data: PathBuf,
+    /// What is logged, and how.
+    pub log: Log,
+    /// The data plane: where callers come in.
+    pub server: Server,
+    /// The admin plane: metrics and whatever operators see.
+    pub admin: Admin,
+    /// Callers' keys, ids unique. Empty: the data plane is open, which is allowed on loopback only.
+    pub keys: Vec<Key>,
+    /// Providers by name; `sim` is always among them.
+    pub providers: BTreeMap<String, Provider>,
+    /// Aliases by name; every target's provider exists.
+    pub models: BTreeMap<String, Alias>,
+}
+
+/// A named set of defaults, laid beneath the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// For one's own machine: talkative, readable, quick to stop.
+    Development,
+    /// Production with more in the log.
+    Staging,
+    /// The defaults themselves.
+    Production,
+}
+
+impl Profile {
+    /// The name as the file spells it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Staging => "staging",
+            Self::Production => "production",
+        }
+    }
+}
+
+/// Logging.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A level, or filter directives as `tracing-subscriber`'s `EnvFilter` reads them; known to parse.
+    pub level: String,
+    /// The lines' form.
+    pub format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The data plane's listener and its bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where it listens; loopback unless keys and an admin key are configured.
+    pub listen: SocketAddr,
+    /// Worker threads; `None`: one per core.
+    pub workers: Option<usize>,
+    /// Largest request body taken, in bytes.
+    pub body_bytes_max: usize,
+    /// Largest request head taken, in bytes.
+    pub header_bytes_max: usize,
+    /// Most connections held open at once.
+    pub connections_max: usize,
+    /// Host names callers may use besides loopback names and the listener's own address, in lower case and
+    /// without a port; `"*"` stands for any. Empty: no further name.
+    pub hosts: Vec<String>,
+    /// How long each part of a request may take.
+    pub timeouts: ServerTimeouts,
+    /// Serve TLS with this certificate.
+    pub tls: Option<Tls>,
+}
+
+/// Deadlines on the data plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerTimeouts {
+    /// For a whole request head to arrive.
+    pub header: Duration,
+    /// For a kept-alive connection without a request.
+    pub idle: Duration,
+    /// For a whole request body to arrive.
+    pub body: Duration,
+    /// For a whole request, from head to the answer's last byte.
+    pub total: Duration,
+    /// For requests in flight to end once the process was told to stop; zero cuts them off.
+    pub drain: Duration,
+}
+
+/// The admin plane's listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens; loopback unless keys and an admin key are configured.
+    pub listen: SocketAddr,
+    /// What opens it; `None`: open, which is allowed on loopback only.
+    pub key: Option<Secret>,
+    /// As [`Server::hosts`].
+    pub hosts: Vec<String>,
+    /// Serve TLS with this certificate.
+    pub tls: Option<Tls>,
+}
+
+/// A certificate and its private key, both PEM files that were readable when the configuration was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The chain, leaf first.
+    pub cert: PathBuf,
+    /// The leaf's private key.
+    pub key: PathBuf,
+}
+
+/// One caller's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The public part, `tg-` and 12 alphanumerics.
+    pub id: String,
+    /// What the secret part must hash to.
+    pub hash: KeyHash,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// What it may ask for; empty: everything.
+    pub models: Vec<ModelPattern>,
+}
+
+impl Key {
+    /// Whether this key may ask for `model` (an alias or `provider/model`).
+    #[must_use]
+    pub fn allows(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|pattern| pattern.matches(model))
+    }
+}
+
+/// A model's name, or a prefix of names that ends in `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelPattern {
+    /// Just this alias or `provider/model`.
+    Exactly(String),
+    /// Every name that begins like this (`openai/*` holds `openai/`).
+    Prefix(String),
+}
+
+impl ModelPattern {
+    /// Whether `model` is meant.
+    #[must_use]
+    pub fn matches(&self, model: &str) -> bool {
+        match self {
+            Self::Exactly(name) => name == model,
+            Self::Prefix(prefix) => model.starts_with(prefix.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for ModelPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(name) => f.write_str(name),
+            Self::Prefix(prefix) => write!(f, "{prefix}*"),
+        }
+    }
+}
+
+/// One provider.
+#[derive(Clone)]
+pub struct Provider {
+    /// Its name: what stands before the slash in `provider/model`.
+    pub name: String,
+    /// The row it is made from.
+    pub preset: &'static wire::preset::Preset,
+    /// Where it is; `None` only for the simulated provider, which runs in process.
+    pub base_url: Option<BaseUrl>,
+    /// What it asks of us; present wherever the preset requires one.
+    pub api_key: Option<Secret>,
+    /// How long it may take.
+    pub timeouts: ProviderTimeouts,
+    /// The connections kept to it.
+    pub connections: Connections,
+    /// Certificates trusted for it besides the system's; a PEM file that was readable.
+    pub ca_file: Option<PathBuf>,
+    /// Whether HTTP/2 is offered.
+    pub http2: bool,
+    /// Models to show under `/v1/models`; any other may be asked for too.
+    pub models: Vec<String>,
+    /// The operator's own headers, names in lower case, sent with every call. Values may be secret.
+    pub headers: BTreeMap<String, String>,
+    /// How the simulated provider behaves; the default for every other.
+    pub sim: rig::sim::Settings,
+}
+
+impl PartialEq for Provider {
+    fn eq(&self, other: &Self) -> bool {
+        // Presets are rows of one static table, so the name says it all. Taken apart in full, so that a new
+        // field cannot be forgotten: reload decides by this comparison what must be built anew.
+        let Self {
+            name,
+            preset,
+            base_url,
+            api_key,
+            timeouts,
+            connections,
+            ca_file,
+            http2,
+            models,
+            headers,
+            sim,
+        } = self;
+        *name == other.name
+            && preset.name == other.preset.name
+            && *base_url == other.base_url
+            && *api_key == other.api_key
+            && *timeouts == other.timeouts
+            && *connections == other.connections
+            && *ca_file == other.ca_file
+            && *http2 == other.http2
+            && *models == other.models
+            && *headers == other.headers
+            && *sim == other.sim
+    }
+}
+
+impl fmt::Debug for Provider {
+    /// Names the headers without their values, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider")
+            .field("name", &self.name)
+            .field("preset", &self.preset.name)
+            .field("base_url", &self.base_url)
+            .field("api_key", &self.api_key)
+            .field("headers", &self.headers.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Deadlines for a provider's part of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProviderTimeouts {
+    /// For the connection, TLS included.
+    pub connect: Duration,
+    /// From the request sent to the first token (or the whole answer's head, where it does not stream).
+    pub first_token: Duration,
+    /// Between two tokens of a stream.
+    pub between_tokens: Duration,
+    /// For the whole answer.
+    pub total: Duration,
+}
+
+/// The pool of connections to a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Most idle connections kept.
+    pub per_host: usize,
+    /// How long an idle one is kept.
+    pub idle: Duration,
+    /// How many are opened before the first request; at most `per_host`.
+    pub warm: usize,
+}
+
+/// A name for one target or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// At least one, and at least one of a weight above zero.
+    pub targets: Vec<AliasTarget>,
+}
+
+/// One target of an alias.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasTarget {
+    /// A provider that exists.
+    pub provider: String,
+    /// The model's name as that provider knows it.
+    pub model: String,
+    /// Its share among the alias' targets; zero takes it out.
+    pub weight: u32,
+}
+
+/// Text that is never shown: no `Display`, no `Serialize`, and a `Debug` that hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    #[must_use]
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself, for the one place that sends or compares it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}

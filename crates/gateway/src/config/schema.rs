@@ -1,0 +1,158 @@
+//! Reads the JSON schema of the configuration: the few words of it that `raw`'s types come to.
+//!
+//! It is no general validator. It knows `$ref`, `type`, `properties`, `additionalProperties`, `required`,
+//! `items`, `enum`, `const`, `oneOf`, `minimum`, `maximum`, `minItems`, `maxItems`, `format`, `writeOnly`.
+
+use serde_json::Value;
+
+use super::raw;
+
+/// A schema, its reference followed.
+#[derive(Clone, Copy)]
+pub(super) struct Schema(&'static Value);
+
+/// What a schema's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Type {
+    Table,
+    List,
+    Text,
+    Integer,
+    Number,
+    Flag,
+}
+
+impl Schema {
+    /// The whole file's.
+    pub(super) fn root() -> Self {
+        Self::follow(raw::schema())
+    }
+
+    fn follow(mut value: &'static Value) -> Self {
+        // The schema is our own and its references have no cycle without a table between.
+        while let Some(name) = value.get("$ref").and_then(Value::as_str) {
+            let target = name.strip_prefix('#').and_then(|pointer| raw::schema().pointer(pointer));
+            match target {
+                Some(target) => value = target,
+                None => break,
+            }
+        }
+        Self(value)
+    }
+
+    /// The schema of what stands under a key; `None`: there is no such key.
+    pub(super) fn child(self, key: &str) -> Option<Self> {
+        self.0.get("properties").and_then(|known| known.get(key)).map(Self::follow).or_else(|| self.any_key())
+    }
+
+    /// The schema of the values of a table whose keys are free.
+    pub(super) fn any_key(self) -> Option<Self> {
+        self.0.get("additionalProperties").filter(|schema| schema.is_object()).map(Self::follow)
+    }
+
+    /// The schema of a list's items.
+    pub(super) fn items(self) -> Option<Self> {
+        self.0.get("items").map(Self::follow)
+    }
+
+    /// The keys it knows by name.
+    pub(super) fn keys(self) -> impl Iterator<Item = &'static str> {
+        let known = self.0.get("properties").and_then(Value::as_object);
+        known.into_iter().flat_map(|known| known.keys().map(String::as_str))
+    }
+
+    /// The keys that must be there.
+    pub(super) fn required(self) -> impl Iterator<Item = &'static str> {
+        let required = self.0.get("required").and_then(Value::as_array);
+        required.into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// Whether a type is among those it allows.
+    pub(super) fn allows(self, wanted: Type) -> bool {
+        let name = match wanted {
+            Type::Table => "object",
+            Type::List => "array",
+            Type::Text => "string",
+            Type::Integer => "integer",
+            Type::Number => "number",
+            Type::Flag => "boolean",
+        };
+        match self.0.get("type") {
+            Some(Value::String(only)) => only == name,
+            Some(Value::Array(several)) => several.iter().any(|one| one == name),
+            // A choice of constants, all of them text.
+            _ => wanted == Type::Text && self.0.get("oneOf").is_some(),
+        }
+    }
+
+    /// The texts it allows, if it names them.
+    pub(super) fn choices(self) -> Option<Vec<&'static str>> {
+        let several = |schema: &'static Value| {
+            let listed = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+            listed.chain(schema.get("const")).filter_map(Value::as_str)
+        };
+        if let Some(choices) = self.0.get("oneOf").and_then(Value::as_array) {
+            return Some(choices.iter().flat_map(several).collect());
+        }
+        self.0.get("enum").map(|_| several(self.0).collect())
+    }
+
+    /// The format's name.
+    pub(super) fn format(self) -> Option<&'static str> {
+        self.0.get("format").and_then(Value::as_str)
+    }
+
+    /// Whether its values are never to be shown.
+    pub(super) fn is_secret(self) -> bool {
+        self.0.get("writeOnly").and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// The smallest and the largest number it allows.
+    pub(super) fn range(self) -> (f64, f64) {
+        let bound = |name| self.0.get(name).and_then(Value::as_f64);
+        let widest = match self.format() {
+            Some("uint16") => f64::from(u16::MAX),
+            Some("uint32") => f64::from(u32::MAX),
+            Some("uint64") => u64::MAX as f64,
+            _ => f64::INFINITY,
+        };
+        (bound("minimum").unwrap_or(f64::NEG_INFINITY), bound("maximum").unwrap_or(widest))
+    }
+
+    /// The least and the most items of a list.
+    pub(super) fn length(self) -> (usize, usize) {
+        let bound = |name| self.0.get(name).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+        (bound("minItems").unwrap_or(0), bound("maxItems").unwrap_or(usize::MAX))
+    }
+
+    /// Every path of named keys below, with the keys' own name last: for "did you mean" across sections.
+    pub(super) fn paths(self) -> Vec<String> {
+        let mut paths = Vec::new();
+        for key in self.keys() {
+            let Some(child) = self.child(key) else { continue };
+            paths.push(key.to_owned());
+            let (below, step) = match (child.items(), child.any_key()) {
+                (Some(item), _) => (item, "[].".to_owned()),
+                (None, Some(value)) => (value, ".*.".to_owned()),
+                (None, None) => (child, ".".to_owned()),
+            };
+            paths.extend(below.paths().into_iter().map(|path| format!("{key}{step}{path}")));
+        }
+        paths
+    }
+}
+
+/// The candidate that a word was likely meant to be.
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A garbled or pasted key is no misspelling, and the measure is quadratic in length.
+    if word.len() > 64 {
+        return None;
+    }
+    let word = word.to_lowercase().replace('-', "_");
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::osa_distance(&word, &candidate.to_lowercase().replace('-', "_")), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

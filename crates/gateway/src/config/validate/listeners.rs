@@ -1,0 +1,175 @@
+//! The two listeners: addresses, bounds, TLS files, and the rule that nothing unguarded leaves loopback.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path as FilePath;
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::Judge;
+use crate::config::base_url::host_name;
+use crate::config::quantity::{Size, Span};
+use crate::config::raw;
+use crate::config::tree::Path;
+use crate::config::{Admin, Secret, Server, ServerTimeouts, Tls};
+use crate::keys::CallerKey;
+
+/// Fewest bytes of an admin key that may guard a listener beyond loopback.
+const ADMIN_KEY_BYTES_MIN: usize = 32;
+/// Longest time-out taken: a day.
+const TIMEOUT_MAX: Span = Span::seconds(86_400);
+/// Shortest time-out taken: below it every request would fail.
+const TIMEOUT_MIN: Span = Span(std::time::Duration::from_millis(10));
+
+impl Judge<'_> {
+    pub(super) fn server(&mut self, raw: &raw::Server) -> Server {
+        let at = Path::of(&["server"]);
+        Server {
+            listen: self.address(&at.key("listen"), &raw.listen),
+            workers: raw.workers.map(|workers| workers as usize),
+            body_bytes_max: self.size(&at.key("body_bytes_max"), raw.body_bytes_max, Size(1 << 10)..=Size(1 << 30)),
+            header_bytes_max: self.size(
+                &at.key("header_bytes_max"),
+                raw.header_bytes_max,
+                Size(8 << 10)..=Size(1 << 20),
+            ),
+            connections_max: raw.connections_max as usize,
+            hosts: self.hosts(&at.key("hosts"), &raw.hosts),
+            timeouts: self.server_timeouts(&raw.timeouts),
+            tls: raw.tls.as_ref().and_then(|tls| self.tls(&at.key("tls"), tls)),
+        }
+    }
+
+    fn server_timeouts(&mut self, raw: &raw::ServerTimeouts) -> ServerTimeouts {
+        let at = Path::of(&["server", "timeouts"]);
+        let mut within = |key: &str, span| self.duration(&at.key(key), span, TIMEOUT_MIN..=TIMEOUT_MAX);
+        let (header, idle, body, total) =
+            (within("header", raw.header), within("idle", raw.idle), within("body", raw.body), within("total", raw.total));
+        // Zero is allowed here: whoever wants to cut requests off may.
+        let drain = self.duration(&at.key("drain"), raw.drain, Span::seconds(0)..=Span::seconds(3_600));
+        ServerTimeouts { header, idle, body, total, drain }
+    }
+
+    pub(super) fn admin(&mut self, raw: &raw::Admin) -> Admin {
+        let at = Path::of(&["admin"]);
+        Admin {
+            listen: self.address(&at.key("listen"), &raw.listen),
+            key: self.admin_key(&at.key("key"), raw.key.as_ref()),
+            hosts: self.hosts(&at.key("hosts"), &raw.hosts),
+            tls: raw.tls.as_ref().and_then(|tls| self.tls(&at.key("tls"), tls)),
+        }
+    }
+
+    fn admin_key(&mut self, at: &Path, raw: Option<&raw::SecretText>) -> Option<Secret> {
+        let key = raw.map(|raw| raw.0.as_str()).filter(|key| !key.is_empty())?;
+        if key.len() > 1024 || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.fault(
+                at,
+                "the admin key cannot be sent in a header",
+                "use at most 1024 letters, digits and signs; no spaces",
+            );
+        } else if CallerKey::parse(key.as_bytes()).is_some() {
+            self.fault(at, "the admin key is a caller's key", "make another: no caller may open the admin plane");
+        } else if key.len() < ADMIN_KEY_BYTES_MIN {
+            self.warn(
+                at,
+                format!("the admin key has fewer than {ADMIN_KEY_BYTES_MIN} bytes; it serves on loopback only"),
+                "make one with `openssl rand -hex 32`",
+            );
+        }
+        Some(Secret::new(key))
+    }
+
+    fn address(&mut self, at: &Path, text: &str) -> SocketAddr {
+        text.parse().unwrap_or_else(|_| {
+            let mend = match text.rsplit_once(':') {
+                Some((host, port)) if matches!(host, "localhost" | "") && port.parse::<u16>().is_ok() => {
+                    format!("write 127.0.0.1:{port}")
+                }
+                _ => "write an address and a port: 127.0.0.1:4000, [::1]:4000".to_owned(),
+            };
+            let what = format!("{} is not an address with a port", self.quoted(at, text));
+            self.fault(at, what, mend);
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        })
+    }
+
+    fn hosts(&mut self, at: &Path, raw: &[String]) -> Vec<String> {
+        raw.iter().enumerate().filter_map(|(index, host)| self.host(&at.index(index), host)).collect()
+    }
+
+    fn host(&mut self, at: &Path, text: &str) -> Option<String> {
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        if text == "*" {
+            return Some(text.to_owned());
+        }
+        let host = bare.parse::<Ipv6Addr>().map(|address| address.to_string()).ok().or_else(|| host_name(text));
+        if host.is_none() {
+            let what = format!("{} is not a host name", self.quoted(at, text));
+            self.fault(at, what, "write a name without scheme, port or path, or `*` for any");
+        }
+        host
+    }
+
+    fn tls(&mut self, at: &Path, raw: &raw::Tls) -> Option<Tls> {
+        let cert = raw.cert.as_deref().map(|cert| self.path(&at.key("cert"), cert));
+        if let Some(cert) = &cert {
+            self.certificates(&at.key("cert"), cert);
+        }
+        let key = raw.key.as_deref().map(|key| self.path(&at.key("key"), key));
+        if let Some(key) = &key {
+            self.private_key(&at.key("key"), key);
+        }
+        // What is missing has been told by the shape check.
+        Some(Tls { cert: cert?, key: key? })
+    }
+
+    fn private_key(&mut self, at: &Path, file: &FilePath) {
+        let Some(pem) = self.named_file(at, file) else { return };
+        if PrivateKeyDer::from_pem_slice(&pem).is_err() {
+            self.fault(at, "the file holds no private key", "name a PEM file with one, not encrypted");
+        }
+    }
+
+    /// Checks that a file holds certificates.
+    pub(super) fn certificates(&mut self, at: &Path, file: &FilePath) {
+        let Some(pem) = self.named_file(at, file) else { return };
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        if !found.is_ok_and(|found| !found.is_empty()) {
+            self.fault(at, "the file holds no certificate", "name a PEM file with one or more");
+        }
+    }
+
+    /// No listener leaves loopback unguarded, and no two share an address.
+    pub(super) fn exposure(&mut self, server: &Server, admin: &Admin, raw: &raw::File) {
+        let mut missing = Vec::new();
+        let is_strong = |key: &Secret| key.expose().len() >= ADMIN_KEY_BYTES_MIN;
+        if !admin.key.as_ref().is_some_and(is_strong) && !self.is_told(&Path::of(&["admin", "key"])) {
+            missing.push("TIDEGATE_ADMIN_KEY of 32 bytes or more (`openssl rand -hex 32`)");
+        }
+        if raw.keys.is_empty() {
+            missing.push("callers' keys (`tidegate keys create`)");
+        }
+        for (plane, listen) in [("server", server.listen), ("admin", admin.listen)] {
+            if !listen.ip().is_loopback() && !missing.is_empty() {
+                let what = format!("{listen} is not loopback, and the gateway is not guarded");
+                let mend = format!("listen on 127.0.0.1, or add {}", missing.join(" and "));
+                self.fault(&Path::of(&[plane, "listen"]), what, mend);
+            }
+        }
+        if clash(server.listen, admin.listen) {
+            let what = "the data plane listens there already";
+            self.fault(&Path::of(&["admin", "listen"]), what, "give the two planes different ports");
+        }
+    }
+}
+
+/// Whether two listeners would want the same port of the same address.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    // Port 0 asks for any free one.
+    let same_port = one.port() == other.port() && one.port() != 0;
+    let is_any = |address: IpAddr| {
+        address == IpAddr::V4(Ipv4Addr::UNSPECIFIED) || address == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    };
+    same_port && (one.ip() == other.ip() || is_any(one.ip()) || is_any(other.ip()))
+}

@@ -1,0 +1,122 @@
+//! The data plane's routes: one match over method and path. A general router would look each of
+//! them up, box each body and hold each handler behind a pointer; here are a dozen paths.
+//!
+//! What one endpoint does is in its own file below.
+
+pub mod body;
+pub mod error;
+pub mod head;
+mod health;
+pub mod hosts;
+mod models;
+pub mod read;
+
+use crate::gateway::Shared;
+use crate::pipeline;
+use ::http::{Method, Request, Response};
+use body::Body;
+use hyper::body::Incoming;
+use wire::failure::{Failure, Kind};
+use wire::operation::Operation;
+
+/// What a path means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint<'a> {
+    Root,
+    Health,
+    Ready,
+    Inference(Operation),
+    Models,
+    Model(&'a str),
+}
+
+/// Answers one request on the data plane.
+pub async fn handle(shared: &Shared, request: Request<Incoming>) -> Response<Body> {
+    let Some(endpoint) = endpoint(request.uri().path()) else { return unknown_path(&request) };
+    if let Err(response) = guard(shared, endpoint, &request) {
+        return *response;
+    }
+    match (endpoint, request.method()) {
+        (Endpoint::Inference(operation), &Method::POST) => pipeline::serve(shared, operation, request).await,
+        (Endpoint::Inference(_), _) => error::method_not_allowed("POST"),
+        (Endpoint::Root, &Method::GET | &Method::HEAD) => health::root(),
+        (Endpoint::Health, &Method::GET | &Method::HEAD) => health::live(),
+        (Endpoint::Ready, &Method::GET | &Method::HEAD) => health::ready(&shared.gateway),
+        (Endpoint::Models, &Method::GET | &Method::HEAD) => models::list(shared, request.headers()),
+        (Endpoint::Model(id), &Method::GET | &Method::HEAD) => models::one(shared, request.headers(), id),
+        _ => error::method_not_allowed("GET, HEAD"),
+    }
+}
+
+/// What is checked before anything is read: that the head is within bounds, and that no web page
+/// reaches a gateway on loopback through a caller's browser.
+fn guard(shared: &Shared, endpoint: Endpoint<'_>, request: &Request<Incoming>) -> Result<(), Box<Response<Body>>> {
+    // Health is asked by probes that know an address and no name, and tells nothing.
+    if matches!(endpoint, Endpoint::Health | Endpoint::Ready) {
+        return Ok(());
+    }
+    let snapshot = shared.gateway.snapshot();
+    hosts::check(&snapshot.server.hosts, snapshot.server.listen, request)
+        .map_err(|failure| Box::new(error::response(&failure)))
+}
+
+/// Paths are matched with and without `/v1`, and under `/openai` and `/anthropic`, so that an SDK's
+/// base URL is all that changes.
+fn endpoint(path: &str) -> Option<Endpoint<'_>> {
+    let path = match path.strip_prefix("/openai").or_else(|| path.strip_prefix("/anthropic")) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+        _ => path,
+    };
+    let path = match path.strip_prefix("/v1") {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+        _ => path,
+    };
+    Some(match path {
+        "" | "/" => Endpoint::Root,
+        "/chat/completions" => Endpoint::Inference(Operation::ChatCompletions),
+        "/completions" => Endpoint::Inference(Operation::Completions),
+        "/embeddings" => Endpoint::Inference(Operation::Embeddings),
+        "/health" => Endpoint::Health,
+        "/health/ready" => Endpoint::Ready,
+        "/models" | "/models/" => Endpoint::Models,
+        _ => Endpoint::Model(path.strip_prefix("/models/")?),
+    })
+}
+
+fn unknown_path(request: &Request<Incoming>) -> Response<Body> {
+    let path: String = request.uri().path().chars().take(128).collect();
+    let failure = Failure::new(Kind::NotFound, format!("Unknown path: {} {path}.", request.method()))
+        .with_code("unknown_url");
+    error::response(&failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Endpoint, endpoint};
+    use wire::operation::Operation;
+
+    #[test]
+    fn every_form_of_a_path_is_known() {
+        let chat = Some(Endpoint::Inference(Operation::ChatCompletions));
+        for (path, expected) in [
+            ("/v1/chat/completions", chat),
+            ("/chat/completions", chat),
+            ("/openai/v1/chat/completions", chat),
+            ("/openai/chat/completions", chat),
+            ("/v1/models", Some(Endpoint::Models)),
+            ("/v1/models/sim/fast", Some(Endpoint::Model("sim/fast"))),
+            ("/models/sim%2Ffast", Some(Endpoint::Model("sim%2Ffast"))),
+            ("/", Some(Endpoint::Root)),
+            ("/v1", Some(Endpoint::Root)),
+            ("/health/ready", Some(Endpoint::Ready)),
+            ("/openaichat/completions", None),
+            ("/v1chat/completions", None),
+            ("/v1/v1/chat/completions", None),
+            ("/admin", None),
+            ("/metrics", None),
+            ("", Some(Endpoint::Root)),
+        ] {
+            assert_eq!(endpoint(path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The body of an answer to a caller: bytes at hand, or a provider's stream relayed.
+
+use crate::listener::watch::Underway;
+use crate::recorder::Record;
+use crate::relay::Relayed;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use measure::metrics::Outcome;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// What a caller is sent. What must end with the answer travels in it: the record, and the mark
+/// that its connection is busy.
+pub struct Body {
+    kind: Kind,
+    // Held only to be dropped with the body.
+    _underway: Option<Underway>,
+}
+
+enum Kind {
+    Whole { bytes: Bytes, closing: Option<(Box<Record>, Outcome)> },
+    Stream(Box<Relayed>, Box<Record>),
+}
+
+impl Body {
+    /// Bytes at hand, of which nothing is recorded.
+    pub fn plain(bytes: impl Into<Bytes>) -> Self {
+        Self { kind: Kind::Whole { bytes: bytes.into(), closing: None }, _underway: None }
+    }
+
+    /// Bytes at hand; once they are handed over the record closes with `outcome`.
+    pub fn recorded(bytes: Bytes, record: Box<Record>, outcome: Outcome) -> Self {
+        Self { kind: Kind::Whole { bytes, closing: Some((record, outcome)) }, _underway: None }
+    }
+
+    /// A provider's stream; the record closes with it.
+    pub fn stream(relayed: Box<Relayed>, record: Box<Record>) -> Self {
+        Self { kind: Kind::Stream(relayed, record), _underway: None }
+    }
+
+    /// Ties the connection's mark to this body.
+    pub fn holding(mut self, underway: Underway) -> Self {
+        self._underway = Some(underway);
+        self
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut self.kind {
+            Kind::Stream(relayed, record) => relayed.poll_next(cx, record).map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Whole { bytes, closing } => {
+                if let Some((mut record, outcome)) = closing.take() {
+                    record.end(outcome, Instant::now());
+                }
+                let bytes = std::mem::take(bytes);
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Stream(relayed, _) => relayed.is_end(),
+            Kind::Whole { bytes, closing } => bytes.is_empty() && closing.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Stream(..) => SizeHint::default(),
+            Kind::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The heads of requests and answers: what is read of the one, and what Tidegate adds to the other.
+
+use crate::plan::Target;
+use bytes::{BufMut, BytesMut};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use std::time::Duration;
+use wire::failure::{Failure, Kind};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_CACHE: HeaderName = HeaderName::from_static("x-tidegate-cache");
+const X_TARGET: HeaderName = HeaderName::from_static("x-tidegate-target");
+const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-tidegate-attempts");
+const X_OVERHEAD: HeaderName = HeaderName::from_static("x-tidegate-overhead-ms");
+const X_PROCESS_TIME: HeaderName = HeaderName::from_static("x-process-time");
+const X_TIMEOUT: HeaderName = HeaderName::from_static("x-tidegate-timeout-ms");
+
+/// What goes through of a provider's head. The rest is its own business, or tells of the operator's
+/// account with it.
+const PASSED_ON: [HeaderName; 3] = [
+    CONTENT_ENCODING,
+    HeaderName::from_static("openai-processing-ms"),
+    HeaderName::from_static("openai-version"),
+];
+
+/// A request id of the caller's is kept while it is short and plain.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// The caller's `x-request-id`, or a new one of 128 random bits.
+pub fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let plain = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        !bytes.is_empty() && bytes.len() <= REQUEST_ID_BYTES_MAX && bytes.iter().all(u8::is_ascii_graphic)
+    };
+    headers.get(X_REQUEST_ID).filter(plain).cloned().unwrap_or_else(new_request_id)
+}
+
+/// It names a request in two logs and guards nothing, so that a fast generator will do.
+fn new_request_id() -> HeaderValue {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut id = [0_u8; 36];
+    id[..4].copy_from_slice(b"req_");
+    let mut random = fastrand::u128(..);
+    for digit in &mut id[4..] {
+        *digit = HEX[(random & 15) as usize];
+        random >>= 4;
+    }
+    HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("req_0"))
+}
+
+/// The caller's own deadline.
+///
+/// # Errors
+/// 400 where it is no number of milliseconds above zero.
+pub fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
+    let Some(value) = headers.get(X_TIMEOUT) else { return Ok(None) };
+    match value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()) {
+        Some(ms) if ms > 0 => Ok(Some(Duration::from_millis(ms))),
+        _ => Err(Failure::new(
+            Kind::InvalidRequest,
+            "The header 'x-tidegate-timeout-ms' must be a whole number of milliseconds above zero.",
+        )
+        .with_param("x-tidegate-timeout-ms")),
+    }
+}
+
+/// What an answer's head says of the provider it came from.
+pub fn answered(headers: &mut HeaderMap, provider: &HeaderMap, target: &Target) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(X_CACHE, HeaderValue::from_static("bypass; reason=disabled"));
+    headers.insert(X_TARGET, target.header.clone());
+    for name in PASSED_ON {
+        if let Some(value) = provider.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+}
+
+/// What a stream's head says besides: proxies on the way must neither keep nor hold it.
+pub fn stream(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+}
+
+/// Tries made, and times up to the head.
+pub fn timings(headers: &mut HeaderMap, attempts: u32, overhead: Duration, total: Duration) {
+    headers.insert(X_ATTEMPTS, HeaderValue::from(attempts));
+    headers.insert(X_OVERHEAD, decimal(overhead.as_micros(), 3));
+    headers.insert(X_PROCESS_TIME, decimal(total.as_micros(), 6));
+}
+
+/// The request's id.
+pub fn identify(headers: &mut HeaderMap, id: HeaderValue) {
+    headers.insert(X_REQUEST_ID, id);
+}
+
+/// `micros` with the point so many digits from the right: `(1234, 3)` is `1.234`.
+fn decimal(micros: u128, digits: usize) -> HeaderValue {
+    let mut itoa = itoa::Buffer::new();
+    let text = itoa.format(u64::try_from(micros).unwrap_or(u64::MAX));
+    let mut out = BytesMut::with_capacity(24);
+    for _ in text.len()..=digits {
+        out.put_u8(b'0');
+    }
+    out.put_slice(text.as_bytes());
+    let point = out.len() - digits;
+    out.put_u8(b'.');
+    out[point..].rotate_right(1);
+    HeaderValue::from_maybe_shared(out.freeze()).unwrap_or(HeaderValue::from_static("0"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::{decimal, request_id, timeout};
+    use http::HeaderMap;
+    use std::time::Duration;
+
+    #[test]
+    fn times_are_decimal() {
+        for (micros, digits, text) in
+            [(0, 3, "0.000"), (7, 3, "0.007"), (1234, 3, "1.234"), (1_234_567, 6, "1.234567"), (42, 6, "0.000042")]
+        {
+            assert_eq!(decimal(micros, digits).to_str().unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_plain_request_id_is_echoed_and_an_odd_one_replaced() {
+        let check = |given: &str, echoed: bool| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-request-id", given.parse().unwrap());
+            assert_eq!(request_id(&headers) == given, echoed, "{given:?}");
+        };
+        check("abc-123", true);
+        check("with space", false);
+        check(&"x".repeat(129), false);
+        let (one, other) = (request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 36);
+    }
+
+    #[test]
+    fn a_timeout_is_a_number_above_zero() {
+        let read = |given: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-tidegate-timeout-ms", given.parse().unwrap());
+            timeout(&headers)
+        };
+        assert_eq!(read("250").unwrap(), Some(Duration::from_millis(250)));
+        assert!(read("0").is_err() && read("-1").is_err() && read("soon").is_err());
+        assert_eq!(timeout(&HeaderMap::new()).unwrap(), None);
+    }
+}

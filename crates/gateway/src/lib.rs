@@ -1,0 +1,28 @@
+//! The front door: configuration, HTTP, the pipeline and the one client that dials out.
+//!
+//! Read [`pipeline`] first: it is the life of a request from top to bottom. Everything else is a
+//! step of it, or prepares what a step uses.
+
+pub mod commands;
+
+pub mod app;
+pub mod config;
+mod gateway;
+pub mod keys;
+mod snapshot;
+
+mod listener;
+mod worker;
+
+mod http;
+mod pipeline;
+
+mod alarm;
+mod auth;
+mod judge;
+mod plan;
+mod recorder;
+mod relay;
+mod upstream;
+
+mod admin;

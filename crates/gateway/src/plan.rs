@@ -1,0 +1,195 @@
+//! From a model's name to a target: which provider is asked, and under which name. Pure: nothing
+//! here waits, and nothing is looked up but what the configuration prepared.
+//!
+//! A name is an alias of the file, or `provider/model` split at the first slash. The experiment's
+//! arm and the cache key have their place here, before the target's health is looked at.
+
+use crate::config::Config;
+use crate::upstream::Upstream;
+use foldhash::HashMap;
+use foldhash::HashMapExt as _;
+use guard::weighted::Weighted;
+use http::HeaderValue;
+use measure::metrics::{Metrics, RouteMetrics, TargetMetrics};
+use std::sync::Arc;
+use wire::failure::{Failure, Kind};
+use wire::operation::Operation;
+
+/// The name under which everything not named in the configuration is counted.
+const OTHER: &str = "other";
+
+/// Every name that a request may use, with its metrics resolved.
+pub struct Routes {
+    aliases: HashMap<Box<str>, Alias>,
+    providers: HashMap<Box<str>, Provider>,
+    other: Arc<Route>,
+}
+
+/// The metrics of one name, by operation.
+#[derive(Debug)]
+pub struct Route([RouteMetrics; 3]);
+
+struct Alias {
+    targets: Weighted<Arc<Target>>,
+    route: Arc<Route>,
+}
+
+struct Provider {
+    upstream: Arc<Upstream>,
+    /// Models that the configuration names, by the name behind the slash.
+    models: HashMap<Box<str>, (Arc<Target>, Arc<Route>)>,
+    other: Arc<TargetMetrics>,
+}
+
+/// One provider's model.
+pub struct Target {
+    /// The provider.
+    pub upstream: Arc<Upstream>,
+    /// The model's name as the provider knows it.
+    pub model: Box<str>,
+    /// `provider/model` for the response header.
+    pub header: HeaderValue,
+    /// Where its attempts are counted.
+    pub metrics: Arc<TargetMetrics>,
+}
+
+/// What is to be done for one request.
+pub struct Plan {
+    /// Who is asked.
+    pub target: Arc<Target>,
+    /// Where the request is counted.
+    pub route: Arc<Route>,
+}
+
+impl Route {
+    fn new(metrics: &Metrics, model: &str) -> Arc<Self> {
+        let of = |operation: Operation| metrics.route(operation.name(), model);
+        Arc::new(Self([of(Operation::ChatCompletions), of(Operation::Completions), of(Operation::Embeddings)]))
+    }
+
+    /// The handles for one operation.
+    pub fn of(&self, operation: Operation) -> &RouteMetrics {
+        match operation {
+            Operation::Completions => &self.0[1],
+            Operation::Embeddings => &self.0[2],
+            // Models are not counted as requests; they never come here.
+            Operation::ChatCompletions | Operation::Models => &self.0[0],
+        }
+    }
+}
+
+impl Target {
+    fn new(upstream: &Arc<Upstream>, model: &str, metrics: Arc<TargetMetrics>) -> Option<Arc<Self>> {
+        let header = HeaderValue::try_from(format!("{}/{model}", upstream.name())).ok()?;
+        Some(Arc::new(Self { upstream: Arc::clone(upstream), model: model.into(), header, metrics }))
+    }
+}
+
+impl Routes {
+    /// Resolves every alias, provider and metric of a configuration. `upstreams` holds each of its
+    /// providers.
+    pub fn new(config: &Config, upstreams: &[Arc<Upstream>], metrics: &Metrics) -> Self {
+        let providers = upstreams
+            .iter()
+            .map(|upstream| (upstream.name().into(), Provider::new(upstream, metrics)))
+            .collect::<HashMap<Box<str>, Provider>>();
+        let mut aliases = HashMap::with_capacity(config.models.len());
+        for (name, alias) in &config.models {
+            let targets = alias.targets.iter().filter_map(|target| {
+                let provider = providers.get(target.provider.as_str())?;
+                let metrics = metrics.target(&target.provider, &target.model);
+                let target_ready = Target::new(&provider.upstream, &target.model, Arc::new(metrics))?;
+                Some((target_ready, target.weight))
+            });
+            if let Some(targets) = Weighted::new(targets) {
+                aliases.insert(name.as_str().into(), Alias { targets, route: Route::new(metrics, name) });
+            }
+        }
+        Self { aliases, providers, other: Route::new(metrics, OTHER) }
+    }
+
+    /// The metrics of requests whose model is not, or not yet, known.
+    pub fn other(&self) -> &Arc<Route> {
+        &self.other
+    }
+
+    /// Chooses the target for `model`; `dice` decides between the targets of an alias.
+    ///
+    /// # Errors
+    /// 404 where the name is neither an alias nor a known provider's model, 400 where the provider
+    /// does not offer the operation.
+    pub fn plan(&self, operation: Operation, model: &str, dice: u64) -> Result<Plan, Failure> {
+        let plan = self.find(model, dice).ok_or_else(|| unknown(model))?;
+        let quirks = &plan.target.upstream.settings().preset.quirks;
+        match operation {
+            Operation::Embeddings if !quirks.embeddings => Err(not_offered(&plan, "embeddings")),
+            Operation::Completions if !quirks.legacy_completions => {
+                Err(not_offered(&plan, "legacy completions; use /v1/chat/completions"))
+            }
+            _ => Ok(plan),
+        }
+    }
+
+    /// Whether a request could name `model`.
+    pub fn knows(&self, model: &str) -> bool {
+        self.find(model, 0).is_some()
+    }
+
+    /// Every name to be listed, with its owner: aliases first, then the providers' models.
+    pub fn listed(&self) -> impl Iterator<Item = (String, &str)> {
+        let aliases = self.aliases.keys().map(|name| (name.to_string(), "tidegate"));
+        let models = self.providers.iter().flat_map(|(provider, entry)| {
+            entry.models.keys().map(move |model| (format!("{provider}/{model}"), &**provider))
+        });
+        aliases.chain(models)
+    }
+
+    fn find(&self, model: &str, dice: u64) -> Option<Plan> {
+        if let Some(alias) = self.aliases.get(model) {
+            return Some(Plan { target: Arc::clone(alias.targets.draw(dice)), route: Arc::clone(&alias.route) });
+        }
+        let (provider, model) = model.split_once('/')?;
+        let provider = self.providers.get(provider)?;
+        if let Some((target, route)) = provider.models.get(model) {
+            return Some(Plan { target: Arc::clone(target), route: Arc::clone(route) });
+        }
+        if model.is_empty() {
+            return None;
+        }
+        let target = Target::new(&provider.upstream, model, Arc::clone(&provider.other))?;
+        Some(Plan { target, route: Arc::clone(&self.other) })
+    }
+}
+
+impl Provider {
+    fn new(upstream: &Arc<Upstream>, metrics: &Metrics) -> Self {
+        let name = upstream.name();
+        let mut models = HashMap::new();
+        for model in &upstream.settings().models {
+            let handles = Arc::new(metrics.target(name, model));
+            if let Some(target) = Target::new(upstream, model, handles) {
+                let route = Route::new(metrics, &format!("{name}/{model}"));
+                models.insert(model.as_str().into(), (target, route));
+            }
+        }
+        Self { upstream: Arc::clone(upstream), models, other: Arc::new(metrics.target(name, OTHER)) }
+    }
+}
+
+fn unknown(model: &str) -> Failure {
+    // A caller may send a name of any length; the answer repeats what is readable of it.
+    let shown: String = model.chars().take(128).collect();
+    Failure::new(
+        Kind::NotFound,
+        format!("The model '{shown}' does not exist: name an alias, or 'provider/model' with a configured provider."),
+    )
+    .with_param("model")
+    .with_code("model_not_found")
+}
+
+fn not_offered(plan: &Plan, what: &str) -> Failure {
+    let provider = plan.target.upstream.name();
+    Failure::new(Kind::InvalidRequest, format!("The provider '{provider}' does not offer {what}."))
+        .with_param("model")
+        .with_code("operation_not_supported")
+}

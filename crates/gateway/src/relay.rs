@@ -1,0 +1,225 @@
+//! A provider's stream on its way to the caller: watched for its first token, its usage and its
+//! end, timed, and closed with an error event where it breaks off. The protocol itself is
+//! [`wire::openai::Relay`]; this is the part that has a clock and a connection.
+//!
+//! It pulls: nothing is read from the provider before the caller's connection has room, which is
+//! all the back-pressure there is. Dropping it ends the provider's call.
+
+use crate::alarm::Alarm;
+use crate::config::ProviderTimeouts;
+use crate::recorder::{Record, outcome_of};
+use crate::upstream::Answer;
+use bytes::Bytes;
+use measure::metrics::{AttemptResult, Outcome};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio_util::task::TaskTracker;
+use wire::failure::{Failure, Kind};
+use wire::openai::Relay;
+
+/// How long an answer may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// When the attempt began.
+    pub began: Instant,
+    /// When the whole must have ended.
+    pub deadline: Instant,
+    first_token: Duration,
+    between_tokens: Duration,
+}
+
+impl Patience {
+    /// The provider's time-outs for a request that arrived at `arrived` and is sent at `now`;
+    /// `own` is the caller's, which can only shorten them.
+    pub fn new(timeouts: &ProviderTimeouts, own: Option<Duration>, arrived: Instant, now: Instant) -> Self {
+        Self {
+            began: now,
+            deadline: arrived + own.map_or(timeouts.total, |own| own.min(timeouts.total)),
+            first_token: timeouts.first_token,
+            between_tokens: timeouts.between_tokens,
+        }
+    }
+
+    /// When a stream's first token must be here.
+    pub fn first_token_due(&self) -> Instant {
+        self.deadline.min(self.began + self.first_token)
+    }
+}
+
+/// A stream being relayed. The request's record is handed in with each call: it belongs to the
+/// body that this stream becomes.
+pub struct Relayed {
+    provider: Box<str>,
+    tasks: TaskTracker,
+    answer: Option<Answer>,
+    relay: Relay,
+    patience: Patience,
+    alarm: Alarm,
+    /// When the attempt began, and after it the last frame that was more than a comment.
+    progress: Instant,
+    /// Frames seen at `progress`.
+    frames: u64,
+    content: bool,
+    /// Output that was held until the head of the answer could be sent.
+    first: Option<Bytes>,
+}
+
+impl Relayed {
+    /// Relays `answer`.
+    pub fn new(
+        provider: &str,
+        tasks: &TaskTracker,
+        answer: Answer,
+        relay: Relay,
+        patience: Patience,
+        alarm: Alarm,
+    ) -> Self {
+        Self {
+            provider: provider.into(),
+            tasks: tasks.clone(),
+            answer: Some(answer),
+            relay,
+            patience,
+            alarm,
+            progress: patience.began,
+            frames: 0,
+            content: false,
+            first: None,
+        }
+    }
+
+    /// Waits for the first output, so that a stream that fails before it can still be answered with
+    /// a status.
+    ///
+    /// # Errors
+    /// What it failed of.
+    pub async fn prime(&mut self, record: &mut Record) -> Result<(), Failure> {
+        self.first = Some(std::future::poll_fn(|cx| self.poll_output(cx, record)).await?);
+        Ok(())
+    }
+
+    /// Whether nothing more will come.
+    pub fn is_end(&self) -> bool {
+        self.answer.is_none() && self.first.is_none()
+    }
+
+    /// The next bytes for the caller; `None` at the end. A failure becomes an error event, which is
+    /// the last thing sent.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Option<Bytes>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
+        if self.answer.is_none() {
+            return Poll::Ready(None);
+        }
+        match ready!(self.poll_output(cx, record)) {
+            Ok(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Ok(bytes) => Poll::Ready(Some(bytes)),
+            Err(failure) => {
+                crate::http::error::log(&failure);
+                record.end(outcome_of(&failure), Instant::now());
+                Poll::Ready(Some(wire::openai::error_event(&failure)))
+            }
+        }
+    }
+
+    /// The next output that is not empty, or empty at a good end.
+    fn poll_output(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Result<Bytes, Failure>> {
+        loop {
+            let Some(answer) = &mut self.answer else { return Poll::Ready(Ok(Bytes::new())) };
+            if self.relay.ended() {
+                return Poll::Ready(self.ended(cx, record));
+            }
+            match answer.poll_chunk(cx) {
+                Poll::Pending => return self.poll_alarm(cx, record).map(Err),
+                Poll::Ready(Some(Ok(chunk))) => match self.relay.push(chunk) {
+                    Ok(output) => {
+                        self.observe(record);
+                        let last = self.relay.observed().done || self.relay.observed().error;
+                        if last && let Err(failure) = self.ended(cx, record) {
+                            return Poll::Ready(Err(failure));
+                        }
+                        if !output.is_empty() {
+                            return Poll::Ready(Ok(output));
+                        }
+                    }
+                    Err(failure) => return Poll::Ready(Err(self.broken(record, AttemptResult::Failed, failure))),
+                },
+                Poll::Ready(Some(Err(error))) => {
+                    let failure = error.failure(&self.provider);
+                    return Poll::Ready(Err(self.broken(record, AttemptResult::Cut, failure)));
+                }
+                Poll::Ready(None) => return Poll::Ready(self.ended(cx, record)),
+            }
+        }
+    }
+
+    /// Notes what the frames that just passed have shown.
+    fn observe(&mut self, record: &Record) {
+        let observed = self.relay.observed();
+        if observed.frames == self.frames {
+            return;
+        }
+        self.frames = observed.frames;
+        let content = observed.content;
+        self.progress = Instant::now();
+        if content && !self.content {
+            self.content = true;
+            record.first_token(self.progress);
+        }
+    }
+
+    /// The provider's stream is over. Gives the bytes still to be sent.
+    fn ended(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Result<Bytes, Failure> {
+        let tail = match self.relay.finish() {
+            Ok(tail) => tail,
+            Err(failure) => return Err(self.broken(record, AttemptResult::Cut, failure)),
+        };
+        if let Some(answer) = self.answer.take() {
+            answer.settle(cx, &self.tasks);
+        }
+        let observed = self.relay.observed();
+        if let Some(usage) = &observed.usage {
+            record.used(usage);
+        }
+        let (result, outcome) = match observed.error {
+            true => (AttemptResult::Failed, Outcome::ProviderError),
+            false => (AttemptResult::Ok, Outcome::Ok),
+        };
+        let now = Instant::now();
+        record.attempt_ends(result, now);
+        record.end(outcome, now);
+        Ok(tail)
+    }
+
+    /// Ends the provider's call and the attempt; the record stays open for whoever answers.
+    fn broken(&mut self, record: &mut Record, result: AttemptResult, failure: Failure) -> Failure {
+        self.answer = None;
+        if let Some(usage) = &self.relay.observed().usage {
+            record.used(usage);
+        }
+        record.attempt_ends(result, Instant::now());
+        failure
+    }
+
+    /// Ready where time is up.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Failure> {
+        let limit = if self.content { self.patience.between_tokens } else { self.patience.first_token };
+        let due = (self.progress + limit).min(self.patience.deadline);
+        ready!(self.alarm.poll_due(cx, due));
+        let failure = self.late(Instant::now(), limit);
+        Poll::Ready(self.broken(record, AttemptResult::TimedOut, failure))
+    }
+
+    fn late(&self, now: Instant, limit: Duration) -> Failure {
+        let provider = &self.provider;
+        let public = if now >= self.patience.deadline {
+            format!("The provider '{provider}' did not complete its answer in time.")
+        } else if self.content {
+            format!("The provider '{provider}' sent nothing for {} s.", limit.as_secs_f32())
+        } else {
+            format!("The provider '{provider}' sent no token within {} s.", limit.as_secs_f32())
+        };
+        Failure::new(Kind::ProviderTimeout, public)
+    }
+}

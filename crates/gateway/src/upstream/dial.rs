@@ -1,0 +1,183 @@
+//! Opens connections to one provider: names resolved and remembered, every address judged before
+//! it is dialled, TLS where the provider speaks it, HTTP/2 where it offers that.
+//!
+//! It connects to the very address it has judged: there is no second resolution for a rebinding
+//! name server to answer differently.
+
+use super::Error;
+use crate::config::BaseUrl;
+use rustls_pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// How long a name's addresses are remembered.
+const DNS_TTL: Duration = Duration::from_secs(300);
+/// Idle time after which the kernel probes a connection, so that a peer lost behind a firewall is
+/// noticed before a request is sent into the void.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+/// A name server may answer with any number of addresses; this many are tried.
+const ADDRESSES_MAX: usize = 8;
+
+/// A connection just opened.
+pub(super) enum Dialled {
+    Plain(TcpStream),
+    Tls { stream: Box<TlsStream<TcpStream>>, http2: bool },
+}
+
+/// Everything needed to open a connection to one host.
+pub(super) struct Dialer {
+    host: Box<str>,
+    port: u16,
+    /// Private addresses are reached only where the operator named this host.
+    private_allowed: bool,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    connect_timeout: Duration,
+    resolved: Mutex<Option<Resolved>>,
+}
+
+struct Resolved {
+    at: Instant,
+    addresses: Arc<[SocketAddr]>,
+}
+
+impl Dialer {
+    /// A dialer to `url`; `tls` is given exactly where the URL is https.
+    pub(super) fn new(
+        url: &BaseUrl,
+        tls: Option<Arc<rustls::ClientConfig>>,
+        connect_timeout: Duration,
+    ) -> Result<Self, Error> {
+        // A bracketed IPv6 literal is a name for URLs only.
+        let host = url.host.trim_start_matches('[').trim_end_matches(']');
+        let tls = match tls {
+            None => None,
+            Some(config) => {
+                let name = ServerName::try_from(host.to_owned())
+                    .map_err(|error| Error::Unreachable(format!("{host} is no name for TLS: {error}")))?;
+                Some((TlsConnector::from(config), name))
+            }
+        };
+        Ok(Self {
+            host: host.into(),
+            port: url.port,
+            private_allowed: url.named_by_operator,
+            tls,
+            connect_timeout,
+            resolved: Mutex::new(None),
+        })
+    }
+
+    /// Opens a connection within the connect time-out, TLS handshake included.
+    pub(super) async fn dial(&self) -> Result<Dialled, Error> {
+        match tokio::time::timeout(self.connect_timeout, self.connect()).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::ConnectTimeout),
+        }
+    }
+
+    async fn connect(&self) -> Result<Dialled, Error> {
+        let addresses = self.addresses().await?;
+        let mut last = None;
+        for address in addresses.iter() {
+            match TcpStream::connect(address).await {
+                Ok(stream) => return self.secure(stream).await,
+                Err(error) => last = Some(format!("{address}: {error}")),
+            }
+        }
+        // Perhaps the addresses have moved: the next attempt asks anew.
+        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Err(Error::Unreachable(last.unwrap_or_else(|| format!("{} has no address", self.host))))
+    }
+
+    async fn secure(&self, stream: TcpStream) -> Result<Dialled, Error> {
+        tune(&stream);
+        let Some((connector, name)) = &self.tls else { return Ok(Dialled::Plain(stream)) };
+        let stream = connector
+            .connect(name.clone(), stream)
+            .await
+            .map_err(|error| Error::Unreachable(format!("TLS with {}: {error}", self.host)))?;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok(Dialled::Tls { stream: Box::new(stream), http2 })
+    }
+
+    async fn addresses(&self) -> Result<Arc<[SocketAddr]>, Error> {
+        if let Some(resolved) = &*self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
+            && resolved.at.elapsed() < DNS_TTL
+        {
+            return Ok(Arc::clone(&resolved.addresses));
+        }
+        let addresses = self.resolve().await?;
+        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Resolved { at: Instant::now(), addresses: Arc::clone(&addresses) });
+        Ok(addresses)
+    }
+
+    async fn resolve(&self) -> Result<Arc<[SocketAddr]>, Error> {
+        let found: Vec<SocketAddr> = match self.host.parse::<IpAddr>() {
+            Ok(literal) => vec![SocketAddr::new(literal, self.port)],
+            Err(_) => tokio::net::lookup_host((&*self.host, self.port))
+                .await
+                .map_err(|error| Error::Unreachable(format!("cannot resolve {}: {error}", self.host)))?
+                .take(ADDRESSES_MAX)
+                .collect(),
+        };
+        let allowed: Arc<[SocketAddr]> = found
+            .iter()
+            .copied()
+            .filter(|address| self.private_allowed || guard::address::is_public(address.ip()))
+            .collect();
+        if allowed.is_empty() && !found.is_empty() {
+            return Err(Error::Forbidden { host: self.host.clone() });
+        }
+        Ok(allowed)
+    }
+}
+
+/// Small frames leave at once, and a dead peer is noticed. A kernel that refuses an option costs
+/// latency, not correctness, so failures are let pass.
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::{Dialled, Dialer};
+    use crate::config::BaseUrl;
+    use crate::upstream::Error;
+    use std::time::Duration;
+
+    fn dialer(host: &str, port: u16, named_by_operator: bool) -> Dialer {
+        let url = BaseUrl { https: false, host: host.into(), port, path: String::new(), named_by_operator };
+        Dialer::new(&url, None, Duration::from_secs(5)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_private_address_is_reached_only_where_the_operator_named_the_host() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for host in ["localhost", "127.0.0.1"] {
+            assert!(matches!(dialer(host, port, true).dial().await, Ok(Dialled::Plain(_))), "{host}");
+            assert!(matches!(dialer(host, port, false).dial().await, Err(Error::Forbidden { .. })), "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_says_which_address_refused() {
+        let port = {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        match dialer("127.0.0.1", port, true).dial().await {
+            Err(Error::Unreachable(detail)) => assert!(detail.contains(&port.to_string()), "{detail}"),
+            _ => panic!("nobody listens there"),
+        }
+    }
+}

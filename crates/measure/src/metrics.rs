@@ -1,0 +1,370 @@
+//! The gateway's Prometheus metrics: their names, labels and buckets in one place.
+//!
+//! Labels come from the configuration, never from what a caller sends. Handles are resolved when
+//! the configuration loads ([`Metrics::route`], [`Metrics::target`]); on a request's path a metric
+//! is an atomic increment, and no label is looked up or formatted.
+
+mod labels;
+
+use labels::{AttemptLabels, OperationLabels, RequestLabels, RouteLabels, TargetLabels, TokenLabels};
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use std::time::Duration;
+
+/// How a request ended, as `tidegate_requests_total{outcome}` counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The caller has the whole answer.
+    Ok,
+    /// The request was at fault (4xx of our own or passed on from the provider).
+    CallerError,
+    /// The provider was at fault (502, 504, or a stream that was cut).
+    ProviderError,
+    /// We were at fault or overloaded (500, 503).
+    GatewayError,
+    /// The caller left before the end (recorded as 499).
+    CallerLeft,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of their counters.
+    pub const ALL: [Self; 5] =
+        [Self::Ok, Self::CallerError, Self::ProviderError, Self::GatewayError, Self::CallerLeft];
+
+    /// The label's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::CallerError => "caller_error",
+            Self::ProviderError => "provider_error",
+            Self::GatewayError => "gateway_error",
+            Self::CallerLeft => "caller_left",
+        }
+    }
+}
+
+/// How one attempt at a provider ended, as `tidegate_upstream_attempts_total{result}` counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptResult {
+    /// An answer below 400.
+    Ok,
+    /// 4xx other than 429: the request, or our credential.
+    Refused,
+    /// 429.
+    RateLimited,
+    /// 5xx, or a reply that breaks the protocol.
+    Failed,
+    /// No connection.
+    Unreachable,
+    /// A time-out of ours.
+    TimedOut,
+    /// The connection broke before the end of the answer.
+    Cut,
+    /// The caller left first.
+    Cancelled,
+}
+
+impl AttemptResult {
+    /// Every result, in the order of their counters.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Refused,
+        Self::RateLimited,
+        Self::Failed,
+        Self::Unreachable,
+        Self::TimedOut,
+        Self::Cut,
+        Self::Cancelled,
+    ];
+
+    /// The label's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::RateLimited => "rate_limited",
+            Self::Failed => "failed",
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timed_out",
+            Self::Cut => "cut",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One route's handles: an operation on one configured model or alias, or on `other`.
+#[derive(Clone, Debug)]
+pub struct RouteMetrics {
+    requests: [Counter; Outcome::ALL.len()],
+    duration: Histogram,
+    overhead: Histogram,
+    in_flight: Gauge,
+}
+
+impl RouteMetrics {
+    /// A request begins.
+    pub fn begins(&self) {
+        self.in_flight.inc();
+    }
+
+    /// A request has ended, for good or ill.
+    pub fn ends(&self, outcome: Outcome, total: Duration, overhead: Duration) {
+        self.in_flight.dec();
+        self.requests[outcome as usize].inc();
+        self.duration.observe(total.as_secs_f64());
+        self.overhead.observe(overhead.as_secs_f64());
+    }
+}
+
+/// One target's handles: a provider and a configured model of it, or `other`.
+#[derive(Clone, Debug)]
+pub struct TargetMetrics {
+    attempts: [Counter; AttemptResult::ALL.len()],
+    first_token: Histogram,
+    input_tokens: Counter,
+    output_tokens: Counter,
+    cached_tokens: Counter,
+}
+
+impl TargetMetrics {
+    /// One attempt has ended.
+    pub fn attempted(&self, result: AttemptResult) {
+        self.attempts[result as usize].inc();
+    }
+
+    /// The first content token of a stream arrived, this long after the attempt began.
+    pub fn first_token(&self, after: Duration) {
+        self.first_token.observe(after.as_secs_f64());
+    }
+
+    /// What the provider says was used, in tokens; `cached` is the part of `input` it had cached.
+    pub fn used(&self, input: u64, output: u64, cached: u64) {
+        self.input_tokens.inc_by(input);
+        self.output_tokens.inc_by(output);
+        self.cached_tokens.inc_by(cached);
+    }
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Everything that `/metrics` shows.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    duration: Histograms<RouteLabels>,
+    overhead: Histograms<OperationLabels>,
+    in_flight: Family<OperationLabels, Gauge>,
+    attempts: Family<AttemptLabels, Counter>,
+    first_token: Histograms<TargetLabels>,
+    tokens: Family<TokenLabels, Counter>,
+    /// Callers' connections open now.
+    pub connections: Gauge,
+    /// Connections refused because `server.connections_max` was reached.
+    pub connections_refused: Counter,
+    /// Configurations applied since the start, the first among them.
+    pub reloads: Counter,
+    /// Configurations refused since the start.
+    pub reloads_refused: Counter,
+}
+
+impl Metrics {
+    /// An empty set; `version` goes to `tidegate_build_info`.
+    pub fn new(version: &str) -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            requests: Family::default(),
+            duration: Family::new_with_constructor(request_seconds),
+            overhead: Family::new_with_constructor(overhead_seconds),
+            in_flight: Family::default(),
+            attempts: Family::default(),
+            first_token: Family::new_with_constructor(first_token_seconds),
+            tokens: Family::default(),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
+            reloads: Counter::default(),
+            reloads_refused: Counter::default(),
+        };
+        metrics.register(version);
+        metrics
+    }
+
+    fn register(&mut self, version: &str) {
+        let build = Info::new([("version", version.to_owned())]);
+        let registry = &mut self.registry;
+        registry.register("tidegate_build", "The version that runs", build);
+        registry.register(
+            "tidegate_requests",
+            "Requests by operation, model and how they ended",
+            self.requests.clone(),
+        );
+        registry.register_with_unit(
+            "http_request_duration",
+            "From the request's first byte to the end of the answer",
+            Unit::Seconds,
+            self.duration.clone(),
+        );
+        registry.register_with_unit(
+            "tidegate_overhead",
+            "Our own time: the total less the union of the upstream calls",
+            Unit::Seconds,
+            self.overhead.clone(),
+        );
+        registry.register("tidegate_requests_in_flight", "Requests under way", self.in_flight.clone());
+        registry.register(
+            "tidegate_upstream_attempts",
+            "Attempts at providers by how they ended",
+            self.attempts.clone(),
+        );
+        registry.register_with_unit(
+            "gen_ai_server_time_to_first_token",
+            "From the start of an attempt to its first content token, streams only",
+            Unit::Seconds,
+            self.first_token.clone(),
+        );
+        registry.register("tidegate_tokens", "Tokens as the providers counted them", self.tokens.clone());
+        registry.register("tidegate_connections", "Callers' connections open", self.connections.clone());
+        registry.register(
+            "tidegate_connections_refused",
+            "Connections refused at the limit",
+            self.connections_refused.clone(),
+        );
+        registry.register("tidegate_config_reloads", "Configurations applied", self.reloads.clone());
+        registry.register(
+            "tidegate_config_reloads_refused",
+            "Configurations refused",
+            self.reloads_refused.clone(),
+        );
+    }
+
+    /// The handles of one operation on one model as the configuration names it.
+    pub fn route(&self, operation: &'static str, model: &str) -> RouteMetrics {
+        let of = OperationLabels { operation };
+        let route = RouteLabels { operation, model: model.to_owned() };
+        RouteMetrics {
+            requests: Outcome::ALL.map(|outcome| {
+                let labels = RequestLabels { operation, model: model.to_owned(), outcome: outcome.name() };
+                self.requests.get_or_create_owned(&labels)
+            }),
+            duration: self.duration.get_or_create_owned(&route),
+            overhead: self.overhead.get_or_create_owned(&of),
+            in_flight: self.in_flight.get_or_create_owned(&of),
+        }
+    }
+
+    /// The handles of one provider's model as the configuration names it.
+    pub fn target(&self, provider: &str, model: &str) -> TargetMetrics {
+        let tokens = |kind| {
+            let labels = TokenLabels { provider: provider.to_owned(), model: model.to_owned(), kind };
+            self.tokens.get_or_create_owned(&labels)
+        };
+        TargetMetrics {
+            attempts: AttemptResult::ALL.map(|result| {
+                let labels = AttemptLabels {
+                    provider: provider.to_owned(),
+                    model: model.to_owned(),
+                    result: result.name(),
+                };
+                self.attempts.get_or_create_owned(&labels)
+            }),
+            first_token: self.first_token.get_or_create_owned(&TargetLabels {
+                gen_ai_provider_name: provider.to_owned(),
+                gen_ai_request_model: model.to_owned(),
+            }),
+            input_tokens: tokens("input"),
+            output_tokens: tokens("output"),
+            cached_tokens: tokens("cached_input"),
+        }
+    }
+
+    /// The OpenMetrics text of everything, as `GET /metrics` answers.
+    ///
+    /// # Errors
+    /// Only where a metric cannot be written as text, which is a fault of this module.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::with_capacity(16 * 1024);
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    /// The media type of [`Self::encode`].
+    pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+/// 10 µs … 50 ms and beyond: the range in which a gateway's own time is good, tolerable or bad.
+fn overhead_seconds() -> Histogram {
+    Histogram::new([10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3])
+}
+
+/// The GenAI conventions' bounds for an operation's duration: 0.01 × 2ⁿ up to 81.92 s.
+fn request_seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.01, 2.0, 14))
+}
+
+/// The GenAI conventions' bounds for the time to the first token.
+fn first_token_seconds() -> Histogram {
+    Histogram::new([
+        0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::{AttemptResult, Metrics, Outcome};
+    use std::time::Duration;
+
+    #[test]
+    fn a_request_shows_under_its_configured_labels() {
+        let metrics = Metrics::new("1.2.3");
+        let route = metrics.route("chat", "smart");
+        route.begins();
+        route.begins();
+        route.ends(Outcome::CallerLeft, Duration::from_millis(30), Duration::from_micros(40));
+        let text = metrics.encode().unwrap();
+        for line in [
+            r#"tidegate_build_info{version="1.2.3"} 1"#,
+            r#"tidegate_requests_total{operation="chat",model="smart",outcome="caller_left"} 1"#,
+            r#"tidegate_requests_total{operation="chat",model="smart",outcome="ok"} 0"#,
+            r#"tidegate_requests_in_flight{operation="chat"} 1"#,
+            r#"tidegate_overhead_seconds_bucket{le="0.00005",operation="chat"} 1"#,
+            r#"http_request_duration_seconds_count{operation="chat",model="smart"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn an_attempt_and_its_tokens_show_under_their_target() {
+        let metrics = Metrics::new("0");
+        let target = metrics.target("openai", "gpt-4o");
+        target.attempted(AttemptResult::RateLimited);
+        target.used(100, 20, 80);
+        target.first_token(Duration::from_millis(300));
+        let text = metrics.encode().unwrap();
+        for line in [
+            r#"tidegate_upstream_attempts_total{provider="openai",model="gpt-4o",result="rate_limited"} 1"#,
+            r#"tidegate_tokens_total{provider="openai",model="gpt-4o",type="cached_input"} 80"#,
+            r#"gen_ai_server_time_to_first_token_seconds_count{gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_same_labels_are_the_same_counter() {
+        let metrics = Metrics::new("0");
+        for _ in 0..2 {
+            metrics.target("p", "m").attempted(AttemptResult::Ok);
+        }
+        let text = metrics.encode().unwrap();
+        assert!(text.contains(r#"tidegate_upstream_attempts_total{provider="p",model="m",result="ok"} 2"#));
+    }
+}

@@ -1,0 +1,54 @@
+//! The label sets. A derive writes them out; none of them can carry what a caller sent.
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OperationLabels {
+    pub(super) operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RouteLabels {
+    pub(super) operation: &'static str,
+    pub(super) model: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RequestLabels {
+    pub(super) operation: &'static str,
+    pub(super) model: String,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct AttemptLabels {
+    pub(super) provider: String,
+    pub(super) model: String,
+    pub(super) result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TargetLabels {
+    pub(super) gen_ai_provider_name: String,
+    pub(super) gen_ai_request_model: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct TokenLabels {
+    pub(super) provider: String,
+    pub(super) model: String,
+    pub(super) kind: &'static str,
+}
+
+// By hand, because the label is called `type`.
+impl EncodeLabelSet for TokenLabels {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>,
+    ) -> Result<(), std::fmt::Error> {
+        use prometheus_client::encoding::EncodeLabel;
+        ("provider", self.provider.as_str()).encode(encoder.encode_label())?;
+        ("model", self.model.as_str()).encode(encoder.encode_label())?;
+        ("type", self.kind).encode(encoder.encode_label())
+    }
+}

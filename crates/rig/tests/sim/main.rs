@@ -1,0 +1,11 @@
+//! The simulated provider as its callers see it: in process through
+//! `Sim::call`, and over TCP through a client that is nothing but a socket.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod answers;
+mod faults;
+mod shapes;
+mod streams;
+mod support;
+mod tcp;
+mod timing;

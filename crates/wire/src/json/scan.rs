@@ -1,0 +1,265 @@
+//! The one pass: recursive descent over bytes known to be UTF-8.
+//!
+//! Recursion is bounded by [`super::DEPTH_MAX`]. The scanner remembers offsets only; the caller's
+//! text is never copied, except for keys written with escapes.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::fault::{Cause, Fault, Stop};
+use super::keys::Keys;
+use super::{BYTES_MAX, DEPTH_MAX, Kind, Object, strings, tokens};
+
+/// Whose text it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// A caller's: no key twice, no half surrogate pairs.
+    Strict,
+    /// A provider's, or one that has been checked already.
+    Tolerant,
+}
+
+/// A value's kind and, for a container, the kinds of what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) kind: Kind,
+    pub(super) holds: Kinds,
+}
+
+/// A set of kinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kinds(u8);
+
+impl Kinds {
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) fn only(self, kinds: &[Kind]) -> bool {
+        self.0 & !kinds.iter().fold(0, |set, kind| set | 1 << (*kind as u8)) == 0
+    }
+
+    fn add(&mut self, kind: Kind) {
+        self.0 |= 1 << (kind as u8);
+    }
+}
+
+/// Where a member's key and value stand. Offsets are 32 bits: see [`BYTES_MAX`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    key_start: u32,
+    key_end: u32,
+    pub(super) value_start: u32,
+    pub(super) value_end: u32,
+    pub(super) shape: Shape,
+    pub(super) escaped: bool,
+}
+
+impl Member {
+    fn new(key: Range<usize>, value: Range<usize>, shape: Shape, escaped: bool) -> Self {
+        Self {
+            key_start: key.start as u32,
+            key_end: key.end as u32,
+            value_start: value.start as u32,
+            value_end: value.end as u32,
+            shape,
+            escaped,
+        }
+    }
+
+    /// The key's span, without its quotes.
+    pub(super) fn key(&self) -> Range<usize> {
+        self.key_start as usize..self.key_end as usize
+    }
+}
+
+/// Reads a text whose top level must be an object.
+pub(super) fn object(body: &[u8], rules: Rules) -> Result<Object<'_>, Fault> {
+    let mut scanner = Scanner::new(body, rules)?;
+    let mut members = SmallVec::new();
+    let end = scanner.whole_object(&mut members).map_err(|stop| Fault::locate(body, stop))?;
+    Ok(Object { text: scanner.text, members, end })
+}
+
+/// Checks a text whose top level may be anything.
+pub(super) fn any(body: &[u8], rules: Rules) -> Result<(), Fault> {
+    let mut scanner = Scanner::new(body, rules)?;
+    scanner.whole_value().map_err(|stop| Fault::locate(body, stop))
+}
+
+/// The members of the object whose brace stands at `start` of a checked text.
+pub(super) fn members_at(text: &str, start: usize) -> Option<Object<'_>> {
+    let mut members = SmallVec::new();
+    // Depth was checked the first time, from further out.
+    let (end, _) = Scanner::checked(text).object(start + 1, 0, |member| members.push(member)).ok()?;
+    Some(Object { text, members, end: end - 1 })
+}
+
+/// The element of a checked array that begins at `at` or behind the comma there; and its shape.
+/// `None` at the closing bracket.
+pub(super) fn element_at(text: &str, at: usize) -> Option<(Range<usize>, Shape)> {
+    let bytes = text.as_bytes();
+    let at = tokens::space(bytes, at);
+    let start = if bytes.get(at) == Some(&b',') { tokens::space(bytes, at + 1) } else { at };
+    let (end, shape) = Scanner::checked(text).value(start, 0).ok()?;
+    Some((start..end, shape))
+}
+
+struct Scanner<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    rules: Rules,
+    keys: Keys,
+}
+
+impl<'a> Scanner<'a> {
+    fn new(body: &'a [u8], rules: Rules) -> Result<Self, Fault> {
+        if body.len() > BYTES_MAX {
+            return Err(Fault::locate(body, Stop::new(0, Cause::Length)));
+        }
+        match simdutf8::basic::from_utf8(body) {
+            Ok(text) => Ok(Self { text, bytes: body, rules, keys: Keys::default() }),
+            Err(_) => Err(Fault::locate(body, Stop::new(valid_up_to(body), Cause::Utf8))),
+        }
+    }
+
+    /// A scanner for a text that has been checked.
+    fn checked(text: &'a str) -> Self {
+        Self { text, bytes: text.as_bytes(), rules: Rules::Tolerant, keys: Keys::default() }
+    }
+
+    /// Gives the offset of the closing brace.
+    fn whole_object(&mut self, members: &mut SmallVec<[Member; 16]>) -> Result<usize, Stop> {
+        let at = tokens::space(self.bytes, 0);
+        if self.bytes.get(at) != Some(&b'{') {
+            return Err(Stop::new(at, Cause::Object));
+        }
+        let (end, _) = self.object(at + 1, 1, |member| members.push(member))?;
+        self.nothing_from(end)?;
+        Ok(end - 1)
+    }
+
+    fn whole_value(&mut self) -> Result<(), Stop> {
+        let (end, _) = self.value(tokens::space(self.bytes, 0), 0)?;
+        self.nothing_from(end)
+    }
+
+    fn nothing_from(&self, at: usize) -> Result<(), Stop> {
+        let at = tokens::space(self.bytes, at);
+        if at == self.bytes.len() { Ok(()) } else { Err(Stop::new(at, Cause::EndOfText)) }
+    }
+
+    /// The value that begins at `at`, within `depth` containers: the offset behind it.
+    #[inline(always)]
+    fn value(&mut self, at: usize, depth: usize) -> Result<(usize, Shape), Stop> {
+        let bytes = self.bytes;
+        let (end, kind) = match bytes.get(at) {
+            Some(b'"') => (tokens::string(bytes, at + 1, self.rules)?.0, Kind::String),
+            Some(b'{' | b'[') => return self.container(at, depth),
+            Some(b'-' | b'0'..=b'9') => (tokens::number(bytes, at)?, Kind::Number),
+            Some(b't') => (tokens::literal(bytes, at, b"true")?, Kind::Bool),
+            Some(b'f') => (tokens::literal(bytes, at, b"false")?, Kind::Bool),
+            Some(b'n') => (tokens::literal(bytes, at, b"null")?, Kind::Null),
+            _ => return Err(Stop::new(at, Cause::Value)),
+        };
+        Ok((end, Shape { kind, holds: Kinds::default() }))
+    }
+
+    /// The array or object whose bracket stands at `at`. The one place of recursion.
+    fn container(&mut self, at: usize, depth: usize) -> Result<(usize, Shape), Stop> {
+        if depth >= DEPTH_MAX {
+            return Err(Stop::new(at, Cause::Depth));
+        }
+        let (kind, (end, holds)) = if self.bytes.get(at) == Some(&b'{') {
+            (Kind::Object, self.object(at + 1, depth + 1, |_| ())?)
+        } else {
+            (Kind::Array, self.array(at + 1, depth + 1)?)
+        };
+        Ok((end, Shape { kind, holds }))
+    }
+
+    /// Members from `at` on and the closing brace.
+    #[inline(always)]
+    fn object(
+        &mut self,
+        at: usize,
+        depth: usize,
+        mut each: impl FnMut(Member),
+    ) -> Result<(usize, Kinds), Stop> {
+        let bytes = self.bytes;
+        let mark = self.keys.mark();
+        let mut holds = Kinds::default();
+        let mut at = tokens::space(bytes, at);
+        if bytes.get(at) == Some(&b'}') {
+            return Ok((at + 1, holds));
+        }
+        loop {
+            if bytes.get(at) != Some(&b'"') {
+                let cause = if holds.is_empty() { Cause::FirstKeyOrEnd } else { Cause::Key };
+                return Err(Stop::new(at, cause));
+            }
+            let key_start = at + 1;
+            let (behind_key, escaped) = tokens::string(bytes, key_start, self.rules)?;
+            let key = key_start..behind_key - 1;
+            if self.rules == Rules::Strict && !self.is_new(mark, key.clone(), escaped) {
+                return Err(Stop::new(at, Cause::Duplicate));
+            }
+            at = tokens::space(bytes, behind_key);
+            if bytes.get(at) != Some(&b':') {
+                return Err(Stop::new(at, Cause::Colon));
+            }
+            let start = tokens::space(bytes, at + 1);
+            let (end, shape) = self.value(start, depth)?;
+            holds.add(shape.kind);
+            each(Member::new(key, start..end, shape, escaped));
+            at = tokens::space(bytes, end);
+            match bytes.get(at) {
+                Some(b',') => at = tokens::space(bytes, at + 1),
+                Some(b'}') => break,
+                _ => return Err(Stop::new(at, Cause::CommaOrBrace)),
+            }
+        }
+        match self.keys.close(bytes, mark) {
+            Some(at) => Err(Stop { at, cause: Cause::Duplicate }),
+            None => Ok((at + 1, holds)),
+        }
+    }
+
+    /// Notes a key; false where its object has it already.
+    #[inline(always)]
+    fn is_new(&mut self, mark: usize, key: Range<usize>, escaped: bool) -> bool {
+        if escaped {
+            let decoded = strings::decode(self.text.get(key.clone()).unwrap_or_default());
+            self.keys.add_decoded(self.bytes, mark, key.start, &decoded)
+        } else {
+            self.keys.add(self.bytes, mark, key.start, key.end)
+        }
+    }
+
+    /// Elements from `at` on and the closing bracket.
+    #[inline(always)]
+    fn array(&mut self, at: usize, depth: usize) -> Result<(usize, Kinds), Stop> {
+        let bytes = self.bytes;
+        let mut holds = Kinds::default();
+        let mut at = tokens::space(bytes, at);
+        if bytes.get(at) == Some(&b']') {
+            return Ok((at + 1, holds));
+        }
+        loop {
+            let (end, shape) = self.value(at, depth)?;
+            holds.add(shape.kind);
+            at = tokens::space(bytes, end);
+            match bytes.get(at) {
+                Some(b',') => at = tokens::space(bytes, at + 1),
+                Some(b']') => return Ok((at + 1, holds)),
+                _ => return Err(Stop::new(at, Cause::CommaOrBracket)),
+            }
+        }
+    }
+}
+
+#[cold]
+fn valid_up_to(body: &[u8]) -> usize {
+    std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len)
+}

@@ -1,0 +1,155 @@
+"""What is loaded: the provider itself (`direct`), nginx, HAProxy and Tidegate before it.
+
+Starts each with the configuration file that lies beside this one and waits until it answers rightly.
+How they are loaded and judged is not known here.
+"""
+
+import http.client
+import os
+import pwd
+import grp
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import bodies
+import processes
+
+HERE = Path(__file__).resolve().parent
+READY_SECONDS_MAX = 15
+NAMES = ("direct", "nginx", "haproxy", "tidegate")
+ENDPOINT = "/v1/chat/completions"
+
+
+class Failed(Exception):
+    """Something did not start, or answered wrongly. The message is for the reader of the terminal."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """How the provider streams: delays in microseconds."""
+
+    first_us: int
+    between_us: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Target:
+    name: str
+    port: int
+    process: processes.Process | None  # None: direct, where the provider itself is loaded
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}{ENDPOINT}"
+
+
+def find(program):
+    """A program's path; Debian keeps servers where a plain user's PATH does not look."""
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def start_backend(fleet, tools, kind, cores, folder, frames):
+    """The provider: `bare` (mock.c) or `nginx` (a canned reply, no streams)."""
+    port = processes.free_port()
+    reply = folder / "reply.json"
+    reply.write_bytes(bodies.reply())
+    if kind == "nginx" and not frames:
+        config = _fill("nginx-backend.conf", folder, PORT=port, REPLY=_nginx_quoted(bodies.reply()), **_nginx_common(tools))
+        argv = [tools["nginx"], "-p", folder, "-c", config, "-e", "stderr"]
+    else:
+        shape = [frames.first_us, frames.between_us, frames.count] if frames else [0, 0, 0]
+        argv = [tools["mock"], port, reply, *shape]
+    backend = Target("direct", port, fleet.start(argv, cores, folder / "backend.log"))
+    wait_ready(backend)
+    return backend
+
+
+def start(fleet, tools, name, cores, backend, folder, streaming=False, large=False):
+    """A proxy before `backend`, on `cores`, tuned for streams or for large bodies where that is the load.
+
+    Returns at once; `wait_ready` waits for its first answer.
+    """
+    port = processes.free_port()
+    common = {"PORT": port, "BACKEND": backend.port, "WORKERS": len(cores)}
+    if name == "nginx":
+        tuning = {"BUFFERING": "off" if streaming else "on", "REQUEST_BUFFERING": "off" if large else "on"}
+        config = _fill("nginx.conf", folder, **tuning, **common, **_nginx_common(tools))
+        argv, env = [tools["nginx"], "-p", folder, "-c", config, "-e", "stderr"], None
+    elif name == "haproxy":
+        tuning = {"CONNECTIONS": min(9000, (tools["files"] - 200) // 2), "BUFFER": 131072 if large else 16384}
+        argv = [tools["haproxy"], "-db", "-f", _fill("haproxy.cfg", folder, **tuning, **common)]
+        env = None
+    else:
+        config = _fill("tidegate.toml", folder, ADMIN=processes.free_port(), **common)
+        argv, env = [tools["tidegate"], "serve", "--config", config], bare_environment(folder)
+    return Target(name, port, fleet.start(argv, cores, folder / f"{name}.log", env=env, cwd=folder))
+
+
+def bare_environment(folder):
+    """No provider's key and no setting of the user's reaches the gateway under test."""
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TMPDIR")}
+    return {**kept, "HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config")}
+
+
+def ask(port, body, timeout=5.0):
+    """One request on a connection of its own: (status, body)."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        headers = {"Content-Type": "application/json", "Authorization": "Bearer bench"}
+        connection.request("POST", ENDPOINT, body, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def wait_ready(target, body=None, right=None):
+    """Asks until the answer is right; seconds from the process's start to that answer."""
+    body = body or bodies.request(bodies.SMALL_BYTES)
+    right = right or (lambda status, text: status == 200 and text == bodies.reply())
+    process, last = target.process, "no answer"
+    while time.monotonic() - process.started < READY_SECONDS_MAX:
+        try:
+            status, text = ask(target.port, body)
+        except (OSError, http.client.HTTPException) as fault:
+            last = f"{type(fault).__name__}: {fault}"
+        else:
+            if right(status, text):
+                seconds = time.monotonic() - process.started
+                process.tree()
+                return seconds
+            last = f"status {status}, {len(text)} bytes: {text[:300]!r}"
+        if not process.alive():
+            last = f"it ended with code {process.popen.returncode}"
+            break
+        time.sleep(0.001)
+    raise Failed(f"{target.name} did not answer rightly ({last})\n{process.log_tail()}")
+
+
+def check_whole_reply(target, body):
+    """The reply, byte for byte, once: what the generators count by length and status alone."""
+    status, text = ask(target.port, body)
+    if status != 200 or text != bodies.reply():
+        raise Failed(f"{target.name} answered wrongly: status {status}, {len(text)} bytes: {text[:300]!r}")
+
+
+def _fill(template, folder, **values):
+    text = (HERE / template).read_text()
+    for name, value in {**values, "FOLDER": folder}.items():
+        text = text.replace(f"@{name}@", str(value))
+    path = folder / template
+    path.write_text(text)
+    return path
+
+
+def _nginx_common(tools):
+    # Started by root, nginx would hand its workers to `nobody`, who cannot write to our folder.
+    user = f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(0).gr_name};" if os.geteuid() == 0 else ""
+    return {"USER": user, "FILES": tools["files"]}
+
+
+def _nginx_quoted(text):
+    return text.decode().replace("\\", "\\\\").replace("'", "\\'")

@@ -1,0 +1,70 @@
+"""One gateway for the whole hostile corpus: whatever a test throws at it, the next test finds it alive.
+
+It is open (no keys), its time-outs are short enough to be waited for, and its log is as talkative as can be,
+so that a secret that could be logged is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from support import configuration, processes
+from support.processes import Daemon
+from support.raw import ask
+
+TIMEOUTS = 'timeouts = { header = "1s", body = "1s", idle = "5s", drain = "5s" }'
+
+
+@pytest.fixture(scope="session")
+def mock(tmp_path_factory) -> Iterator[Daemon]:
+    with processes.start_mock(tmp_path_factory.mktemp("mock")) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def gateway(mock, tmp_path_factory) -> Iterator[Daemon]:
+    folder = tmp_path_factory.mktemp("gateway")
+    text = configuration.gateway(
+        folder / "data",
+        '[log]\nlevel = "trace"\n',
+        configuration.mock_provider(mock.port),
+        configuration.alias("smart", ("mock/instant", 1)),
+        server=[TIMEOUTS],
+    )
+    with processes.start_gateway(folder, text) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def still_well(gateway) -> Iterator[None]:
+    """After the test the gateway lives and answers."""
+    yield
+    assert gateway.alive(), gateway.log()[-4000:]
+    assert ask(gateway.port, "GET", "/health").status == 200
+
+
+Launch = Callable[..., Daemon]
+
+
+@pytest.fixture
+def launch(tmp_path) -> Iterator[Launch]:
+    """Starts gateways of the test's own: `launch(*parts)` with parts of the configuration, each stopped and
+    judged at the test's end."""
+    started: list[Daemon] = []
+
+    def start(*parts: str, server: tuple[str, ...] = (TIMEOUTS,), **environment: str) -> Daemon:
+        folder = tmp_path / f"gateway-{len(started)}"
+        text = configuration.gateway(folder / "data", *parts, server=server)
+        started.append(processes.start_gateway(folder, text, **environment))
+        return started[-1]
+
+    try:
+        yield start
+    except BaseException:
+        for daemon in started:
+            daemon.kill()
+        raise
+    for daemon in started:
+        if daemon.alive():
+            daemon.stop()

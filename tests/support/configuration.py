@@ -1,0 +1,64 @@
+"""The configuration files of the suites, as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from support.secrets import PROVIDER_KEY
+
+MOCK_MODELS = ("instant", "fast", "slow", "flaky", "embed")
+
+
+def provider(name: str, port: int, *lines: str) -> str:
+    """A provider over HTTP on a loopback port; `lines` are further TOML lines of its table."""
+    return "\n".join(
+        [
+            f"[providers.{name}]",
+            'preset = "openai-compatible"',
+            f'base_url = "http://127.0.0.1:{port}/v1"',
+            f'api_key = "{PROVIDER_KEY}"',
+            *lines,
+            "",
+        ]
+    )
+
+
+def mock_provider(port: int) -> str:
+    """The simulated provider, once patient and once with time-outs short enough to wait for."""
+    return provider("mock", port, f"models = {json.dumps(MOCK_MODELS)}") + provider(
+        "hasty",
+        port,
+        'timeouts = { connect = "500ms", first_token = "400ms", between_tokens = "400ms", total = "5s" }',
+    )
+
+
+def alias(name: str, *targets: tuple[str, int]) -> str:
+    """An alias with weighted targets."""
+    rows = ", ".join(f'{{ model = "{model}", weight = {weight} }}' for model, weight in targets)
+    return f"[models.{name}]\ntargets = [ {rows} ]\n"
+
+
+def key_row(key: dict, models: Iterable[str] = ()) -> str:
+    """A `[[keys]]` row for what `tidegate keys create --json` printed."""
+    rows = ["[[keys]]", f'id = "{key["id"]}"', f'hash = "{key["hash"]}"']
+    if models:
+        rows.append(f"models = {json.dumps(list(models))}")
+    return "\n".join([*rows, ""])
+
+
+def gateway(data: Path, *parts: str, server: Iterable[str] = (), port: int = 0) -> str:
+    """A whole file: both listeners on free loopback ports unless one is given, then the parts."""
+    return "\n".join(
+        [
+            f'data = "{data}"',
+            "[server]",
+            f'listen = "127.0.0.1:{port}"',
+            *server,
+            "[admin]",
+            'listen = "127.0.0.1:0"',
+            "",
+            *parts,
+        ]
+    )
