@@ -1,4 +1,4 @@
-"""The simulated provider's own account of what it was asked and how each request ended.
+"""The simulated provider's own account of what it was asked and how each request ended; and its script.
 
 Its entries hold no prompt; a request is found by the `x-request-id` that a test gave it and that the gateway
 hands on.
@@ -6,6 +6,7 @@ hands on.
 
 from __future__ import annotations
 
+import json
 import time
 
 from support.processes import Daemon
@@ -28,6 +29,12 @@ def asked(mock: Daemon, request_id: str) -> dict:
 def ended(mock: Daemon, request_id: str) -> dict:
     """The request with this id, once it has ended."""
     return _wait(mock, request_id, lambda entry: entry["outcome"] is not None)
+
+
+def script(mock: Daemon, *directives: dict) -> None:
+    """Tells it how to answer the next requests, one directive each."""
+    response = ask(mock.port, "POST", "/sim/script", json.dumps(directives).encode())
+    assert response.json() == {"queued": len(directives)}
 
 
 def _wait(mock: Daemon, request_id: str, there) -> dict:

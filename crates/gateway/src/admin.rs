@@ -9,8 +9,8 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use measure::metrics::Metrics;
 use std::sync::Arc;
 use wire::failure::{Failure, Kind};
@@ -66,10 +66,10 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     match gateway.metrics.encode() {
-        Ok(text) => {
-            ([(CONTENT_TYPE, HeaderValue::from_static(Metrics::CONTENT_TYPE))], text).into_response()
-        }
-        Err(error) => refusal(&Failure::new(Kind::Internal, "The metrics cannot be shown.").with_detail(error.to_string())),
+        Ok(text) => ([(CONTENT_TYPE, HeaderValue::from_static(Metrics::CONTENT_TYPE))], text).into_response(),
+        Err(error) => refusal(
+            &Failure::new(Kind::Internal, "The metrics cannot be shown.").with_detail(error.to_string()),
+        ),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{admin, http};
 use control::Signals;
 use measure::metrics::Metrics;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
@@ -28,7 +29,9 @@ const MAINTENANCE: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; set `{setting}` to another address, or end what uses this one")]
+    #[error(
+        "cannot listen on {address}: {source}; set `{setting}` to another address, or end what uses this one"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -67,7 +70,11 @@ pub struct Listening {
 ///
 /// # Errors
 /// Where it cannot start. Nothing that a caller or a provider does ends it.
-pub fn run(loaded: &Loaded, sources: &Sources, announce: impl FnOnce(&Config, Listening)) -> Result<(), Error> {
+pub fn run(
+    loaded: &Loaded,
+    sources: &Sources,
+    announce: impl FnOnce(&Config, Listening),
+) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let config = &loaded.config;
     let (data, data_tls) = open(config.server.listen, config.server.tls.as_ref(), "server.listen")?;
@@ -91,16 +98,21 @@ pub fn run(loaded: &Loaded, sources: &Sources, announce: impl FnOnce(&Config, Li
         let drain = config.server.timeouts.drain;
         let connections_max = config.server.connections_max;
         let reload = reload::watch(&gateway, loaded, sources, workers);
+        let mut admin_plane =
+            pin!(control::serve_admin(admin, admin_tls, admin::router(Arc::clone(&gateway))));
         tokio::select! {
             result = listener::accept(data, &dealer, &gateway.metrics, connections_max, &stop) => result?,
-            result = control::serve_admin(admin, admin_tls, admin::router(Arc::clone(&gateway))) => result?,
+            result = &mut admin_plane => result?,
             () = signals.run(reload) => {}
         }
         gateway.drain();
         stop.cancel();
         drop(dealer);
-        control::drain(threads, drain, &abort, &mut signals).await;
-        Ok(())
+        // Operators can watch the drain.
+        tokio::select! {
+            () = control::drain(threads, drain, &abort, &mut signals) => Ok(()),
+            result = admin_plane => result.map_err(Error::from),
+        }
     })
 }
 
@@ -179,7 +191,7 @@ impl DataPlane {
     fn maintain(&self, worker: &Worker) {
         for upstream in &self.gateway.snapshot().upstreams {
             let (upstream, own) = (Arc::clone(upstream), worker.clone());
-            worker.tasks.spawn(async move { upstream.maintain(&own).await });
+            worker.background.spawn(async move { upstream.maintain(&own).await });
         }
     }
 }

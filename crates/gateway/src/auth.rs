@@ -55,7 +55,9 @@ impl Callers {
                 "No API key was provided: send it as 'Authorization: Bearer tg-…' or as 'x-api-key'.",
             ));
         };
-        self.check(presented).map(Caller::Holder).ok_or_else(|| unauthenticated("Incorrect API key provided."))
+        self.check(presented)
+            .map(Caller::Holder)
+            .ok_or_else(|| unauthenticated("Incorrect API key provided."))
     }
 
     fn check(&self, presented: &[u8]) -> Option<Arc<Key>> {

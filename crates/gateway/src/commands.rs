@@ -1,5 +1,6 @@
 //! The command line: what there is to say, and which command says it.
 
+mod bench;
 mod check;
 mod config;
 mod keys;
@@ -13,7 +14,9 @@ use std::process::ExitCode;
 /// A gateway between applications and language-model providers.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version, about, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Start here:  tidegate serve\n\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 99 a benchmark's threshold was missed.")]
+#[command(
+    after_help = "Start here:  tidegate serve\n\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 99 a benchmark's threshold was missed."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -33,12 +36,14 @@ enum Command {
     Keys(keys::Command),
     /// Run the simulated provider as a server of its own.
     Mock(mock::Args),
+    /// Load-test any OpenAI-compatible URL.
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Print completions for a shell.
     Completions(manual::CompletionsArgs),
     /// Print the manual page, in roff: `tidegate man | man -l -`.
     Man,
 }
-
 
 /// Runs what the command line says.
 pub fn run() -> ExitCode {
@@ -48,6 +53,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Mock(args) => mock::run(&args),
+        Command::Bench(command) => bench::run(&command),
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::man(),
     }

@@ -50,7 +50,11 @@ pub async fn handle(shared: &Shared, request: Request<Incoming>) -> Response<Bod
 
 /// What is checked before anything is read: that the head is within bounds, and that no web page
 /// reaches a gateway on loopback through a caller's browser.
-fn guard(shared: &Shared, endpoint: Endpoint<'_>, request: &Request<Incoming>) -> Result<(), Box<Response<Body>>> {
+fn guard(
+    shared: &Shared,
+    endpoint: Endpoint<'_>,
+    request: &Request<Incoming>,
+) -> Result<(), Box<Response<Body>>> {
     // Health is asked by probes that know an address and no name, and tells nothing.
     if matches!(endpoint, Endpoint::Health | Endpoint::Ready) {
         return Ok(());

@@ -6,9 +6,9 @@
 
 use crate::config;
 use crate::upstream::{Answer, Error};
-use bytes::Bytes;
 use ::http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use ::http::{Response, StatusCode};
+use bytes::Bytes;
 use measure::metrics::AttemptResult;
 use std::time::{Duration, SystemTime};
 use wire::failure::{Failure, Kind, Retry, Source};
@@ -51,9 +51,12 @@ pub fn media_type(response: &Response<Answer>, stream: bool) -> Option<&'static 
 
 /// The provider broke its own protocol.
 pub fn nonsense(provider: &str, what: &str) -> Failure {
-    Failure::new(Kind::Provider, format!("The provider '{provider}' sent an answer that cannot be understood."))
-        .with_code("provider_bad_answer")
-        .with_detail(format!("it sent {what}"))
+    Failure::new(
+        Kind::Provider,
+        format!("The provider '{provider}' sent an answer that cannot be understood."),
+    )
+    .with_code("provider_bad_answer")
+    .with_detail(format!("it sent {what}"))
 }
 
 /// The provider gave no answer in time.
@@ -89,23 +92,32 @@ pub async fn refused(settings: &config::Provider, response: Response<Answer>) ->
 
 /// A status in our words. What the provider says of waiting is passed on where waiting may help.
 fn failed(provider: &str, status: u16, wait: Option<Retry>) -> Failure {
-    let provider_fault = |public: String, code: &'static str| Failure::new(Kind::Provider, public).with_code(code);
+    let provider_fault =
+        |public: String, code: &'static str| Failure::new(Kind::Provider, public).with_code(code);
     let failure = match status {
         401..=403 => {
             let public = format!("The provider '{provider}' refused the gateway's credentials.");
             return provider_fault(public, "provider_credentials").with_retry(Retry::Never);
         }
         408 | 504 => return late(provider),
-        429 => Failure::new(Kind::Overloaded, format!("The provider '{provider}' is limiting the gateway's rate."))
-            .with_code("provider_rate_limited")
-            .with_source(Source::Provider),
-        300..=399 => {
-            provider_fault(format!("The provider '{provider}' sent a redirect, which is not followed."), "provider_redirect")
-        }
-        400..=499 => {
-            provider_fault(format!("The provider '{provider}' refused the request with status {status}."), "provider_refused")
-        }
-        _ => provider_fault(format!("The provider '{provider}' failed with status {status}."), "provider_error"),
+        429 => Failure::new(
+            Kind::Overloaded,
+            format!("The provider '{provider}' is limiting the gateway's rate."),
+        )
+        .with_code("provider_rate_limited")
+        .with_source(Source::Provider),
+        300..=399 => provider_fault(
+            format!("The provider '{provider}' sent a redirect, which is not followed."),
+            "provider_redirect",
+        ),
+        400..=499 => provider_fault(
+            format!("The provider '{provider}' refused the request with status {status}."),
+            "provider_refused",
+        ),
+        _ => provider_fault(
+            format!("The provider '{provider}' failed with status {status}."),
+            "provider_error",
+        ),
     };
     match wait {
         Some(wait) => failure.with_retry(wait),
@@ -133,5 +145,7 @@ fn excerpt(settings: &config::Provider, body: &[u8]) -> String {
 fn repeats_secret(settings: &config::Provider, text: &[u8]) -> bool {
     let key = settings.api_key.iter().map(config::Secret::expose);
     let secrets = key.chain(settings.headers.values().map(String::as_str));
-    secrets.filter(|secret| secret.len() >= 8).any(|secret| memchr::memmem::find(text, secret.as_bytes()).is_some())
+    secrets
+        .filter(|secret| secret.len() >= 8)
+        .any(|secret| memchr::memmem::find(text, secret.as_bytes()).is_some())
 }

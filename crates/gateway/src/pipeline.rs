@@ -17,7 +17,7 @@ use crate::recorder::Record;
 use crate::relay::{Patience, Relayed};
 use crate::snapshot::Snapshot;
 use crate::upstream::{Answer, Call};
-use ::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use ::http::{HeaderMap, Request, Response, StatusCode};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use measure::metrics::{AttemptResult, Outcome};
@@ -32,14 +32,15 @@ use wire::splice::splice;
 pub async fn serve(shared: &Shared, operation: Operation, request: Request<Incoming>) -> Response<Body> {
     let snapshot = shared.gateway.snapshot();
     let (parts, body) = request.into_parts();
-    let asked = Asked { operation, id: head::request_id(&parts.headers), headers: &parts.headers };
-    let mut record = Record::begin(operation, Arc::clone(snapshot.routes.other()), Instant::now());
+    let asked = Asked { operation, headers: &parts.headers };
+    let id = head::request_id(&parts.headers);
+    let mut record = Record::begin(id, operation, Arc::clone(snapshot.routes.other()), Instant::now());
     let answered = exchange(shared, &snapshot, &asked, body, &mut record).await;
 
     let mut headers = HeaderMap::with_capacity(12);
     let now = Instant::now();
     head::timings(&mut headers, record.attempts(), record.overhead(now), record.total(now));
-    head::identify(&mut headers, asked.id);
+    head::identify(&mut headers, record.id.clone());
     match answered {
         Ok(answered) => answered.into_response(headers, record),
         Err(failure) => error::respond(headers, &failure, Some(record)),
@@ -49,7 +50,6 @@ pub async fn serve(shared: &Shared, operation: Operation, request: Request<Incom
 /// What the pipeline is asked, but for the body.
 struct Asked<'a> {
     operation: Operation,
-    id: HeaderValue,
     headers: &'a HeaderMap,
 }
 
@@ -98,7 +98,7 @@ async fn exchange(
     let call = Call {
         operation: asked.operation,
         body: splice(&body, &ask.edits(Some(&plan.target.model), quirks.stream_options)),
-        request_id: asked.id.clone(),
+        request_id: record.id.clone(),
         traceparent: asked.headers.get("traceparent").cloned(),
     };
     let attempt = Attempt {
@@ -174,7 +174,7 @@ async fn relay(
 ) -> Result<Answered, Failure> {
     let (parts, answer) = answer.into_parts();
     let name = attempt.target.upstream.name();
-    let tasks = &shared.worker.tasks;
+    let tasks = &shared.worker.background;
     let mut stream = Relayed::new(name, tasks, answer, Relay::new(attempt.relay), attempt.patience, alarm);
     stream.prime(record).await?;
     Ok(Answered {

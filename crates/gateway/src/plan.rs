@@ -64,7 +64,11 @@ pub struct Plan {
 impl Route {
     fn new(metrics: &Metrics, model: &str) -> Arc<Self> {
         let of = |operation: Operation| metrics.route(operation.name(), model);
-        Arc::new(Self([of(Operation::ChatCompletions), of(Operation::Completions), of(Operation::Embeddings)]))
+        Arc::new(Self([
+            of(Operation::ChatCompletions),
+            of(Operation::Completions),
+            of(Operation::Embeddings),
+        ]))
     }
 
     /// The handles for one operation.
@@ -146,7 +150,10 @@ impl Routes {
 
     fn find(&self, model: &str, dice: u64) -> Option<Plan> {
         if let Some(alias) = self.aliases.get(model) {
-            return Some(Plan { target: Arc::clone(alias.targets.draw(dice)), route: Arc::clone(&alias.route) });
+            return Some(Plan {
+                target: Arc::clone(alias.targets.draw(dice)),
+                route: Arc::clone(&alias.route),
+            });
         }
         let (provider, model) = model.split_once('/')?;
         let provider = self.providers.get(provider)?;
@@ -165,11 +172,14 @@ impl Provider {
     fn new(upstream: &Arc<Upstream>, metrics: &Metrics) -> Self {
         let name = upstream.name();
         let mut models = HashMap::new();
-        for model in &upstream.settings().models {
+        let settings = upstream.settings();
+        // The simulated provider is the one whose models are known without being asked.
+        let built_in = if settings.base_url.is_none() { rig::sim::MODELS.as_slice() } else { &[] };
+        for model in settings.models.iter().map(String::as_str).chain(built_in.iter().copied()) {
             let handles = Arc::new(metrics.target(name, model));
             if let Some(target) = Target::new(upstream, model, handles) {
                 let route = Route::new(metrics, &format!("{name}/{model}"));
-                models.insert(model.as_str().into(), (target, route));
+                models.insert(model.into(), (target, route));
             }
         }
         Self { upstream: Arc::clone(upstream), models, other: Arc::new(metrics.target(name, OTHER)) }

@@ -5,6 +5,7 @@
 //! record that is dropped is a caller who left.
 
 use crate::plan::{Plan, Route};
+use http::HeaderValue;
 use measure::metrics::{AttemptResult, Outcome, TargetMetrics};
 use measure::stopwatch::Stopwatch;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use wire::operation::Operation;
 
 /// One request's record.
 pub struct Record {
+    /// The request's id, as the caller reads it and the provider was told.
+    pub id: HeaderValue,
     operation: Operation,
     stopwatch: Stopwatch,
     route: Arc<Route>,
@@ -27,10 +30,19 @@ pub struct Record {
 
 impl Record {
     /// A request has arrived. It is counted under `route` until its model is known.
-    pub fn begin(operation: Operation, route: Arc<Route>, now: Instant) -> Box<Self> {
+    pub fn begin(id: HeaderValue, operation: Operation, route: Arc<Route>, now: Instant) -> Box<Self> {
         route.of(operation).begins();
         let stopwatch = Stopwatch::start(now);
-        Box::new(Self { operation, stopwatch, route, target: None, attempts: 0, attempt: None, open: true })
+        Box::new(Self {
+            id,
+            operation,
+            stopwatch,
+            route,
+            target: None,
+            attempts: 0,
+            attempt: None,
+            open: true,
+        })
     }
 
     /// The model is known.

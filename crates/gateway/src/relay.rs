@@ -116,7 +116,7 @@ impl Relayed {
             Ok(bytes) if bytes.is_empty() => Poll::Ready(None),
             Ok(bytes) => Poll::Ready(Some(bytes)),
             Err(failure) => {
-                crate::http::error::log(&failure);
+                crate::http::error::log(&failure, Some(record));
                 record.end(outcome_of(&failure), Instant::now());
                 Poll::Ready(Some(wire::openai::error_event(&failure)))
             }
@@ -143,7 +143,9 @@ impl Relayed {
                             return Poll::Ready(Ok(output));
                         }
                     }
-                    Err(failure) => return Poll::Ready(Err(self.broken(record, AttemptResult::Failed, failure))),
+                    Err(failure) => {
+                        return Poll::Ready(Err(self.broken(record, AttemptResult::Failed, failure)));
+                    }
                 },
                 Poll::Ready(Some(Err(error))) => {
                     let failure = error.failure(&self.provider);
@@ -220,6 +222,6 @@ impl Relayed {
         } else {
             format!("The provider '{provider}' sent no token within {} s.", limit.as_secs_f32())
         };
-        Failure::new(Kind::ProviderTimeout, public)
+        Failure::new(Kind::ProviderTimeout, public).with_code("provider_timeout")
     }
 }

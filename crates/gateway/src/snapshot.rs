@@ -39,7 +39,8 @@ impl Snapshot {
         let config = loaded.config.clone();
         let mut upstreams = Vec::with_capacity(config.providers.len());
         for settings in config.providers.values() {
-            let known = before.and_then(|before| before.upstreams.iter().find(|known| known.settings() == settings));
+            let known =
+                before.and_then(|before| before.upstreams.iter().find(|known| known.settings() == settings));
             upstreams.push(match known {
                 Some(known) => Arc::clone(known),
                 None => {

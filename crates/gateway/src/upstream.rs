@@ -17,8 +17,10 @@ use crate::config;
 use crate::worker::Worker;
 use answer::Lease;
 use bytes::Bytes;
-use dial::{Dialled, Dialer};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use dial::{Dialer, Dialled};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
 use http::{Method, Request, Response, Uri};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -44,7 +46,9 @@ pub enum Error {
     #[error("cannot connect: {0}")]
     Unreachable(String),
     /// The name leads to an address that is not public, and the operator did not name the host.
-    #[error("{host} resolves to private addresses only; set `base_url` to it in the configuration to allow that")]
+    #[error(
+        "{host} resolves to private addresses only; set `base_url` to it in the configuration to allow that"
+    )]
     Forbidden {
         /// The host's name.
         host: Box<str>,
@@ -64,22 +68,29 @@ pub enum Error {
 impl Error {
     /// What the caller reads of it; the detail stays in the log.
     pub fn failure(&self, provider: &str) -> Failure {
-        let (kind, public) = match self {
-            Self::Unreachable(_) | Self::Forbidden { .. } => {
-                (Kind::Provider, format!("The provider '{provider}' could not be reached."))
-            }
-            Self::ConnectTimeout => {
-                (Kind::ProviderTimeout, format!("The provider '{provider}' could not be reached in time."))
-            }
+        let (kind, code, public) = match self {
+            Self::Unreachable(_) | Self::Forbidden { .. } => (
+                Kind::Provider,
+                "provider_unreachable",
+                format!("The provider '{provider}' could not be reached."),
+            ),
+            Self::ConnectTimeout => (
+                Kind::ProviderTimeout,
+                "provider_timeout",
+                format!("The provider '{provider}' could not be reached in time."),
+            ),
             Self::Cut(_) => (
                 Kind::Provider,
+                "provider_disconnected",
                 format!("The provider '{provider}' broke the connection before its answer was complete."),
             ),
-            Self::TooLarge(_) => {
-                (Kind::Provider, format!("The provider '{provider}' sent an answer that is too large."))
-            }
+            Self::TooLarge(_) => (
+                Kind::Provider,
+                "provider_bad_answer",
+                format!("The provider '{provider}' sent an answer that is too large."),
+            ),
         };
-        Failure::new(kind, public).with_detail(self.to_string())
+        Failure::new(kind, public).with_code(code).with_detail(self.to_string())
     }
 }
 
@@ -223,7 +234,7 @@ impl Upstream {
                     .handshake(TokioIo::new(stream))
                     .await
                     .map_err(|error| Error::Unreachable(describe(&error)))?;
-                worker.tasks.spawn(drive(connection));
+                worker.background.spawn(drive(connection));
                 http.pools[worker.index].share(sender.clone());
                 Ok(Sender::Http2(sender))
             }
@@ -375,11 +386,9 @@ async fn open_http1<S>(io: TokioIo<S>, worker: &Worker) -> Result<Sender, Error>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) = http1::Builder::new()
-        .handshake(io)
-        .await
-        .map_err(|error| Error::Unreachable(describe(&error)))?;
-    worker.tasks.spawn(drive(connection));
+    let (sender, connection) =
+        http1::Builder::new().handshake(io).await.map_err(|error| Error::Unreachable(describe(&error)))?;
+    worker.background.spawn(drive(connection));
     Ok(Sender::Http1(sender))
 }
 

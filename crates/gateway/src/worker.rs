@@ -21,8 +21,10 @@ const HANDOVER_MAX: usize = 1024;
 pub struct Worker {
     /// Its number, from 0.
     pub index: usize,
-    /// Every task started on it; the drain waits for them.
+    /// Callers' connections; the drain waits for them.
     pub tasks: TaskTracker,
+    /// What serves no caller just now, upstream connections above all; the drain ends it.
+    pub background: TaskTracker,
 }
 
 /// Where a thread finds the work dealt to it.
@@ -59,8 +61,7 @@ impl Drop for Held {
     }
 }
 
-/// Starts `count` threads that each run `run` to its end, and then every task still tracked unless
-/// `abort` is cancelled first.
+/// Starts `count` threads that each run `run` to its end, or until `abort` is cancelled.
 ///
 /// # Errors
 /// Where the system refuses a thread or a runtime.
@@ -83,17 +84,14 @@ where
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (run, abort) = (run.clone(), abort.clone());
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            let worker = Worker { index, tasks: TaskTracker::new() };
-            let tasks = worker.tasks.clone();
+            let worker = Worker { index, tasks: TaskTracker::new(), background: TaskTracker::new() };
             runtime.block_on(async {
-                run(Dealt { worker, receiver }).await;
-                tasks.close();
                 tokio::select! {
-                    () = tasks.wait() => {}
+                    () = run(Dealt { worker, receiver }) => {}
                     () = abort.cancelled() => {}
                 }
             });
-            // What is left after an abort must not hold up the process.
+            // What is left must not hold up the process.
             runtime.shutdown_background();
         })?;
         threads.push(thread);

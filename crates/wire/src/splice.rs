@@ -71,25 +71,47 @@ impl Spliced {
 /// that edit out and keep the body's own bytes.
 #[must_use]
 pub fn splice(body: &Bytes, edits: &[Edit]) -> Spliced {
-    let mut shared = Spliced::default();
+    let mut spliced = Spliced::default();
+    let added: usize = edits.iter().map(|edit| edit.with.len()).sum();
+    if edits.is_empty() || body.len() + added > COPIED_BYTES_MAX {
+        walk(body.len(), edits, |piece| {
+            spliced.push(match piece {
+                Piece::Kept(range) => body.slice(range),
+                Piece::New(with) => with.clone(),
+            });
+        });
+    } else {
+        let mut copy = Vec::with_capacity(body.len() + added);
+        walk(body.len(), edits, |piece| {
+            copy.extend_from_slice(match piece {
+                Piece::Kept(range) => body.get(range).unwrap_or_default(),
+                Piece::New(with) => with,
+            });
+        });
+        spliced.push(copy.into());
+    }
+    spliced
+}
+
+/// What an edited body is made of, piece by piece.
+enum Piece<'e> {
+    Kept(Range<usize>),
+    New(&'e Bytes),
+}
+
+fn walk<'e>(length: usize, edits: &'e [Edit], mut each: impl FnMut(Piece<'e>)) {
     let mut kept = 0;
     for edit in edits {
         let Range { start, end } = edit.range;
-        let fits = kept <= start && start <= end && end <= body.len();
+        let fits = kept <= start && start <= end && end <= length;
         debug_assert!(fits, "edits are sorted, apart and in bounds");
         if fits {
-            shared.push(body.slice(kept..start));
-            shared.push(edit.with.clone());
+            each(Piece::Kept(kept..start));
+            each(Piece::New(&edit.with));
             kept = end;
         }
     }
-    shared.push(body.slice(kept..));
-    if shared.segments.len() > 1 && shared.len <= COPIED_BYTES_MAX {
-        let whole = shared.into_bytes();
-        shared = Spliced::default();
-        shared.push(whole);
-    }
-    shared
+    each(Piece::Kept(kept..length));
 }
 
 /// `s` as a JSON string, quoted and escaped.

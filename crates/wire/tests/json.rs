@@ -229,6 +229,38 @@ proptest! {
     }
 }
 
+/// Small documents that between them hold every kind of token and every nesting of two.
+const SMALL: &[&str] = &[
+    r#"{"a":1,"b":[true,{}],"c":{"d":null}}"#,
+    r#"[[],[[1],{"a":"b"}],"x",false,-0.5e+10]"#,
+    r#" { "k" : "v\n\u00e9" , "" : [ 0 , 12 ] } "#,
+    r#"["\ud83d\ude00","\\\"\/\b\f\n\r\t"]"#,
+    r#"{"a":{"a":{"a":[]}},"b":{"a":{}}}"#,
+    r#"{"abcdefgh":1,"abcdefgi":2,"abcdefghi":3,"aaaaaaaa":4}"#,
+    r#"[1,-1,0,-0,1.25,1e5,1E-5,10,100e2]"#,
+    "\"plain text of more than a word, 潮 and 😀 in it\"",
+];
+
+/// Bytes that mean something somewhere in JSON, or look as if they did.
+const TELLING: &[u8] =
+    b"{}[]\",:\\/u0123456789aAdDeEfFbnrtlsNI+-. \n\t\r'\x00\x1f\x20\x7f\x80\xbf\xc3\xe6\xed\xf0\xff";
+
+#[test]
+fn every_single_change_of_a_small_document_is_judged_as_the_oracle_judges_it() {
+    for document in SMALL {
+        let document = document.as_bytes();
+        for at in 0..=document.len() {
+            let (before, after) = document.split_at(at);
+            let rest = after.get(1..).unwrap_or_default();
+            agree(&[before, rest].concat()).unwrap();
+            for byte in TELLING {
+                agree(&[before, &[*byte], rest].concat()).unwrap();
+                agree(&[before, &[*byte], after].concat()).unwrap();
+            }
+        }
+    }
+}
+
 #[test]
 fn a_number_no_float_can_hold_is_judged_as_the_oracle_judges_it() {
     let zeros = "0".repeat(400);
@@ -243,6 +275,9 @@ fn a_number_no_float_can_hold_is_judged_as_the_oracle_judges_it() {
         "-0.0e999",
         "1e-999999999999",
         "1e99999999999999999999",
+        &zeros[..310].replacen('0', "1", 1),
+        &zeros[..309].replacen('0', "1", 1),
+        &zeros[..309].replacen('0', "2", 1),
         &format!("1{zeros}"),
         &format!("0.{zeros}1"),
         &format!("0.{zeros}1e500"),

@@ -71,12 +71,20 @@ for (const kind of ['open', 'keyed']) {
       await assert.rejects(ask('hang', { model: 'hasty/instant' }), fault(OpenAI.InternalServerError, 504));
     });
 
-    it('the SDK does not repeat what the gateway gave up', async () => {
+    it('the SDK does not repeat what would fail again', async () => {
       const mark = randomUUID();
       const patient = stage.fronts[kind].client({ maxRetries: 2 });
-      const request = complete(patient, { messages: scripted('tell me', 'status=500') }, named(mark));
+      const request = complete(patient, { messages: scripted('tell me', 'status=401') }, named(mark));
       await assert.rejects(request, fault(OpenAI.InternalServerError, 502));
       assert.equal((await requestsNamed(stage.mock, mark)).length, 1);
+    });
+
+    it('the SDK repeats what may pass', async () => {
+      const mark = randomUUID();
+      const script = JSON.stringify([{ status: 503, retry_after_ms: 100 }]);
+      await fetch(`${stage.mock.url}/sim/script`, { method: 'POST', body: script });
+      assert.ok((await complete(stage.fronts[kind].client({ maxRetries: 2 }), {}, named(mark))).choices);
+      assert.deepEqual((await requestsNamed(stage.mock, mark)).map((entry) => entry.status), [503, 200]);
     });
 
     for (const directive of ['reset_after=1500', 'hang_after=3', 'no_done', 'garbage_after=2', 'cut_after=3', 'error_frame_after=2']) {

@@ -53,7 +53,7 @@ def test_a_key_cut_short_or_made_longer_is_an_authentication_error(keyed_front):
 
 
 def test_a_key_is_taken_from_x_api_key_too(keyed_front):
-    headers = {"x-api-key": keyed_front.key, "authorization": openai.Omit()}
+    headers = {"x-api-key": keyed_front.key, "Authorization": openai.Omit()}
     with keyed_front.client(default_headers=headers) as client:
         assert complete(client).choices
 
@@ -130,14 +130,22 @@ def test_a_provider_that_says_nothing_is_a_timeout(front):
     assert error.status_code == 504
 
 
-def test_the_sdk_does_not_repeat_what_the_gateway_gave_up(front):
+def test_the_sdk_does_not_repeat_what_would_fail_again(front):
     mark = uuid.uuid4().hex
     with front.client(max_retries=2) as client:
-        error = fault(
-            openai.InternalServerError, lambda: complete(client, scripted(status=500), **named(mark))
-        )
+        error = fault(openai.InternalServerError, lambda: complete(client, scripted(status=401), **named(mark)))
     assert error.response.headers["x-should-retry"] == "false"
     assert len(simlog.about(front.mock, mark)) == 1
+
+
+def test_the_sdk_repeats_what_may_pass_and_waits_as_told(front):
+    mark = uuid.uuid4().hex
+    simlog.script(front.mock, {"status": 503, "retry_after_ms": 100}, {"status": 429, "retry_after": 1})
+    with front.client(max_retries=2) as client:
+        assert complete(client, **named(mark)).choices
+    first, second, third = simlog.about(front.mock, mark)
+    assert (first["status"], second["status"], third["status"]) == (503, 429, 200)
+    assert third["received_ms"] - second["received_ms"] >= 1000
 
 
 # A stream that has begun

@@ -44,7 +44,10 @@ impl Signals {
     }
 
     /// Runs the watch over the configuration, told of each SIGHUP, until a signal says to stop.
-    pub(super) async fn run<F: Future<Output = ()>>(&mut self, reload: impl FnOnce(tokio::sync::watch::Receiver<()>) -> F) {
+    pub(super) async fn run<F: Future<Output = ()>>(
+        &mut self,
+        reload: impl FnOnce(tokio::sync::watch::Receiver<()>) -> F,
+    ) {
         let (told, hangups) = tokio::sync::watch::channel(());
         let mut reload = std::pin::pin!(reload(hangups));
         loop {

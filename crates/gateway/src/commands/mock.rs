@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Run the simulated provider as a server of its own.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Models: instant (no delay), fast (20 ms, 2 ms), slow (800 ms, 20 ms), flaky (fails by rate), embed;
+#[command(
+    after_help = "Models: instant (no delay), fast (20 ms, 2 ms), slow (800 ms, 20 ms), flaky (fails by rate), embed;
 any other name takes the delays given here.
 
 A prompt may carry directives: [[sim: status=503 retry_after=2]], [[sim: hang]], [[sim: reset_after=100]],
@@ -19,7 +20,8 @@ for the next requests, GET /sim/log tells what came in.
 
 Examples:
   tidegate mock
-  tidegate mock --listen 127.0.0.1:4010 --first-token-ms 200 --errors 0.05")]
+  tidegate mock --listen 127.0.0.1:4010 --first-token-ms 200 --errors 0.05"
+)]
 pub(super) struct Args {
     /// Where it listens; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010")]
@@ -84,9 +86,9 @@ fn serve(listen: SocketAddr, sim: Sim) -> Result<(), (u8, String)> {
     let failed = |error: std::io::Error| (1, error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(listen)
-            .await
-            .map_err(|error| (1, format!("cannot listen on {listen}: {error}; choose another address with --listen")))?;
+        let listener = TcpListener::bind(listen).await.map_err(|error| {
+            (1, format!("cannot listen on {listen}: {error}; choose another address with --listen"))
+        })?;
         let address = listener.local_addr().map_err(failed)?;
         println!("the simulated provider listens on http://{address}/v1");
         let drain = CancellationToken::new();

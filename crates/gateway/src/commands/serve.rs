@@ -78,7 +78,8 @@ fn start_log(config: &Config) {
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+    {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
 }
@@ -89,13 +90,18 @@ fn announce(config: &Config, listening: Listening) {
     let data = format!("{}://{}", scheme(config.server.tls.is_some()), listening.data);
     let admin = format!("{}://{}", scheme(config.admin.tls.is_some()), listening.admin);
     println!("tidegate {} listens on {data}, admin plane on {admin}", env!("CARGO_PKG_VERSION"));
-    let real: Vec<&str> = config.providers.values().filter(|p| p.base_url.is_some()).map(|p| p.name.as_str()).collect();
+    let real: Vec<&str> =
+        config.providers.values().filter(|p| p.base_url.is_some()).map(|p| p.name.as_str()).collect();
     if real.is_empty() {
-        println!("no provider is configured: the built-in simulated one answers as sim/instant, sim/fast, sim/slow and sim/flaky");
+        println!(
+            "no provider is configured: the built-in simulated one answers as sim/instant, sim/fast, sim/slow and sim/flaky"
+        );
         println!("set OPENAI_API_KEY, or another provider's key, and start again for real answers");
     } else {
         println!("providers: {}", real.join(", "));
     }
     let model = config.models.keys().next().map_or("sim/fast", String::as_str);
-    println!("try: curl {data}/v1/chat/completions -H 'content-type: application/json' -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'");
+    println!(
+        "try: curl {data}/v1/chat/completions -H 'content-type: application/json' -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
+    );
 }

@@ -71,7 +71,9 @@ impl Malformed {
 impl BaseUrl {
     /// Takes a URL apart.
     pub(super) fn parse(text: &str) -> Result<Self, Malformed> {
-        if text.len() > BYTES_MAX || text.bytes().any(|byte| !byte.is_ascii_graphic() || br#"\"<>^`{|}"#.contains(&byte)) {
+        if text.len() > BYTES_MAX
+            || text.bytes().any(|byte| !byte.is_ascii_graphic() || br#"\"<>^`{|}"#.contains(&byte))
+        {
             return Err(Malformed::Characters);
         }
         let (scheme, rest) = text.split_once("://").ok_or(Malformed::Scheme)?;

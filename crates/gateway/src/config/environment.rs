@@ -110,7 +110,11 @@ fn resolve(tree: &Node, steps: &[&str]) -> (Vec<String>, Option<Schema>) {
             let there = node.and_then(Node::as_table).into_iter().flat_map(|table| table.keys());
             let presets = wire::preset::all().iter().map(|preset| preset.name);
             let presets = presets.filter(|_| keys == ["providers"]);
-            there.map(String::as_str).chain(presets).find(|key| folded(key) == folded(&plain)).unwrap_or(&plain)
+            there
+                .map(String::as_str)
+                .chain(presets)
+                .find(|key| folded(key) == folded(&plain))
+                .unwrap_or(&plain)
         } else {
             &plain
         }

@@ -135,4 +135,3 @@ impl<'a> Expander<'a> {
         Ok(text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).map(str::to_owned).unwrap_or(text))
     }
 }
-

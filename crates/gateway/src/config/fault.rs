@@ -132,7 +132,9 @@ impl Finding {
                 fault.place = Some(Place { file: source.path.clone(), line, column });
                 fault.span = Some(span);
             }
-            (Some(Origin::Variable(name)), _) => fault.given_by = Some(format!("environment variable {name}")),
+            (Some(Origin::Variable(name)), _) => {
+                fault.given_by = Some(format!("environment variable {name}"))
+            }
             (Some(Origin::Flag(name)), _) => fault.given_by = Some(format!("flag {name}")),
             _ => {}
         }
@@ -219,8 +221,7 @@ impl Faults {
         let more = findings.len() > TOLD_MAX;
         findings.sort_by_key(Finding::start);
         let faults = findings.into_iter().take(TOLD_MAX).map(|finding| finding.told(source)).collect();
-        let drawn =
-            source.map(|source| (source.path.display().to_string(), mask.apply(&source.text)));
+        let drawn = source.map(|source| (source.path.display().to_string(), mask.apply(&source.text)));
         Self { faults, more, drawn, path: None, inputs: Vec::new() }
     }
 
@@ -327,9 +328,8 @@ impl Line {
     fn around(at: usize, file: &str, text: &str) -> Self {
         let at = text.floor_char_boundary(at);
         let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = text[at..].find(['\n', '\r']).map_or(text.len(), |length| at + length);
         let start = text.ceil_char_boundary(line_start.max(at.saturating_sub(Self::REACH)));
-        let end = text.floor_char_boundary(line_end.min(at + Self::REACH));
+        let end = line_end(text, at..text.floor_char_boundary(at + Self::REACH));
         let (line, column) = position(text, at);
         Self {
             file: file.to_owned(),
@@ -372,8 +372,12 @@ impl SourceCode for Line {
 fn clamp(text: &str, span: Range<usize>) -> Range<usize> {
     let start = text.floor_char_boundary(span.start.min(text.len()));
     let end = text.ceil_char_boundary(span.end.clamp(start, text.len()));
-    let line_end = text[start..].find(['\n', '\r']).map_or(text.len(), |length| start + length);
-    start..end.min(line_end)
+    start..line_end(text, start..end)
+}
+
+/// The end of a range, or of the line on which it begins if that comes first.
+fn line_end(text: &str, range: Range<usize>) -> usize {
+    text[range.clone()].find(['\n', '\r']).map_or(range.end, |length| range.start + length)
 }
 
 fn position(text: &str, at: usize) -> (usize, usize) {

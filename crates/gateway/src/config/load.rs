@@ -116,6 +116,9 @@ impl<'a> Load<'a> {
             return Err(self.refused());
         }
         self.mask = Mask::Spans(shape.secrets);
+        if self.faults.is_full() {
+            return Err(self.refused());
+        }
         let Ok(raw) = serde_json::from_value::<raw::File>(tree.to_value()) else {
             // Tests hold the shape check to leaving only what deserialises; this is for the case they missed.
             self.faults.push(Finding::new(

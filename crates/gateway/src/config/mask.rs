@@ -31,11 +31,9 @@ impl Mask {
         }
         let mut start = 0;
         for line in text.split_inclusive('\n') {
-            let hidden = match self {
-                Self::Spans(_) => words(line).filter(|word| is_well_known(&line[word.clone()])).collect(),
-                Self::Values => values(line),
-            };
-            for span in hidden {
+            let keys = words(line).filter(|word| is_well_known(&line[word.clone()]));
+            let values = if *self == Self::Values { values(line) } else { Vec::new() };
+            for span in keys.chain(values) {
                 blot(&mut bytes, start + span.start..start + span.end);
             }
             start += line.len();

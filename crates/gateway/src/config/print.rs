@@ -17,7 +17,8 @@ impl Loaded {
     /// The merged configuration as TOML that loads again, each value not a default with its origin.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let mut out = format!("# Every key, as it is in force; secrets are {REDACTED}. A comment says who set it.\n");
+        let mut out =
+            format!("# Every key, as it is in force; secrets are {REDACTED}. A comment says who set it.\n");
         if let Value::Object(top) = self.to_json() {
             self.table(&mut out, &top, &Path::root());
         }

@@ -102,10 +102,13 @@ fn parse(text: &str, units: &[(&str, u128)]) -> Result<u64, Malformed> {
 fn show(amount: u64, units: &[(&str, u128)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let amount = u128::from(amount);
     let fits = |worth: u128| amount > 0 && amount % worth == 0;
-    let best = units.iter().filter(|(name, worth)| !name.is_empty() && fits(*worth)).max_by_key(|(_, worth)| *worth);
+    let best =
+        units.iter().filter(|(name, worth)| !name.is_empty() && fits(*worth)).max_by_key(|(_, worth)| *worth);
     match best {
         Some((name, worth)) => write!(f, "{}{name}", amount / worth),
-        None => write!(f, "0{}", units.iter().map(|(name, _)| *name).find(|name| name.len() == 1).unwrap_or("")),
+        None => {
+            write!(f, "0{}", units.iter().map(|(name, _)| *name).find(|name| name.len() == 1).unwrap_or(""))
+        }
     }
 }
 

@@ -101,6 +101,7 @@ pub(super) struct Server {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) connections_max: u32,
     /// Host names callers may use, besides loopback names and the address itself; `*`: any.
+    #[schemars(length(max = 1000))]
     pub(super) hosts: Vec<String>,
     /// How long each part of a request may take.
     pub(super) timeouts: ServerTimeouts,
@@ -171,6 +172,7 @@ pub(super) struct Admin {
     /// What opens it, 32 bytes or more; by default `TIDEGATE_ADMIN_KEY`.
     pub(super) key: Option<SecretText>,
     /// Host names operators may use, besides loopback names and the address itself; `*`: any.
+    #[schemars(length(max = 1000))]
     pub(super) hosts: Vec<String>,
     /// Serve TLS.
     pub(super) tls: Option<Tls>,
@@ -195,6 +197,7 @@ pub(super) struct Key {
     /// Whose it is.
     pub(super) tenant: Option<String>,
     /// What it may ask for: aliases, `provider/model`, `provider/*`. Empty: everything.
+    #[schemars(length(max = 1000))]
     pub(super) models: Vec<String>,
 }
 
@@ -220,6 +223,7 @@ pub(super) struct Provider {
     /// Whether HTTP/2 is offered.
     pub(super) http2: bool,
     /// Models to show under `/v1/models`; any other may be asked for too.
+    #[schemars(length(max = 1000))]
     pub(super) models: Vec<String>,
     /// Headers sent with every call.
     pub(super) headers: BTreeMap<String, SecretText>,

@@ -133,5 +133,9 @@ fn syntax(message: impl Into<String>, span: Range<usize>, mend: &str) -> Finding
 
 /// The fault of nesting deeper than [`DEPTH_MAX`].
 fn too_deep(span: Range<usize>) -> Finding {
-    syntax(format!("nested deeper than {DEPTH_MAX} levels"), span, "no key of the configuration lies that deep")
+    syntax(
+        format!("nested deeper than {DEPTH_MAX} levels"),
+        span,
+        "no key of the configuration lies that deep",
+    )
 }

@@ -4,7 +4,8 @@
 use super::tree::Path;
 
 /// What to say of a reserved key.
-pub(super) const WHAT: &str = "reserved: this version does not do it yet, so it is refused rather than silently ignored";
+pub(super) const WHAT: &str =
+    "reserved: this version does not do it yet, so it is refused rather than silently ignored";
 /// And the mend.
 pub(super) const MEND: &str = "leave it out";
 

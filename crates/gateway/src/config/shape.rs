@@ -83,6 +83,10 @@ impl Shape {
             }
             kind => {
                 let what = format!("expected {}, found {}", expected(schema), found(kind));
+                if schema.allows(Type::Table) || schema.allows(Type::List) {
+                    // What should lie within may be secret, so this may be.
+                    self.hide_all(node);
+                }
                 self.fault(what, mend(schema), path, &node.origin);
                 false
             }
@@ -107,11 +111,12 @@ impl Shape {
         }
     }
 
-    fn list(&mut self, items: &mut [Node], schema: Schema, path: &Path, origin: &Origin) {
+    fn list(&mut self, items: &mut Vec<Node>, schema: Schema, path: &Path, origin: &Origin) {
         let (least, most) = schema.length();
         if items.len() < least || items.len() > most {
             let what = format!("{} items, where {least} to {most} are allowed", items.len());
             self.fault(what, "add or remove some", path, origin);
+            items.clear();
         }
         let Some(of_items) = schema.items() else { return };
         for (index, item) in items.iter_mut().enumerate() {
@@ -272,10 +277,11 @@ fn suggestion(key: &str, schema: Schema) -> String {
     if let Some(near) = nearest(key, schema.keys()) {
         return format!("did you mean `{near}`?");
     }
+    let folded = key.to_lowercase().replace('-', "_");
     let elsewhere: Vec<String> = Schema::root()
         .paths()
         .into_iter()
-        .filter(|path| path.rsplit('.').next() == Some(key))
+        .filter(|path| path.rsplit('.').next() == Some(folded.as_str()))
         .take(3)
         .map(|path| format!("`{path}`"))
         .collect();

@@ -25,6 +25,7 @@ const KEY: &str = "[[keys]]\nid = \"tg-AbCdEf123456\"\nhash = \"b3:1b08558cbaea4
 /// A configuration file in a folder of its own, an environment, and flags.
 struct Given {
     folder: TempDir,
+    variables: Vec<(String, String)>,
     sources: Sources,
 }
 
@@ -39,12 +40,12 @@ impl Given {
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         let sources = Sources { path: Some(path), ..Sources::default() };
-        Self { folder, sources }
+        Self { folder, variables: Vec::new(), sources }
     }
 
     fn variable(mut self, name: &str, value: &str) -> Self {
-        let variables = self.sources.environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        self.sources.environment = variables.chain([(name.to_owned(), value.to_owned())]).collect();
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self.sources.environment = self.variables.iter().cloned().collect();
         self
     }
 

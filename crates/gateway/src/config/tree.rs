@@ -126,6 +126,17 @@ impl Node {
         found
     }
 
+    /// Where the key stands that a path ends with; where there is none, as [`nearest_origin`].
+    ///
+    /// [`nearest_origin`]: Node::nearest_origin
+    pub(super) fn key_origin(&self, path: &Path) -> &Origin {
+        let key = path.0.split_last().and_then(|(last, above)| {
+            let Step::Key(key) = last else { return None };
+            self.at(&Path(above.to_vec()))?.as_table()?.get(key)
+        });
+        key.map_or_else(|| self.nearest_origin(path), |entry| &entry.key)
+    }
+
     /// Puts a value at a path of keys, making the tables on the way. What stood there gives way.
     pub(super) fn put(&mut self, keys: &[String], node: Node) {
         let Some((first, rest)) = keys.split_first() else {
@@ -136,9 +147,10 @@ impl Node {
             *self = Self::table(node.origin.clone());
         }
         if let Kind::Table(table) = &mut self.kind {
-            let entry = table
-                .entry(first.clone())
-                .or_insert_with(|| Entry { key: node.origin.clone(), node: Self::table(node.origin.clone()) });
+            let entry = table.entry(first.clone()).or_insert_with(|| Entry {
+                key: node.origin.clone(),
+                node: Self::table(node.origin.clone()),
+            });
             entry.node.put(rest, node);
         }
     }
@@ -177,9 +189,9 @@ impl Node {
             Kind::Float(float) => serde_json::Number::from_f64(*float).map_or(Value::Null, Value::Number),
             Kind::Text(text) | Kind::Untyped(text) => Value::String(text.clone()),
             Kind::List(items) => Value::Array(items.iter().map(Self::to_value).collect()),
-            Kind::Table(table) => Value::Object(
-                table.iter().map(|(key, entry)| (key.clone(), entry.node.to_value())).collect(),
-            ),
+            Kind::Table(table) => {
+                Value::Object(table.iter().map(|(key, entry)| (key.clone(), entry.node.to_value())).collect())
+            }
         }
     }
 }

@@ -38,7 +38,14 @@ pub(super) struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     pub(super) fn new(tree: &'a Node, folder: &'a FilePath, told: &'a Findings) -> Self {
-        Self { tree, folder, told, faults: Findings::default(), warnings: Findings::default(), inputs: Vec::new() }
+        Self {
+            tree,
+            folder,
+            told,
+            faults: Findings::default(),
+            warnings: Findings::default(),
+            inputs: Vec::new(),
+        }
     }
 
     /// The whole configuration; worth using only if there are no faults afterwards.
@@ -70,6 +77,14 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// A fault of the key rather than of its value.
+    fn fault_of_key(&mut self, path: &Path, what: impl Into<String>, mend: impl Into<String>) {
+        if !self.faults.is_full() && !self.is_told(path) {
+            let origin = self.tree.key_origin(path).clone();
+            self.faults.push(Finding::new(what, mend).about(path).from_origin(origin));
+        }
+    }
+
     fn warn(&mut self, path: &Path, what: impl Into<String>, mend: impl Into<String>) {
         self.warnings.push(Finding::new(what, mend).at(path, self.tree));
     }
@@ -77,8 +92,7 @@ impl<'a> Judge<'a> {
     /// A value as a message may show it: quoted if it stands in the file itself, not if it was brought in,
     /// for then it may be a secret in the wrong place.
     fn quoted(&self, path: &Path, text: &str) -> String {
-        let stands_in_file =
-            self.tree.at(path).is_some_and(|node| matches!(node.origin, Origin::File(_)));
+        let stands_in_file = self.tree.at(path).is_some_and(|node| matches!(node.origin, Origin::File(_)));
         if stands_in_file && text.chars().count() <= 80 { format!("`{text}`") } else { "this".to_owned() }
     }
 
@@ -136,7 +150,9 @@ impl<'a> Judge<'a> {
         match (given, environment.filled("XDG_DATA_HOME"), environment.filled("HOME")) {
             (Some(given), _, _) => self.path(&Path::of(&["data"]), given),
             // The base directory specification says to ignore a relative path there.
-            (None, Some(data), _) if FilePath::new(data).is_absolute() => FilePath::new(data).join("tidegate"),
+            (None, Some(data), _) if FilePath::new(data).is_absolute() => {
+                FilePath::new(data).join("tidegate")
+            }
             (None, _, Some(home)) => FilePath::new(home).join(".local/share/tidegate"),
             (None, _, None) => PathBuf::from("/var/lib/tidegate"),
         }

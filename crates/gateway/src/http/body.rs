@@ -56,7 +56,9 @@ impl http_body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut self.kind {
-            Kind::Stream(relayed, record) => relayed.poll_next(cx, record).map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Stream(relayed, record) => {
+                relayed.poll_next(cx, record).map(|next| next.map(|bytes| Ok(Frame::data(bytes))))
+            }
             Kind::Whole { bytes, closing } => {
                 if let Some((mut record, outcome)) = closing.take() {
                     record.end(outcome, Instant::now());

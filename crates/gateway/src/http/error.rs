@@ -19,7 +19,7 @@ pub fn response(failure: &Failure) -> Response<Body> {
 /// The answer to a request that failed before anything of another answer was sent; completes
 /// `headers` and closes the record.
 pub fn respond(mut headers: HeaderMap, failure: &Failure, record: Option<Box<Record>>) -> Response<Body> {
-    log(failure);
+    log(failure, record.as_deref());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(after) = retry_after(failure) {
         headers.insert(RETRY_AFTER, HeaderValue::from(after));
@@ -58,11 +58,12 @@ fn retry_after(failure: &Failure) -> Option<u64> {
 }
 
 /// Faults of the caller are its own business; the rest is the operator's.
-pub fn log(failure: &Failure) {
+pub fn log(failure: &Failure, record: Option<&Record>) {
     let kind = failure.kind().name();
-    let detail = failure.detail().unwrap_or_default();
+    let detail = failure.detail();
+    let request = record.and_then(|record| record.id.to_str().ok());
     match failure.source() {
-        Source::Caller => tracing::debug!(kind, detail, "{failure}"),
-        Source::Gateway | Source::Provider => tracing::warn!(kind, detail, "{failure}"),
+        Source::Caller => tracing::debug!(request, kind, detail, "{failure}"),
+        Source::Gateway | Source::Provider => tracing::warn!(request, kind, detail, "{failure}"),
     }
 }

@@ -119,9 +119,13 @@ mod tests {
 
     #[test]
     fn times_are_decimal() {
-        for (micros, digits, text) in
-            [(0, 3, "0.000"), (7, 3, "0.007"), (1234, 3, "1.234"), (1_234_567, 6, "1.234567"), (42, 6, "0.000042")]
-        {
+        for (micros, digits, text) in [
+            (0, 3, "0.000"),
+            (7, 3, "0.007"),
+            (1234, 3, "1.234"),
+            (1_234_567, 6, "1.234567"),
+            (42, 6, "0.000042"),
+        ] {
             assert_eq!(decimal(micros, digits).to_str().unwrap(), text);
         }
     }

@@ -55,7 +55,9 @@ fn literal(name: &[u8]) -> Option<IpAddr> {
 fn forbidden(header: &str, setting: &str) -> Failure {
     Failure::new(
         Kind::Forbidden,
-        format!("The '{header}' header names a host that this listener does not serve; allow it in '{setting}'."),
+        format!(
+            "The '{header}' header names a host that this listener does not serve; allow it in '{setting}'."
+        ),
     )
     .with_code("foreign_host")
 }
@@ -81,7 +83,9 @@ mod tests {
         for host in ["localhost", "LOCALHOST:4000", "127.0.0.1:4000", "127.1.2.3", "[::1]:4000", "[::1]"] {
             assert!(verdict("127.0.0.1:4000", &[], host, None), "{host}");
         }
-        for host in ["evil.example", "evil.example:4000", "localhost.evil.example", "10.0.0.1", "", "[::1].evil"] {
+        for host in
+            ["evil.example", "evil.example:4000", "localhost.evil.example", "10.0.0.1", "", "[::1].evil"]
+        {
             assert!(!verdict("127.0.0.1:4000", &[], host, None), "{host}");
         }
     }
@@ -96,7 +100,12 @@ mod tests {
 
     #[test]
     fn further_hosts_are_those_configured() {
-        assert!(verdict("127.0.0.1:4000", &["gateway.test"], "gateway.test:4000", Some("https://gateway.test")));
+        assert!(verdict(
+            "127.0.0.1:4000",
+            &["gateway.test"],
+            "gateway.test:4000",
+            Some("https://gateway.test")
+        ));
         assert!(!verdict("127.0.0.1:4000", &["gateway.test"], "other.test", None));
         assert!(verdict("127.0.0.1:4000", &["*"], "other.test", None));
         assert!(verdict("0.0.0.0:4000", &[], "anything.test", None));

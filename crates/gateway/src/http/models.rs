@@ -16,9 +16,14 @@ pub(super) fn list(shared: &Shared, headers: &HeaderMap) -> Response<Body> {
         Ok(caller) => caller,
         Err(failure) => return error::response(&failure),
     };
-    let mut names: Vec<_> = snapshot.routes.listed().filter(|(name, _)| caller.may_use(name).is_ok()).collect();
+    let mut names: Vec<_> =
+        snapshot.routes.listed().filter(|(name, _)| caller.may_use(name).is_ok()).collect();
     names.sort_unstable();
-    let entries = names.iter().map(|(name, owner)| ModelEntry { id: name.as_str().into(), created: 0, owned_by: (*owner).into() });
+    let entries = names.iter().map(|(name, owner)| ModelEntry {
+        id: name.as_str().into(),
+        created: 0,
+        owned_by: (*owner).into(),
+    });
     json(openai::models_list(entries))
 }
 
@@ -33,7 +38,11 @@ pub(super) fn one(shared: &Shared, headers: &HeaderMap, id: &str) -> Response<Bo
     match found {
         Ok(id) => {
             let owner = id.split_once('/').map_or("tidegate", |(provider, _)| provider);
-            json(openai::model_entry(&ModelEntry { id: id.as_ref().into(), created: 0, owned_by: owner.into() }))
+            json(openai::model_entry(&ModelEntry {
+                id: id.as_ref().into(),
+                created: 0,
+                owned_by: owner.into(),
+            }))
         }
         Err(failure) => error::response(&failure),
     }

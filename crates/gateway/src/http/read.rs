@@ -84,8 +84,11 @@ async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
                 Err(_) => continue,
             },
             Some(Err(error)) => {
-                return Err(Failure::new(Kind::InvalidRequest, "The request's body could not be read to its end.")
-                    .with_detail(error.to_string()));
+                return Err(Failure::new(
+                    Kind::InvalidRequest,
+                    "The request's body could not be read to its end.",
+                )
+                .with_detail(error.to_string()));
             }
         }
     }
@@ -104,7 +107,9 @@ async fn discard(body: &mut Incoming) {
 fn too_large(bytes_max: usize) -> Failure {
     Failure::new(
         Kind::TooLarge,
-        format!("The request's body is larger than {bytes_max} bytes, the gateway's 'server.body_bytes_max'."),
+        format!(
+            "The request's body is larger than {bytes_max} bytes, the gateway's 'server.body_bytes_max'."
+        ),
     )
     .with_code("request_too_large")
 }

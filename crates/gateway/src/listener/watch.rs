@@ -55,7 +55,12 @@ pub enum Order {
 impl Watches {
     /// A clock at zero, watching nothing.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { started: Instant::now(), now_ms: AtomicU32::new(0), leaving: AtomicBool::new(false), watched: Mutex::default() })
+        Arc::new(Self {
+            started: Instant::now(),
+            now_ms: AtomicU32::new(0),
+            leaving: AtomicBool::new(false),
+            watched: Mutex::default(),
+        })
     }
 
     /// Begins to watch a connection.
@@ -109,7 +114,9 @@ impl Watch {
     pub fn order(&self) -> Option<Order> {
         match self.order.load(Relaxed) {
             NOTHING => None,
-            OVERDUE if self.requests.load(Relaxed) > 0 || self.reading_head.load(Relaxed) => Some(Order::Close),
+            OVERDUE if self.requests.load(Relaxed) > 0 || self.reading_head.load(Relaxed) => {
+                Some(Order::Close)
+            }
             _ => Some(Order::Finish),
         }
     }

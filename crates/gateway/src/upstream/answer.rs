@@ -83,7 +83,8 @@ impl Answer {
         if self.is_end() {
             return Ok(first);
         }
-        let mut whole = BytesMut::with_capacity((first.len() + self.expected()).max(first.len() * 2).min(bytes_max));
+        let mut whole =
+            BytesMut::with_capacity((first.len() + self.expected()).max(first.len() * 2).min(bytes_max));
         whole.extend_from_slice(&first);
         while let Some(chunk) = self.next().await.transpose()? {
             if whole.len() + chunk.len() > bytes_max {

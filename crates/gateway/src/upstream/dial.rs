@@ -149,7 +149,7 @@ fn tune(stream: &TcpStream) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-    use super::{Dialled, Dialer};
+    use super::{Dialer, Dialled};
     use crate::config::BaseUrl;
     use crate::upstream::Error;
     use std::time::Duration;

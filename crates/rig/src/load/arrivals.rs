@@ -7,16 +7,8 @@ use super::prompt::mix;
 
 /// One thread's share of a schedule: instants since the slice's start, growing, without end.
 pub(super) enum Schedule {
-    Constant {
-        next: u64,
-        step: u64,
-        rate: f64,
-    },
-    Poisson {
-        due_s: f64,
-        rate: f64,
-        random: fastrand::Rng,
-    },
+    Constant { next: u64, step: u64, rate: f64 },
+    Poisson { due_s: f64, rate: f64, random: fastrand::Rng },
 }
 
 impl Schedule {
@@ -24,19 +16,9 @@ impl Schedule {
     ///
     /// Constant arrivals are dealt out in turn, so that together they are evenly spaced. Poisson
     /// arrivals are drawn apart: independent poisson streams add up to one.
-    pub(super) fn new(
-        arrivals: Arrivals,
-        rate: f64,
-        thread: usize,
-        threads: usize,
-        seed: u64,
-    ) -> Self {
+    pub(super) fn new(arrivals: Arrivals, rate: f64, thread: usize, threads: usize, seed: u64) -> Self {
         match arrivals {
-            Arrivals::Constant => Self::Constant {
-                next: thread as u64,
-                step: threads as u64,
-                rate,
-            },
+            Arrivals::Constant => Self::Constant { next: thread as u64, step: threads as u64, rate },
             Arrivals::Poisson => Self::Poisson {
                 due_s: 0.0,
                 rate: rate / threads as f64,
@@ -57,11 +39,7 @@ impl Iterator for Schedule {
                 *next += *step;
                 number as f64 / *rate
             }
-            Self::Poisson {
-                due_s,
-                rate,
-                random,
-            } => {
+            Self::Poisson { due_s, rate, random } => {
                 // 1 − u lies in (0, 1], so its logarithm is finite.
                 *due_s += -(1.0 - random.f64()).ln() / *rate;
                 *due_s
@@ -113,10 +91,7 @@ mod tests {
         // 100,000 ± 5 standard deviations of √100,000.
         assert!((98_400..=101_600).contains(&all.len()), "{}", all.len());
         // A share of e⁻¹ of exponential gaps is longer than the mean gap.
-        let long = all
-            .windows(2)
-            .filter(|gap| gap[1] - gap[0] > Duration::from_millis(1))
-            .count();
+        let long = all.windows(2).filter(|gap| gap[1] - gap[0] > Duration::from_millis(1)).count();
         let share = long as f64 / all.len() as f64;
         assert!((0.36..0.376).contains(&share), "{share}");
     }

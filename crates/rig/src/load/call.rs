@@ -25,10 +25,7 @@ pub(super) async fn call(lane: &Lane, tally: &RefCell<Tally>, from: Instant) -> 
     let exchange = exchange(lane, tally, from);
     let ended = match tokio::time::timeout(lane.target.timeout, exchange).await {
         Ok(ended) => ended,
-        Err(_) => Err(Failed::new(
-            Fault::Timeout,
-            format!("no end within {:?}", lane.target.timeout),
-        )),
+        Err(_) => Err(Failed::new(Fault::Timeout, format!("no end within {:?}", lane.target.timeout))),
     };
     let mut tally = tally.borrow_mut();
     tally.unfinished -= 1;
@@ -63,11 +60,7 @@ async fn exchange(lane: &Lane, tally: &RefCell<Tally>, from: Instant) -> Result<
         NotSent::Unsent => Failed::new(Fault::Reset, "closed as soon as it was open"),
     })?;
     let status = answer.status();
-    let mut reader = Reader {
-        connection: &mut connection,
-        body: answer.into_body(),
-        tally,
-    };
+    let mut reader = Reader { connection: &mut connection, body: answer.into_body(), tally };
     let judged = if !status.is_success() {
         reader.refusal(status).await?
     } else if lane.target.stream {
@@ -166,13 +159,7 @@ struct Stream {
 
 impl Stream {
     fn new(from: Instant) -> Self {
-        Self {
-            from,
-            last_content: None,
-            usage: None,
-            error: None,
-            done: false,
-        }
+        Self { from, last_content: None, usage: None, error: None, done: false }
     }
 
     fn take(&mut self, data: &[u8], now: Instant, tally: &mut Tally) -> Result<(), Failed> {
@@ -191,12 +178,8 @@ impl Stream {
         tally.frame(now);
         if payload.has_content() {
             match self.last_content.replace(now) {
-                None => tally
-                    .first_token
-                    .record(now.saturating_duration_since(self.from)),
-                Some(last) => tally
-                    .between_tokens
-                    .record(now.saturating_duration_since(last)),
+                None => tally.first_token.record(now.saturating_duration_since(self.from)),
+                Some(last) => tally.between_tokens.record(now.saturating_duration_since(last)),
             }
         }
         self.usage = payload.usage.or(self.usage);
@@ -207,10 +190,7 @@ impl Stream {
         match self.error {
             Some(error) => Err(error),
             None if self.done => Ok(()),
-            None => Err(Failed::new(
-                Fault::Truncated,
-                "the stream ended without [DONE]",
-            )),
+            None => Err(Failed::new(Fault::Truncated, "the stream ended without [DONE]")),
         }
     }
 }

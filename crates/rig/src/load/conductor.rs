@@ -26,11 +26,7 @@ use super::{Error, Options};
 /// # Errors
 /// [`Error`] where the run cannot take place: options that make no sense, nobody listening at a
 /// URL. Requests that fail are counted in the report and are no error.
-pub fn run(
-    options: &Options,
-    progress: &dyn Progress,
-    stop: &CancellationToken,
-) -> Result<Report, Error> {
+pub fn run(options: &Options, progress: &dyn Progress, stop: &CancellationToken) -> Result<Report, Error> {
     options.validate()?;
     let started = SystemTime::now();
     let targets: Vec<_> = Target::all(options)?.into_iter().map(Arc::new).collect();
@@ -39,11 +35,7 @@ pub fn run(
         let of = options.threads.min(options.in_flight_max());
         let workers = (0..of)
             .map(|index| {
-                let part = Part {
-                    index,
-                    of,
-                    mode: options.mode,
-                };
+                let part = Part { index, of, mode: options.mode };
                 Worker::start(scope, part, &targets, &halt)
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -71,10 +63,7 @@ pub(super) struct Sides {
 
 impl Side {
     fn new() -> Result<Self, Error> {
-        Ok(Self {
-            tally: Tally::new(None, Arc::<Live>::default())?,
-            lasted: Duration::ZERO,
-        })
+        Ok(Self { tally: Tally::new(None, Arc::<Live>::default())?, lasted: Duration::ZERO })
     }
 }
 
@@ -119,10 +108,7 @@ impl<'a> Conductor<'a> {
     }
 
     fn conduct(&self) -> Result<Sides, Error> {
-        let mut sides = Sides {
-            target: Side::new()?,
-            against: self.compares.then(Side::new).transpose()?,
-        };
+        let mut sides = Sides { target: Side::new()?, against: self.compares.then(Side::new).transpose()? };
         for (number, plan) in self.plans.iter().enumerate() {
             if self.stop.is_cancelled() {
                 break;
@@ -179,10 +165,7 @@ impl<'a> Conductor<'a> {
     /// Requests that succeeded and failed so far.
     fn live(&self) -> (u64, u64) {
         let sum = |of: fn(&Live) -> u64| self.workers.iter().map(|worker| of(&worker.live)).sum();
-        (
-            sum(|live| live.succeeded.load(Ordering::Relaxed)),
-            sum(|live| live.failed.load(Ordering::Relaxed)),
-        )
+        (sum(|live| live.succeeded.load(Ordering::Relaxed)), sum(|live| live.failed.load(Ordering::Relaxed)))
     }
 }
 

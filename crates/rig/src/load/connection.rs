@@ -43,6 +43,7 @@ pub(super) enum NotSent {
 impl Connection {
     pub(super) async fn open(target: &Target) -> Result<Self, Failed> {
         let refused = |error: std::io::Error| Failed::new(Fault::Connect, error.to_string());
+        #[expect(clippy::disallowed_methods, reason = "the operator names what is loaded; no caller does")]
         let tcp = TcpStream::connect(target.address).await.map_err(refused)?;
         tcp.set_nodelay(true).map_err(refused)?;
         let wire: Box<dyn Duplex> = match &target.tls {
@@ -55,10 +56,7 @@ impl Connection {
         let (sender, connection) = http1::handshake(TokioIo::new(wire))
             .await
             .map_err(|error| Failed::new(Fault::Connect, error.to_string()))?;
-        Ok(Self {
-            sender,
-            driver: Driver(Some(connection)),
-        })
+        Ok(Self { sender, driver: Driver(Some(connection)) })
     }
 
     /// Waits until the connection can take a request; false if it cannot any more, as when the
@@ -68,10 +66,7 @@ impl Connection {
     }
 
     /// Sends a request and gives the head of its answer.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, NotSent> {
+    pub(super) async fn send(&mut self, request: Request<Body>) -> Result<Response<Incoming>, NotSent> {
         let answer = self.sender.try_send_request(request);
         let answer = self.driver.during(answer).await;
         answer.map_err(|mut refused| match refused.take_message() {
@@ -81,10 +76,7 @@ impl Connection {
     }
 
     /// The next piece of an answer's body; `None` at its end.
-    pub(super) async fn next(
-        &mut self,
-        body: &mut Incoming,
-    ) -> Option<Result<Frame<Bytes>, Failed>> {
+    pub(super) async fn next(&mut self, body: &mut Incoming) -> Option<Result<Frame<Bytes>, Failed>> {
         let frame = self.driver.during(body.frame()).await?;
         Some(frame.map_err(|error| Failed::from_http(&error, true)))
     }

@@ -57,20 +57,13 @@ pub(super) struct Failed {
 
 impl Failed {
     pub(super) fn new(fault: Fault, detail: impl Into<String>) -> Self {
-        Self {
-            fault,
-            detail: detail.into(),
-        }
+        Self { fault, detail: detail.into() }
     }
 
     /// Reads hyper's error. `answered` tells whether the head of the answer had arrived: a
     /// connection that just ends is a broken one before it and a truncated answer after it.
     pub(super) fn from_http(error: &hyper::Error, answered: bool) -> Self {
-        let ended = if answered {
-            Fault::Truncated
-        } else {
-            Fault::Reset
-        };
+        let ended = if answered { Fault::Truncated } else { Fault::Reset };
         let fault = match io_kind(error) {
             Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Fault::Reset,
             Some(ErrorKind::UnexpectedEof) => ended,

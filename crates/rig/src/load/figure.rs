@@ -102,23 +102,17 @@ impl FromStr for Name {
 
 fn parse(text: &str) -> Option<Name> {
     // `total_p99.9` has a dot of its own, so only the known words count as what stands before one.
-    let (of, rest) = [
-        ("target.", Of::Target),
-        ("against.", Of::Against),
-        ("added.", Of::Added),
-        ("ratio.", Of::Ratio),
-    ]
-    .into_iter()
-    .find_map(|(word, of)| Some((of, text.strip_prefix(word)?)))
-    .unwrap_or((Of::Target, text));
+    let (of, rest) =
+        [("target.", Of::Target), ("against.", Of::Against), ("added.", Of::Added), ("ratio.", Of::Ratio)]
+            .into_iter()
+            .find_map(|(word, of)| Some((of, text.strip_prefix(word)?)))
+            .unwrap_or((Of::Target, text));
     let what = what(rest)?;
     let sound = match (of, what) {
         (Of::Target | Of::Against, _) => true,
         (Of::Added | Of::Ratio, What::Time(Times::SendLag, _)) => false,
         (Of::Added | Of::Ratio, What::Time(..)) => true,
-        (Of::Ratio, What::RequestsPerSecond | What::FramesPerSecond | What::TokensPerSecond) => {
-            true
-        }
+        (Of::Ratio, What::RequestsPerSecond | What::FramesPerSecond | What::TokensPerSecond) => true,
         (Of::Added | Of::Ratio, _) => false,
     };
     sound.then_some(Name { of, what })

@@ -19,11 +19,7 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(target: Arc<Target>) -> Self {
-        Self {
-            target,
-            idle: RefCell::new(Vec::new()),
-            opened: Cell::new(0),
-        }
+        Self { target, idle: RefCell::new(Vec::new()), opened: Cell::new(0) }
     }
 
     /// The connection used last that is still good, or a new one.

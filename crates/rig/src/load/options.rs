@@ -143,14 +143,8 @@ impl Options {
             Mode::Open { rate, .. } => rate.is_finite() && rate > 0.0 && rate <= 1e6,
         };
         let checks = [
-            (
-                (1..=IN_FLIGHT_MAX).contains(&in_flight),
-                "the number of requests at once must be 1 to 60000",
-            ),
-            (
-                rate_is_sound,
-                "the rate must be above 0 and at most 1000000 a second",
-            ),
+            ((1..=IN_FLIGHT_MAX).contains(&in_flight), "the number of requests at once must be 1 to 60000"),
+            (rate_is_sound, "the rate must be above 0 and at most 1000000 a second"),
             (
                 self.duration.is_some() || self.requests.is_some(),
                 "give a duration or a number of requests, or the run would not end",
@@ -159,22 +153,10 @@ impl Options {
                 self.duration != Some(Duration::ZERO) && self.requests != Some(0),
                 "the duration and the number of requests must be above zero",
             ),
-            (
-                self.timeout > Duration::ZERO,
-                "the time-out must be above zero",
-            ),
-            (
-                (1..=THREADS_MAX).contains(&self.threads),
-                "the number of threads must be 1 to 256",
-            ),
-            (
-                (1..=1000).contains(&self.rounds),
-                "the number of rounds must be 1 to 1000",
-            ),
-            (
-                self.prompt.bytes() <= PROMPT_BYTES_MAX,
-                "the prompt must be at most 64 MiB",
-            ),
+            (self.timeout > Duration::ZERO, "the time-out must be above zero"),
+            ((1..=THREADS_MAX).contains(&self.threads), "the number of threads must be 1 to 256"),
+            ((1..=1000).contains(&self.rounds), "the number of rounds must be 1 to 1000"),
+            (self.prompt.bytes() <= PROMPT_BYTES_MAX, "the prompt must be at most 64 MiB"),
             (!self.model.is_empty(), "the model's name must not be empty"),
         ];
         match checks.iter().find(|(sound, _)| !sound) {
@@ -198,10 +180,7 @@ mod tests {
             let told = options.validate().unwrap_err().to_string();
             assert!(told.contains(why), "{told}");
         };
-        check(
-            &|o| o.mode = Mode::Closed { concurrency: 0 },
-            "requests at once",
-        );
+        check(&|o| o.mode = Mode::Closed { concurrency: 0 }, "requests at once");
         check(&|o| o.duration = None, "would not end");
         check(&|o| o.duration = Some(Duration::ZERO), "above zero");
         check(&|o| o.requests = Some(0), "above zero");
@@ -210,11 +189,7 @@ mod tests {
         check(&|o| o.model.clear(), "model");
         check(&|o| o.timeout = Duration::ZERO, "time-out");
         for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
-            let mode = Mode::Open {
-                rate,
-                arrivals: Arrivals::Constant,
-                max_in_flight: 1,
-            };
+            let mode = Mode::Open { rate, arrivals: Arrivals::Constant, max_in_flight: 1 };
             check(&|o| o.mode = mode, "rate");
         }
     }

@@ -58,9 +58,7 @@ impl Payload {
     pub(super) fn has_content(&self) -> bool {
         let says = |part: &Option<Part>| part.as_ref().is_some_and(Part::has_content);
         let choices = self.choices.as_deref().unwrap_or_default();
-        choices
-            .iter()
-            .any(|choice| choice.text.0 || says(&choice.delta) || says(&choice.message))
+        choices.iter().any(|choice| choice.text.0 || says(&choice.delta) || says(&choice.message))
     }
 
     /// Whether it carries an `error`.
@@ -156,68 +154,34 @@ mod tests {
             assert_eq!(payload.has_content(), content, "{json}");
         };
         check(r#"{"choices":[{"delta":{"content":"a"}}]}"#, true);
-        check(
-            r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#,
-            false,
-        );
+        check(r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#, false);
         check(r#"{"choices":[{"delta":{"content":null}}]}"#, false);
-        check(
-            r#"{"choices":[{"delta":{"reasoning_content":"hm"}}]}"#,
-            true,
-        );
-        check(
-            r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#,
-            true,
-        );
+        check(r#"{"choices":[{"delta":{"reasoning_content":"hm"}}]}"#, true);
+        check(r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#, true);
         check(r#"{"choices":[{"delta":{"tool_calls":[]}}]}"#, false);
-        check(
-            r#"{"choices":[{"delta":{}},{"delta":{"content":"b"}}]}"#,
-            true,
-        );
+        check(r#"{"choices":[{"delta":{}},{"delta":{"content":"b"}}]}"#, true);
         check(r#"{"choices":[{"text":"a"}]}"#, true);
         check(r#"{"choices":[{"message":{"content":"a"}}]}"#, true);
         check(r#"{"choices":[],"usage":{"completion_tokens":1}}"#, false);
         check(r#"{"choices":null}"#, false);
-        check(
-            r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
-            false,
-        );
+        check(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, false);
         check("{}", false);
     }
 
     #[test]
     fn usage_and_errors_are_found() {
-        let payload =
-            Payload::read(br#"{"usage":{"prompt_tokens":3,"completion_tokens":5,"x":{}}}"#);
-        assert_eq!(
-            payload.unwrap().usage,
-            Some(Usage {
-                input: 3,
-                output: 5
-            })
-        );
+        let payload = Payload::read(br#"{"usage":{"prompt_tokens":3,"completion_tokens":5,"x":{}}}"#);
+        assert_eq!(payload.unwrap().usage, Some(Usage { input: 3, output: 5 }));
         let null = Payload::read(br#"{"usage":null,"error":null}"#).unwrap();
         assert!(null.usage.is_none() && !null.has_error());
         for json in [r#"{"error":{"message":"x"}}"#, r#"{"error":"x"}"#] {
-            assert!(
-                Payload::read(json.as_bytes()).unwrap().has_error(),
-                "{json}"
-            );
+            assert!(Payload::read(json.as_bytes()).unwrap().has_error(), "{json}");
         }
     }
 
     #[test]
     fn what_is_not_an_object_is_refused() {
-        for json in [
-            "",
-            "[]",
-            "1",
-            "null",
-            "{",
-            "{}{}",
-            r#"{"choices":5}"#,
-            "<html>",
-        ] {
+        for json in ["", "[]", "1", "null", "{", "{}{}", r#"{"choices":5}"#, "<html>"] {
             assert!(Payload::read(json.as_bytes()).is_err(), "{json}");
         }
     }

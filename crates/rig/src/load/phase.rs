@@ -29,10 +29,7 @@ pub(super) fn plan(options: &Options) -> Vec<Plan> {
     let slices = (0..rounds).flat_map(|round| {
         (0..sides).map(move |side| Plan {
             side,
-            stage: Stage::Round {
-                number: round + 1,
-                of: rounds,
-            },
+            stage: Stage::Round { number: round + 1, of: rounds },
             lasts: options.duration.map(|whole| whole / rounds),
             requests: options.requests.map(|whole| share(whole, round, rounds)),
         })
@@ -81,10 +78,7 @@ impl Phase {
         let Some(left) = &self.left else {
             return true;
         };
-        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            left.checked_sub(1)
-        })
-        .is_ok()
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
     }
 
     /// The time that its rates are told by. A stretch that ran out of requests, or was stopped,
@@ -102,9 +96,9 @@ impl Phase {
     /// How much of the stretch is over, 0 to 1: by its time or its requests, whichever is nearer
     /// its end.
     pub(super) fn done(&self, plan: &Plan, now: Instant) -> f64 {
-        let by_time = plan.lasts.map(|lasts| {
-            now.saturating_duration_since(self.start).as_secs_f64() / lasts.as_secs_f64()
-        });
+        let by_time = plan
+            .lasts
+            .map(|lasts| now.saturating_duration_since(self.start).as_secs_f64() / lasts.as_secs_f64());
         let by_count = plan
             .requests
             .zip(self.left.as_ref())
@@ -160,25 +154,13 @@ mod tests {
 
     #[test]
     fn a_stretch_lasts_as_planned_unless_it_ran_out_or_was_stopped() {
-        let mut plan = Plan {
-            side: 0,
-            stage: Stage::Warmup,
-            lasts: Some(Duration::from_secs(10)),
-            requests: None,
-        };
+        let mut plan =
+            Plan { side: 0, stage: Stage::Warmup, lasts: Some(Duration::from_secs(10)), requests: None };
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         let phase = Phase::new(&plan, start, 1);
-        for (ended, stopped, lasted) in [
-            (9, false, 10),
-            (11, false, 10),
-            (9, true, 9),
-            (11, true, 10),
-        ] {
-            assert_eq!(
-                phase.lasted(after(ended), stopped),
-                Duration::from_secs(lasted)
-            );
+        for (ended, stopped, lasted) in [(9, false, 10), (11, false, 10), (9, true, 9), (11, true, 10)] {
+            assert_eq!(phase.lasted(after(ended), stopped), Duration::from_secs(lasted));
         }
         plan.requests = Some(1);
         let phase = Phase::new(&plan, start, 1);
@@ -192,12 +174,7 @@ mod tests {
 
     #[test]
     fn no_more_requests_are_claimed_than_there_are() {
-        let plan = Plan {
-            side: 0,
-            stage: Stage::Warmup,
-            lasts: None,
-            requests: Some(3),
-        };
+        let plan = Plan { side: 0, stage: Stage::Warmup, lasts: None, requests: Some(3) };
         let phase = Phase::new(&plan, Instant::now(), 1);
         let claimed = (0..10).filter(|_| phase.claim()).count();
         assert_eq!(claimed, 3);

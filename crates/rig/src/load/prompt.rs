@@ -46,9 +46,9 @@ impl Prompt {
 /// The words of synthetic prompts: ASCII, nothing that JSON escapes, one token each for most
 /// tokenizers.
 const WORDS: [&str; 32] = [
-    "the", "water", "of", "tide", "and", "gate", "in", "river", "to", "under", "bridge", "a",
-    "stone", "with", "boat", "near", "harbour", "for", "morning", "light", "over", "wall", "this",
-    "sea", "that", "wind", "from", "north", "as", "level", "by", "time",
+    "the", "water", "of", "tide", "and", "gate", "in", "river", "to", "under", "bridge", "a", "stone",
+    "with", "boat", "near", "harbour", "for", "morning", "light", "over", "wall", "this", "sea", "that",
+    "wind", "from", "north", "as", "level", "by", "time",
 ];
 
 fn words(bytes: usize, seed: u64) -> String {
@@ -110,27 +110,16 @@ impl Bodies {
         }
         let template = serde_json::to_vec(&Chat {
             model,
-            messages: [Message {
-                role: "user",
-                content: &text,
-            }],
+            messages: [Message { role: "user", content: &text }],
             max_tokens: options.max_tokens,
             stream: options.stream,
-            stream_options: (options.stream && options.ask_usage).then_some(StreamOptions {
-                include_usage: true,
-            }),
+            stream_options: (options.stream && options.ask_usage)
+                .then_some(StreamOptions { include_usage: true }),
         })?;
         let mark = memchr::memmem::find(&template, CONTENT)
             .filter(|_| options.unique_prompts)
-            .map(|found| Mark {
-                at: found + CONTENT.len(),
-                seed: options.seed,
-                next: AtomicU64::new(0),
-            });
-        Ok(Self {
-            template: template.into(),
-            mark,
-        })
+            .map(|found| Mark { at: found + CONTENT.len(), seed: options.seed, next: AtomicU64::new(0) });
+        Ok(Self { template: template.into(), mark })
     }
 
     /// The body of the next request.
@@ -186,21 +175,18 @@ mod tests {
     #[test]
     fn a_stream_asks_for_its_usage_and_a_plain_request_does_not() {
         let mut options = options();
-        let plain: Value =
-            serde_json::from_slice(&Bodies::new(&options, "m").unwrap().next()).unwrap();
+        let plain: Value = serde_json::from_slice(&Bodies::new(&options, "m").unwrap().next()).unwrap();
         assert_eq!(plain["stream"], false);
         assert!(plain.get("stream_options").is_none() && plain.get("max_tokens").is_none());
 
         options.stream = true;
         options.max_tokens = Some(7);
-        let stream: Value =
-            serde_json::from_slice(&Bodies::new(&options, "m").unwrap().next()).unwrap();
+        let stream: Value = serde_json::from_slice(&Bodies::new(&options, "m").unwrap().next()).unwrap();
         assert_eq!(stream["stream_options"]["include_usage"], true);
         assert_eq!(stream["max_tokens"], 7);
 
         options.ask_usage = false;
-        let silent: Value =
-            serde_json::from_slice(&Bodies::new(&options, "m").unwrap().next()).unwrap();
+        let silent: Value = serde_json::from_slice(&Bodies::new(&options, "m").unwrap().next()).unwrap();
         assert!(silent.get("stream_options").is_none());
     }
 
@@ -229,10 +215,6 @@ mod tests {
         let bodies = Bodies::new(&options, "a \"content\":\" model").unwrap();
         let prompts: HashSet<String> = (0..1000).map(|_| prompt_of(&bodies.next())).collect();
         assert_eq!(prompts.len(), 1000);
-        assert!(
-            prompts
-                .iter()
-                .all(|p| p.ends_with(" she said \"content\":\"x\" – and left"))
-        );
+        assert!(prompts.iter().all(|p| p.ends_with(" she said \"content\":\"x\" – and left")));
     }
 }

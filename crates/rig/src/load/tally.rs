@@ -27,14 +27,11 @@ impl Distribution {
 
     pub(super) fn record(&mut self, took: Duration) {
         let us = (took.as_nanos() + 500) / 1_000;
-        self.0
-            .saturating_record(u64::try_from(us).unwrap_or(HOUR_US).max(1));
+        self.0.saturating_record(u64::try_from(us).unwrap_or(HOUR_US).max(1));
     }
 
     pub(super) fn merge(&mut self, other: &Self) -> Result<(), Error> {
-        self.0
-            .add(&other.0)
-            .map_err(|error| Error::Histogram(error.to_string()))
+        self.0.add(&other.0).map_err(|error| Error::Histogram(error.to_string()))
     }
 
     /// The histogram, unless nothing was recorded.
@@ -187,11 +184,8 @@ fn shorten(text: String) -> String {
     if sound {
         return text;
     }
-    let mut short: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(EXAMPLE_CHARS_MAX)
-        .collect();
+    let mut short: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXAMPLE_CHARS_MAX).collect();
     short.push('…');
     short
 }

@@ -42,14 +42,9 @@ impl Target {
 
     fn new(options: &Options, url: &Url, model: &str, key: Option<&str>) -> Result<Self, Error> {
         let path = format!("{}/chat/completions", url.path());
-        let path = path
-            .parse()
-            .map_err(|_| Error::Option(format!("{path} cannot be a request's path")))?;
+        let path = path.parse().map_err(|_| Error::Option(format!("{path} cannot be a request's path")))?;
         let headers = headers(options, url, key)?;
-        let tls = url
-            .https()
-            .then(|| Tls::new(url, options.ca_file.as_deref()))
-            .transpose()?;
+        let tls = url.https().then(|| Tls::new(url, options.ca_file.as_deref())).transpose()?;
         Ok(Self {
             address: reach(url, options.timeout.min(LOOK_MAX))?,
             tls,
@@ -74,13 +69,8 @@ impl Target {
 /// Looks the host up once, so that no lookup is ever part of a measurement, and sees whether
 /// something listens there.
 fn reach(url: &Url, patience: Duration) -> Result<SocketAddr, Error> {
-    let resolve = |source| Error::Resolve {
-        host: url.host().to_owned(),
-        source,
-    };
-    let addresses = (url.host(), url.port())
-        .to_socket_addrs()
-        .map_err(resolve)?;
+    let resolve = |source| Error::Resolve { host: url.host().to_owned(), source };
+    let addresses = (url.host(), url.port()).to_socket_addrs().map_err(resolve)?;
     let mut refused = std::io::Error::other("its name has no address");
     for address in addresses {
         match TcpStream::connect_timeout(&address, patience) {
@@ -88,10 +78,7 @@ fn reach(url: &Url, patience: Duration) -> Result<SocketAddr, Error> {
             Err(error) => refused = error,
         }
     }
-    Err(Error::Connect {
-        url: url.to_string(),
-        source: refused,
-    })
+    Err(Error::Connect { url: url.to_string(), source: refused })
 }
 
 fn headers(options: &Options, url: &Url, key: Option<&str>) -> Result<HeaderMap, Error> {
@@ -116,9 +103,6 @@ fn headers(options: &Options, url: &Url, key: Option<&str>) -> Result<HeaderMap,
 
 /// The value is not repeated in the error: it may be secret.
 fn value(name: &str, text: &str) -> Result<HeaderValue, Error> {
-    HeaderValue::from_str(text).map_err(|_| {
-        Error::Option(format!(
-            "the value of {name} holds a character that no header may"
-        ))
-    })
+    HeaderValue::from_str(text)
+        .map_err(|_| Error::Option(format!("the value of {name} holds a character that no header may")))
 }

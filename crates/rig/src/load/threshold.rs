@@ -71,11 +71,7 @@ impl Threshold {
                 Relation::AtLeast => value >= self.bound,
             }
         });
-        Verdict {
-            threshold: self.text.clone(),
-            measured,
-            met,
-        }
+        Verdict { threshold: self.text.clone(), measured, met }
     }
 
     /// Whether it can be judged only where two sides are measured.
@@ -89,9 +85,7 @@ impl FromStr for Threshold {
     type Err = ThresholdError;
 
     fn from_str(text: &str) -> Result<Self, ThresholdError> {
-        let at = text
-            .find(['<', '>'])
-            .ok_or_else(|| ThresholdError::NoRelation(text.to_owned()))?;
+        let at = text.find(['<', '>']).ok_or_else(|| ThresholdError::NoRelation(text.to_owned()))?;
         let (figure, rest) = text.split_at(at);
         let name: Name = figure.parse()?;
         let (relation, bound) = if let Some(bound) = rest.strip_prefix("<=") {
@@ -103,12 +97,7 @@ impl FromStr for Threshold {
         } else {
             (Relation::Above, &rest[1..])
         };
-        Ok(Self {
-            bound: parse_bound(&name, figure, bound)?,
-            name,
-            relation,
-            text: text.trim().to_owned(),
-        })
+        Ok(Self { bound: parse_bound(&name, figure, bound)?, name, relation, text: text.trim().to_owned() })
     }
 }
 
@@ -121,21 +110,26 @@ fn parse_bound(name: &Name, figure: &str, bound: &str) -> Result<f64, ThresholdE
     };
     let bound_text = bound.trim();
     if name.is_time() {
-        let time = units::parse_duration(bound_text)
-            .map_err(|_| refuse("give a time with its unit, like 500ms"))?;
+        let time =
+            units::parse_duration(bound_text).map_err(|_| refuse("give a time with its unit, like 500ms"))?;
         return Ok(time.as_secs_f64() * 1e6);
     }
     let (number, scale) = match bound_text.strip_suffix('%') {
         Some(percent) => (percent.trim_end(), 0.01),
         None => (bound_text.trim_end_matches(['x', '×']), 1.0),
     };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| refuse("give a number, like 100, 1.5 or 1%"))?;
+    let number: f64 = number.parse().map_err(|_| refuse("give a number, like 100, 1.5 or 1%"))?;
     if !number.is_finite() {
         return Err(refuse("give a number, like 100, 1.5 or 1%"));
     }
     Ok(number * scale)
+}
+
+/// As it was written.
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl fmt::Display for Verdict {
@@ -188,12 +182,7 @@ mod tests {
             assert!(!verdict.met && verdict.measured.is_none(), "{verdict}");
             assert!(verdict.to_string().ends_with("missed: not measured"));
         }
-        assert!(
-            "added.total_p50<1h"
-                .parse::<Threshold>()
-                .unwrap()
-                .compares()
-        );
+        assert!("added.total_p50<1h".parse::<Threshold>().unwrap().compares());
     }
 
     #[test]

@@ -30,10 +30,7 @@ impl Tls {
             .with_root_certificates(roots(ca_file)?)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            connector: Arc::new(config).into(),
-            name,
-        })
+        Ok(Self { connector: Arc::new(config).into(), name })
     }
 }
 
@@ -42,18 +39,12 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Error> {
     let native = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(native.certs);
     if let Some(path) = ca_file {
-        let refuse = |why: String| Error::CaFile {
-            path: path.to_owned(),
-            why,
-        };
-        let certificates =
-            CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))?;
+        let refuse = |why: String| Error::CaFile { path: path.to_owned(), why };
+        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))?;
         let before = roots.len();
         for certificate in certificates {
             let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|error| refuse(error.to_string()))?;
+            roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
         }
         if roots.len() == before {
             return Err(refuse("it holds no certificate".to_owned()));

@@ -19,13 +19,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
         return Err(refuse());
     }
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(refuse)?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(refuse)?;
         let (number, after) = rest.split_at(digits);
-        let unit_end = after
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(after.len());
+        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_end);
         let number: f64 = number.parse().map_err(|_| refuse())?;
         seconds += number * seconds_in(unit.trim()).ok_or_else(refuse)?;
@@ -62,6 +58,12 @@ pub fn time(us: f64) -> String {
     }
 }
 
+/// Seconds as they were asked for: `10 s` rather than `10.0 s`.
+#[must_use]
+pub fn span(seconds: f64) -> String {
+    if seconds.fract() == 0.0 { format!("{seconds:.0} s") } else { time(seconds * 1e6) }
+}
+
 /// A difference of microseconds with its sign: `+120 µs`, `−1.20 ms`, `0 µs`.
 #[must_use]
 pub fn added(us: f64) -> String {
@@ -95,11 +97,7 @@ pub fn count(value: u64) -> String {
 /// A rate: whole numbers with thousands set apart from 1,000 on, three digits below.
 #[must_use]
 pub fn rate(value: f64) -> String {
-    if value < 999.5 {
-        three_digits(value)
-    } else {
-        count(whole(value))
-    }
+    if value < 999.5 { three_digits(value) } else { count(whole(value)) }
 }
 
 /// Bytes in decimal units: `987 B`, `1.23 MB`.
@@ -158,15 +156,9 @@ mod tests {
             (" 1 s ", 1_000_000),
             ("0s", 0),
         ] {
-            assert_eq!(
-                parse_duration(text),
-                Ok(Duration::from_micros(us)),
-                "{text}"
-            );
+            assert_eq!(parse_duration(text), Ok(Duration::from_micros(us)), "{text}");
         }
-        for text in [
-            "", "10", "s", "10x", "-1s", "1.2.3s", "ten", "999999h", "1s-",
-        ] {
+        for text in ["", "10", "s", "10x", "-1s", "1.2.3s", "ten", "999999h", "1s-"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }
@@ -190,6 +182,8 @@ mod tests {
         assert_eq!(added(120.0), "+120 µs");
         assert_eq!(added(-1_200.0), "−1.20 ms");
         assert_eq!(added(0.2), "0 µs");
+        assert_eq!(span(10.0), "10 s");
+        assert_eq!(span(0.25), "250 ms");
     }
 
     #[test]

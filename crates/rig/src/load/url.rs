@@ -53,16 +53,8 @@ impl Url {
     /// Host and port as they stand in a `Host` header: the scheme's own port is left out.
     #[must_use]
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
-        if self.port == default_port(self.https) {
-            host
-        } else {
-            format!("{host}:{}", self.port)
-        }
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == default_port(self.https) { host } else { format!("{host}:{}", self.port) }
     }
 }
 
@@ -70,25 +62,18 @@ impl FromStr for Url {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        let refuse = |why| UrlError {
-            text: redact(text),
-            why,
-        };
+        let refuse = |why| UrlError { text: redact(text), why };
         if text.contains('#') {
             return Err(refuse("a fragment has no place in it"));
         }
-        let uri: http::Uri = text
-            .parse()
-            .map_err(|_| refuse("it cannot be parsed as a URL"))?;
+        let uri: http::Uri = text.parse().map_err(|_| refuse("it cannot be parsed as a URL"))?;
         let https = match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTP => false,
             Some(scheme) if *scheme == Scheme::HTTPS => true,
             Some(_) => return Err(refuse("only http and https are spoken")),
             None => return Err(refuse("the scheme is missing")),
         };
-        let authority = uri
-            .authority()
-            .ok_or_else(|| refuse("the host is missing"))?;
+        let authority = uri.authority().ok_or_else(|| refuse("the host is missing"))?;
         if authority.as_str().contains('@') {
             return Err(refuse("credentials have no place in it"));
         }
@@ -108,12 +93,7 @@ impl FromStr for Url {
             None => default_port(https),
         };
         let path = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self {
-            https,
-            host,
-            port,
-            path,
-        })
+        Ok(Self { https, host, port, path })
     }
 }
 
@@ -167,20 +147,10 @@ mod tests {
     fn a_base_url_is_taken_apart_and_put_together_again() {
         let check = |text: &str, host: &str, port: u16, path: &str, again: &str| {
             let url: Url = text.parse().expect(text);
-            assert_eq!(
-                (url.host(), url.port(), url.path()),
-                (host, port, path),
-                "{text}"
-            );
+            assert_eq!((url.host(), url.port(), url.path()), (host, port, path), "{text}");
             assert_eq!(url.to_string(), again, "{text}");
         };
-        check(
-            "http://127.0.0.1:4000/v1",
-            "127.0.0.1",
-            4000,
-            "/v1",
-            "http://127.0.0.1:4000/v1",
-        );
+        check("http://127.0.0.1:4000/v1", "127.0.0.1", 4000, "/v1", "http://127.0.0.1:4000/v1");
         check("http://h", "h", 80, "", "http://h");
         check("https://h/", "h", 443, "", "https://h");
         check("https://h:80/a/b/", "h", 80, "/a/b", "https://h:80/a/b");

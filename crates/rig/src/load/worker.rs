@@ -61,17 +61,10 @@ impl<'scope> Worker<'scope> {
         let (results, findings) = sync_channel(1);
         let live = Arc::<Live>::default();
         let counts = live.clone();
-        let thread = Builder::new()
-            .name(format!("load-{}", part.index))
-            .spawn_scoped(scope, move || {
-                work(part, targets, stop, &counts, &orders, &results);
-            })?;
-        Ok(Self {
-            phases,
-            findings,
-            live,
-            thread,
-        })
+        let thread = Builder::new().name(format!("load-{}", part.index)).spawn_scoped(scope, move || {
+            work(part, targets, stop, &counts, &orders, &results);
+        })?;
+        Ok(Self { phases, findings, live, thread })
     }
 
     /// Waits for the thread's end.
@@ -89,9 +82,7 @@ fn work(
     orders: &Receiver<Arc<Phase>>,
     results: &SyncSender<Result<Findings, Error>>,
 ) {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default());
+    let runtime = runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -100,10 +91,7 @@ fn work(
             return;
         }
     };
-    let lanes: Vec<_> = targets
-        .iter()
-        .map(|target| Rc::new(Lane::new(target.clone())))
-        .collect();
+    let lanes: Vec<_> = targets.iter().map(|target| Rc::new(Lane::new(target.clone()))).collect();
     while let Ok(phase) = orders.recv() {
         let found = runtime.block_on(load(part, &phase, &lanes[phase.side], stop, live.clone()));
         if results.send(found).is_err() {
@@ -124,11 +112,7 @@ async fn load(
         Mode::Closed { concurrency } => {
             closed::run(part.share(concurrency), phase, lane, &tally, stop).await;
         }
-        Mode::Open {
-            rate,
-            arrivals,
-            max_in_flight,
-        } => {
+        Mode::Open { rate, arrivals, max_in_flight } => {
             let schedule = Schedule::new(arrivals, rate, part.index, part.of, phase.seed);
             let in_flight_max = part.share(max_in_flight);
             open::run(schedule, in_flight_max, phase, lane, &tally, stop).await?;

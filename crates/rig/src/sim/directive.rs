@@ -196,7 +196,7 @@ fn flag(name: &str, value: Option<&str>) -> Result<bool, String> {
 
 fn number<N>(name: &str, value: &str, least: N, most: N) -> Result<N, String>
 where
-    N: std::str::FromStr + PartialOrd + std::fmt::Display,
+    N: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
 {
     value
         .parse()

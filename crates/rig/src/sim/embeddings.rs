@@ -64,7 +64,9 @@ fn vector(input: &Input<'_>, dimensions: usize) -> Vec<f32> {
     match input {
         Input::Text(text) => sum.text(text),
         Input::Tokens(tokens) => {
-            tokens.iter().for_each(|token| sum.add(Key::new(4).with_number(*token), 1.0))
+            for token in tokens {
+                sum.add(Key::new(4).with_number(*token), 1.0);
+            }
         }
     }
     sum.unit()

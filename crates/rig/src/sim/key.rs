@@ -18,18 +18,25 @@ impl Key {
         Self(fold(seed ^ 0xe703_7ed1_a0b4_28db, SECRET))
     }
 
-    /// Absorbs bytes, sixteen at a time (the folded multiplication of wyhash).
-    /// The length goes in too, so that fields cannot run into one another.
+    /// Absorbs bytes by the folded multiplication of wyhash, in two lanes
+    /// that do not wait for one another. The length goes in too, so that
+    /// fields cannot run into one another.
     pub(crate) fn with(self, bytes: &[u8]) -> Self {
         let mut state = self.0 ^ bytes.len() as u64;
-        let mut blocks = bytes.chunks_exact(16);
-        for block in &mut blocks {
-            let (low, high) = block.split_at(8);
-            state = fold(word(low) ^ state, word(high) ^ SECRET);
+        let mut lane = state;
+        let (blocks, mut rest) = bytes.as_chunks::<32>();
+        for block in blocks {
+            state = fold(word(&block[..8]) ^ state, word(&block[8..16]) ^ SECRET);
+            lane = fold(word(&block[16..24]) ^ lane, word(&block[24..]) ^ SECRET);
         }
-        let tail = blocks.remainder();
-        let (low, high) = tail.split_at(tail.len().min(8));
-        Self(fold(word(low) ^ state, word(high) ^ SECRET))
+        state ^= lane.rotate_left(32);
+        while !rest.is_empty() {
+            let (low, after) = rest.split_at(rest.len().min(8));
+            let (high, after) = after.split_at(after.len().min(8));
+            state = fold(word(low) ^ state, word(high) ^ SECRET);
+            rest = after;
+        }
+        Self(fold(state, SECRET))
     }
 
     /// Absorbs a number.
@@ -45,9 +52,10 @@ impl Key {
 
 /// Up to eight bytes as a little-endian number.
 fn word(bytes: &[u8]) -> u64 {
-    let mut eight = [0; 8];
-    eight.iter_mut().zip(bytes).for_each(|(into, &from)| *into = from);
-    u64::from_le_bytes(eight)
+    if let Ok(eight) = bytes.try_into() {
+        return u64::from_le_bytes(eight);
+    }
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
 fn fold(a: u64, b: u64) -> u64 {

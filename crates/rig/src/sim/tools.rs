@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn plan(members: Value, message: &str) -> Result<Vec<String>, Refusal> {
+    fn plan(members: &Value, message: &str) -> Result<Vec<String>, Refusal> {
         let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
         let mut body = json!({"model": "m", "messages": [{"role": "user", "content": message}],
                               "tools": [tool("get_weather"), tool("get_time")]});
@@ -204,22 +204,22 @@ mod tests {
         Calls::plan(&request, message).map(|calls| calls.0.into_iter().map(|tool| tool.name).collect())
     }
 
-    fn check(members: Value, message: &str, called: &[&str]) {
-        assert_eq!(plan(members.clone(), message).unwrap(), called, "{members} {message}");
+    fn check(members: &Value, message: &str, called: &[&str]) {
+        assert_eq!(plan(members, message).unwrap(), called, "{members} {message}");
     }
 
     #[test]
     fn the_choice_decides_what_is_called() {
-        check(json!({}), "hello", &[]);
-        check(json!({}), "use Get_Weather now", &["get_weather"]);
-        check(json!({}), "use get_weather_map now", &[]);
-        check(json!({}), "get_time, then get_weather", &["get_weather", "get_time"]);
-        check(json!({"parallel_tool_calls": false}), "get_time, then get_weather", &["get_weather"]);
-        check(json!({"tool_choice": "none"}), "use get_weather", &[]);
-        check(json!({"tool_choice": "required"}), "hello", &["get_weather", "get_time"]);
-        check(json!({"tool_choice": "required", "parallel_tool_calls": false}), "get_time?", &["get_time"]);
+        check(&json!({}), "hello", &[]);
+        check(&json!({}), "use Get_Weather now", &["get_weather"]);
+        check(&json!({}), "use get_weather_map now", &[]);
+        check(&json!({}), "get_time, then get_weather", &["get_weather", "get_time"]);
+        check(&json!({"parallel_tool_calls": false}), "get_time, then get_weather", &["get_weather"]);
+        check(&json!({"tool_choice": "none"}), "use get_weather", &[]);
+        check(&json!({"tool_choice": "required"}), "hello", &["get_weather", "get_time"]);
+        check(&json!({"tool_choice": "required", "parallel_tool_calls": false}), "get_time?", &["get_time"]);
         check(
-            json!({"tool_choice": {"type": "function", "function": {"name": "get_time"}}}),
+            &json!({"tool_choice": {"type": "function", "function": {"name": "get_time"}}}),
             "hello",
             &["get_time"],
         );
@@ -232,7 +232,7 @@ mod tests {
             {"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": {"name": "get_time", "arguments": "{}"}}]},
             {"role": "tool", "tool_call_id": "a", "content": "noon"},
         ]);
-        check(json!({"messages": messages}), "get_time", &[]);
+        check(&json!({"messages": messages}), "get_time", &[]);
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
             (json!({"tools": [{"type": "function"}]}), "tools[0].function.name"),
             (json!({"tools": [{"type": "function", "function": {"name": "a b"}}]}), "tools[0].function.name"),
         ] {
-            let refusal = plan(members.clone(), "hi").unwrap_err();
+            let refusal = plan(&members, "hi").unwrap_err();
             assert_eq!(refusal.param.as_deref(), Some(param), "{members}");
         }
     }

@@ -25,9 +25,8 @@ pub(crate) fn get(path: &str) -> Request<Bytes> {
 /// A chat with one message; `members` are added to it.
 pub(crate) fn chat(message: &str, members: Value) -> Value {
     let mut body = json!({"model": "instant", "messages": [{"role": "user", "content": message}]});
-    for (name, value) in members.as_object().unwrap() {
-        body[name] = value.clone();
-    }
+    let Value::Object(members) = members else { panic!("members are an object") };
+    body.as_object_mut().unwrap().extend(members);
     body
 }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::fault::{Cause, Fault, Stop};
-use super::keys::Keys;
+use super::keys::{Keys, Siblings};
 use super::{BYTES_MAX, DEPTH_MAX, Kind, Object, strings, tokens};
 
 /// Whose text it is.
@@ -100,10 +100,12 @@ pub(super) fn members_at(text: &str, start: usize) -> Option<Object<'_>> {
 /// `None` at the closing bracket.
 pub(super) fn element_at(text: &str, at: usize) -> Option<(Range<usize>, Shape)> {
     let bytes = text.as_bytes();
-    let at = tokens::space(bytes, at);
-    let start = if bytes.get(at) == Some(&b',') { tokens::space(bytes, at + 1) } else { at };
-    let (end, shape) = Scanner::checked(text).value(start, 0).ok()?;
-    Some((start..end, shape))
+    let mut next = tokens::next(bytes, at);
+    if next.1 == b',' {
+        next = tokens::next(bytes, next.0 + 1);
+    }
+    let (end, shape) = Scanner::checked(text).value(next, 0).ok()?;
+    Some((next.0..end, shape))
 }
 
 struct Scanner<'a> {
@@ -131,8 +133,8 @@ impl<'a> Scanner<'a> {
 
     /// Gives the offset of the closing brace.
     fn whole_object(&mut self, members: &mut SmallVec<[Member; 16]>) -> Result<usize, Stop> {
-        let at = tokens::space(self.bytes, 0);
-        if self.bytes.get(at) != Some(&b'{') {
+        let (at, byte) = tokens::next(self.bytes, 0);
+        if byte != b'{' {
             return Err(Stop::new(at, Cause::Object));
         }
         let (end, _) = self.object(at + 1, 1, |member| members.push(member))?;
@@ -141,37 +143,38 @@ impl<'a> Scanner<'a> {
     }
 
     fn whole_value(&mut self) -> Result<(), Stop> {
-        let (end, _) = self.value(tokens::space(self.bytes, 0), 0)?;
+        let (end, _) = self.value(tokens::next(self.bytes, 0), 0)?;
         self.nothing_from(end)
     }
 
     fn nothing_from(&self, at: usize) -> Result<(), Stop> {
-        let at = tokens::space(self.bytes, at);
+        let (at, _) = tokens::next(self.bytes, at);
         if at == self.bytes.len() { Ok(()) } else { Err(Stop::new(at, Cause::EndOfText)) }
     }
 
-    /// The value that begins at `at`, within `depth` containers: the offset behind it.
+    /// The value that begins at an offset with a byte, within `depth` containers: the offset behind
+    /// it.
     #[inline(always)]
-    fn value(&mut self, at: usize, depth: usize) -> Result<(usize, Shape), Stop> {
+    fn value(&mut self, (at, byte): (usize, u8), depth: usize) -> Result<(usize, Shape), Stop> {
         let bytes = self.bytes;
-        let (end, kind) = match bytes.get(at) {
-            Some(b'"') => (tokens::string(bytes, at + 1, self.rules)?.0, Kind::String),
-            Some(b'{' | b'[') => return self.container(at, depth),
-            Some(b'-' | b'0'..=b'9') => (tokens::number(bytes, at)?, Kind::Number),
-            Some(b't') => (tokens::literal(bytes, at, b"true")?, Kind::Bool),
-            Some(b'f') => (tokens::literal(bytes, at, b"false")?, Kind::Bool),
-            Some(b'n') => (tokens::literal(bytes, at, b"null")?, Kind::Null),
+        let (end, kind) = match byte {
+            b'"' => (tokens::string(bytes, at + 1, self.rules)?.0, Kind::String),
+            b'{' | b'[' => return self.container((at, byte), depth),
+            b'-' | b'0'..=b'9' => (tokens::number(bytes, at)?, Kind::Number),
+            b't' => (tokens::literal(bytes, at, b"true")?, Kind::Bool),
+            b'f' => (tokens::literal(bytes, at, b"false")?, Kind::Bool),
+            b'n' => (tokens::literal(bytes, at, b"null")?, Kind::Null),
             _ => return Err(Stop::new(at, Cause::Value)),
         };
         Ok((end, Shape { kind, holds: Kinds::default() }))
     }
 
-    /// The array or object whose bracket stands at `at`. The one place of recursion.
-    fn container(&mut self, at: usize, depth: usize) -> Result<(usize, Shape), Stop> {
+    /// The array or object whose bracket stands at an offset. The one place of recursion.
+    fn container(&mut self, (at, byte): (usize, u8), depth: usize) -> Result<(usize, Shape), Stop> {
         if depth >= DEPTH_MAX {
             return Err(Stop::new(at, Cause::Depth));
         }
-        let (kind, (end, holds)) = if self.bytes.get(at) == Some(&b'{') {
+        let (kind, (end, holds)) = if byte == b'{' {
             (Kind::Object, self.object(at + 1, depth + 1, |_| ())?)
         } else {
             (Kind::Array, self.array(at + 1, depth + 1)?)
@@ -188,39 +191,38 @@ impl<'a> Scanner<'a> {
         mut each: impl FnMut(Member),
     ) -> Result<(usize, Kinds), Stop> {
         let bytes = self.bytes;
-        let mark = self.keys.mark();
+        let mut siblings = self.keys.siblings();
         let mut holds = Kinds::default();
-        let mut at = tokens::space(bytes, at);
-        if bytes.get(at) == Some(&b'}') {
+        let (mut at, mut byte) = tokens::next(bytes, at);
+        if byte == b'}' {
             return Ok((at + 1, holds));
         }
         loop {
-            if bytes.get(at) != Some(&b'"') {
+            if byte != b'"' {
                 let cause = if holds.is_empty() { Cause::FirstKeyOrEnd } else { Cause::Key };
                 return Err(Stop::new(at, cause));
             }
-            let key_start = at + 1;
-            let (behind_key, escaped) = tokens::string(bytes, key_start, self.rules)?;
-            let key = key_start..behind_key - 1;
-            if self.rules == Rules::Strict && !self.is_new(mark, key.clone(), escaped) {
+            let (key_end, escaped) = tokens::string(bytes, at + 1, self.rules)?;
+            let key = at + 1..key_end - 1;
+            if self.rules == Rules::Strict && !self.is_new(&mut siblings, &key, escaped) {
                 return Err(Stop::new(at, Cause::Duplicate));
             }
-            at = tokens::space(bytes, behind_key);
-            if bytes.get(at) != Some(&b':') {
+            (at, byte) = tokens::next(bytes, key_end);
+            if byte != b':' {
                 return Err(Stop::new(at, Cause::Colon));
             }
-            let start = tokens::space(bytes, at + 1);
+            let start = tokens::next(bytes, at + 1);
             let (end, shape) = self.value(start, depth)?;
             holds.add(shape.kind);
-            each(Member::new(key, start..end, shape, escaped));
-            at = tokens::space(bytes, end);
-            match bytes.get(at) {
-                Some(b',') => at = tokens::space(bytes, at + 1),
-                Some(b'}') => break,
+            each(Member::new(key, start.0..end, shape, escaped));
+            (at, byte) = tokens::next(bytes, end);
+            match byte {
+                b',' => (at, byte) = tokens::next(bytes, at + 1),
+                b'}' => break,
                 _ => return Err(Stop::new(at, Cause::CommaOrBrace)),
             }
         }
-        match self.keys.close(bytes, mark) {
+        match self.keys.close(bytes, &siblings) {
             Some(at) => Err(Stop { at, cause: Cause::Duplicate }),
             None => Ok((at + 1, holds)),
         }
@@ -228,12 +230,12 @@ impl<'a> Scanner<'a> {
 
     /// Notes a key; false where its object has it already.
     #[inline(always)]
-    fn is_new(&mut self, mark: usize, key: Range<usize>, escaped: bool) -> bool {
+    fn is_new(&mut self, siblings: &mut Siblings, key: &Range<usize>, escaped: bool) -> bool {
         if escaped {
             let decoded = strings::decode(self.text.get(key.clone()).unwrap_or_default());
-            self.keys.add_decoded(self.bytes, mark, key.start, &decoded)
+            self.keys.add_decoded(self.bytes, siblings, key.start, &decoded)
         } else {
-            self.keys.add(self.bytes, mark, key.start, key.end)
+            self.keys.add(self.bytes, siblings, key)
         }
     }
 
@@ -242,18 +244,18 @@ impl<'a> Scanner<'a> {
     fn array(&mut self, at: usize, depth: usize) -> Result<(usize, Kinds), Stop> {
         let bytes = self.bytes;
         let mut holds = Kinds::default();
-        let mut at = tokens::space(bytes, at);
-        if bytes.get(at) == Some(&b']') {
-            return Ok((at + 1, holds));
+        let mut next = tokens::next(bytes, at);
+        if next.1 == b']' {
+            return Ok((next.0 + 1, holds));
         }
         loop {
-            let (end, shape) = self.value(at, depth)?;
+            let (end, shape) = self.value(next, depth)?;
             holds.add(shape.kind);
-            at = tokens::space(bytes, end);
-            match bytes.get(at) {
-                Some(b',') => at = tokens::space(bytes, at + 1),
-                Some(b']') => return Ok((at + 1, holds)),
-                _ => return Err(Stop::new(at, Cause::CommaOrBracket)),
+            next = tokens::next(bytes, end);
+            match next.1 {
+                b',' => next = tokens::next(bytes, next.0 + 1),
+                b']' => return Ok((next.0 + 1, holds)),
+                _ => return Err(Stop::new(next.0, Cause::CommaOrBracket)),
             }
         }
     }

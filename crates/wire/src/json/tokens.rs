@@ -7,13 +7,22 @@ use super::fault::{Cause, Stop};
 use super::scan::Rules;
 use super::strings;
 
-/// Behind the white space that begins at `at`, if any.
+/// Where the next token begins, at `at` or behind the white space there, and its first byte; 0 at the
+/// end of the text, which begins no token either.
 #[inline(always)]
-pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn next(bytes: &[u8], at: usize) -> (usize, u8) {
+    match bytes.get(at) {
+        Some(&byte) if byte > b' ' => (at, byte),
+        _ => behind_space(bytes, at),
+    }
+}
+
+#[inline]
+fn behind_space(bytes: &[u8], mut at: usize) -> (usize, u8) {
     while let Some(b' ' | b'\n' | b'\t' | b'\r') = bytes.get(at) {
         at += 1;
     }
-    at
+    (at, bytes.get(at).copied().unwrap_or(0))
 }
 
 /// Behind the string whose opening quote stands before `at`; and whether it has escapes.

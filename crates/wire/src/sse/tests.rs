@@ -148,6 +148,9 @@ fn whole_frames_are_not_copied() {
 
 #[test]
 fn a_frame_over_the_limit_ends_the_splitting() {
+    let short = b"data: 0123456789\n\n".repeat(10);
+    let mut frames = Frames::new(64);
+    assert_eq!(frames.push(Bytes::from(short.clone())).block, short, "the limit is on one frame");
     let stream = [b"data: a\n\n".as_slice(), &[b'x'; 100], b"\n\ndata: b\n\n"].concat();
     for piece in [1, 7, 1_000] {
         let mut frames = Frames::new(64);

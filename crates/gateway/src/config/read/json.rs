@@ -94,7 +94,8 @@ impl<'t> Reader<'t> {
 
     /// Where a slice of the text lies within it.
     fn span(&self, slice: &str) -> Range<usize> {
-        let start = (slice.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len());
+        let start =
+            (slice.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len());
         start..(start + slice.len()).min(self.text.len())
     }
 }

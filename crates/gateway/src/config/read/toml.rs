@@ -12,7 +12,11 @@ pub(super) fn parse(text: &str) -> Result<Node, Vec<Finding>> {
     let mut faults: Vec<Finding> = errors
         .iter()
         .map(|error| {
-            syntax(error.message(), error.span().unwrap_or(0..0), "see https://toml.io for how TOML is written")
+            syntax(
+                error.message(),
+                error.span().unwrap_or(0..0),
+                "see https://toml.io for how TOML is written",
+            )
         })
         .collect();
     let root = table(document.get_ref(), 0, &mut faults);

@@ -32,7 +32,8 @@ fn options() -> Options {
             max_events: 4 * NODES_MAX,
             max_aliases: 1_000,
             max_anchors: 1_000,
-            max_documents: 1,
+            // A second one is refused, with a better message than the budget's.
+            max_documents: 2,
         },
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: NODES_MAX,
@@ -165,12 +166,16 @@ fn fault(error: &Error, text: &str) -> Finding {
     let message = match error {
         Error::DuplicateMappingKey { .. } => "this key stands here a second time".to_owned(),
         Error::MultipleDocuments { .. } => "a second document begins here".to_owned(),
-        Error::RecursiveReferencesRequireWeakTypes { .. } => "this alias stands within its own anchor".to_owned(),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            "this alias stands within its own anchor".to_owned()
+        }
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. } => {
-            format!("too deep or too large: at most {DEPTH_MAX} levels and {NODES_MAX} values, aliases followed")
+            format!(
+                "too deep or too large: at most {DEPTH_MAX} levels and {NODES_MAX} values, aliases followed"
+            )
         }
         other => {
             let message = other.to_string();

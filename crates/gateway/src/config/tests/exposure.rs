@@ -50,7 +50,11 @@ fn a_flag_is_guarded_like_the_file() {
     let faults = Given::toml("").flag("--listen", "server.listen", "0.0.0.0:4000").faults();
     let fault = faults.iter().next().unwrap();
     assert_eq!(fault.given_by.as_deref(), Some("flag --listen"));
-    assert!(fault.mend.contains("TIDEGATE_ADMIN_KEY") && fault.mend.contains("keys create"), "{}", fault.mend);
+    assert!(
+        fault.mend.contains("TIDEGATE_ADMIN_KEY") && fault.mend.contains("keys create"),
+        "{}",
+        fault.mend
+    );
 }
 
 #[test]
@@ -73,7 +77,11 @@ fn two_listeners_never_share_an_address() {
 fn a_short_admin_key_is_odd_and_a_callers_key_is_none() {
     let loaded = Given::toml("").variable("TIDEGATE_ADMIN_KEY", "short").loaded();
     assert_eq!(loaded.warnings[0].key, "admin.key");
-    for key in ["tg-AbCdEf123456-0123456789abcdefghijABCDEFGHIJ0123456789abc", "with a space and more than 32 bytes", "ümlaut"] {
+    for key in [
+        "tg-AbCdEf123456-0123456789abcdefghijABCDEFGHIJ0123456789abc",
+        "with a space and more than 32 bytes",
+        "ümlaut",
+    ] {
         let faults = Given::toml("").variable("TIDEGATE_ADMIN_KEY", key).faults();
         assert_eq!(faults.iter().next().unwrap().key, "admin.key", "{key}");
     }

@@ -109,9 +109,17 @@ fn providers_are_judged() {
         ("[providers.vllm]\nca_file = 'nope.pem'", "providers.vllm.ca_file", "cannot read"),
         ("[providers.vllm]\nmodels = ['']", "providers.vllm.models[0]", "not a model's name"),
         ("[providers.vllm]\nsim = {}", "providers.vllm.sim", "vLLM is not simulated"),
-        ("[providers.vllm]\nconnections.warm = 257", "providers.vllm.connections.warm", "more warm connections"),
+        (
+            "[providers.vllm]\nconnections.warm = 257",
+            "providers.vllm.connections.warm",
+            "more warm connections",
+        ),
         ("[providers.vllm]\nconnections.per_host = 0", "providers.vllm.connections.per_host", "out of range"),
-        ("[providers.vllm]\ntimeouts.total = '0s'", "providers.vllm.timeouts.total", "out of range: 1ms to 24h"),
+        (
+            "[providers.vllm]\ntimeouts.total = '0s'",
+            "providers.vllm.timeouts.total",
+            "out of range: 1ms to 24h",
+        ),
         ("[providers.vllm]\nheaders.Host = 'x'", "providers.vllm.headers.Host", "belongs to the connection"),
         ("[providers.vllm]\nheaders.'a b' = 'x'", "providers.vllm.headers.\"a b\"", "not a header's name"),
         ("[providers.vllm]\nheaders.x = \"a\\r\\nb: c\"", "providers.vllm.headers.x", "not a header's value"),
@@ -289,14 +297,23 @@ fn faults_from_variables_and_flags_name_them() {
 #[test]
 fn odd_but_allowed_is_warned_of() {
     let cases = [
-        ("[providers.vllm]\nbase_url = 'http://10.0.0.1/v1'\napi_key = 'k'", "providers.vllm.base_url", "in clear text"),
-        ("[providers.vllm.timeouts]\ntotal = '1s'\nconnect = '1s'", "providers.vllm.timeouts.first_token", "never reached"),
+        (
+            "[providers.vllm]\nbase_url = 'http://10.0.0.1/v1'\napi_key = 'k'",
+            "providers.vllm.base_url",
+            "in clear text",
+        ),
+        (
+            "[providers.vllm.timeouts]\ntotal = '1s'\nconnect = '1s'",
+            "providers.vllm.timeouts.first_token",
+            "never reached",
+        ),
         (&format!("{KEY}models = ['opnai/*']"), "keys[0].models[0]", "allows nothing"),
         (&format!("{KEY}models = ['nope']"), "keys[0].models[0]", "allows nothing"),
     ];
     for (text, key, what) in cases {
         let loaded = Given::toml(text).loaded();
-        let found: Vec<(&str, &str)> = loaded.warnings.iter().map(|f| (f.key.as_str(), f.what.as_str())).collect();
+        let found: Vec<(&str, &str)> =
+            loaded.warnings.iter().map(|f| (f.key.as_str(), f.what.as_str())).collect();
         assert!(matches!(found[..], [(k, w)] if k == key && w.contains(what)), "{text}: {found:?}");
     }
     for text in ["[providers.vllm]\napi_key = 'k'", &format!("{KEY}models = ['*', 'sim/x', 's*']")] {
@@ -334,8 +351,11 @@ fn a_fault_is_drawn_with_its_line_and_told_to_machines() {
 
 #[test]
 fn columns_count_characters() {
-    check("providers = { 'é' = {}, y = 5 }", &[
-        (1, 15, "providers.\"é\"", "no provider's name", ""),
-        (1, 29, "providers.y", "expected a table", ""),
-    ]);
+    check(
+        "providers = { 'é' = { preset = 'vllm' }, y = 5 }",
+        &[
+            (1, 15, "providers.\"é\"", "no provider's name", ""),
+            (1, 46, "providers.y", "expected a table", ""),
+        ],
+    );
 }

@@ -48,7 +48,8 @@ fn later_layers_win() {
     assert_eq!(given.config().server.timeouts.drain, Duration::from_secs(2));
     assert_eq!(given.config().log.format, LogFormat::Text);
 
-    let given = Given::toml("profile = \"development\"\nserver.timeouts.drain = \"5s\"\nserver.workers = 3\n");
+    let given =
+        Given::toml("profile = \"development\"\nserver.timeouts.drain = \"5s\"\nserver.workers = 3\n");
     assert_eq!(given.config().server.timeouts.drain, Duration::from_secs(5));
 
     let given = given.variable("TIDEGATE__SERVER__TIMEOUTS__DRAIN", "7s");
@@ -119,7 +120,8 @@ fn strings_of_the_file_are_expanded() {
 
 #[test]
 fn dollars_are_escaped_and_brought_in_text_is_not_expanded_again() {
-    let cases = [("a$$b", "a$b"), ("$$${NAME}", "$${B}"), ("$x", "$x"), ("$${NAME}", "${NAME}"), ("end$", "end$")];
+    let cases =
+        [("a$$b", "a$b"), ("$$${NAME}", "$${B}"), ("$x", "$x"), ("$${NAME}", "${NAME}"), ("end$", "end$")];
     for (written, expected) in cases {
         let text = format!("[providers.openai]\napi_key = '{written}'\n");
         let config = Given::toml(&text).variable("NAME", "${B}").config();
@@ -150,7 +152,12 @@ fn every_preset_with_a_variable_and_an_address_can_be_switched_on() {
     for preset in wire::preset::all() {
         let Some(variable) = preset.key_env else { continue };
         let loaded = Given::toml("").variable(variable, "k").loaded();
-        assert_eq!(loaded.config.providers.contains_key(preset.name), preset.base_url.is_some(), "{}", preset.name);
+        assert_eq!(
+            loaded.config.providers.contains_key(preset.name),
+            preset.base_url.is_some(),
+            "{}",
+            preset.name
+        );
         assert_eq!(loaded.warnings.is_empty(), preset.base_url.is_some(), "{}", preset.name);
     }
 }
@@ -191,7 +198,10 @@ fn what_the_file_says_of_a_provider_wins_over_its_variable() {
 fn a_providers_variable_never_goes_to_another_address_unsaid() {
     let given = Given::toml("[providers.openai]\nbase_url = 'https://elsewhere.example/v1'\n");
     let faults = given.variable("OPENAI_API_KEY", "sk-1").faults();
-    assert_eq!(faults.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(), ["providers.openai.api_key"]);
+    assert_eq!(
+        faults.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(),
+        ["providers.openai.api_key"]
+    );
 }
 
 #[test]
@@ -204,7 +214,10 @@ fn an_address_of_the_operators_own_takes_the_variable_where_the_preset_has_none(
 #[test]
 fn the_admin_key_comes_by_its_variable_unless_said_otherwise() {
     let long = "0123456789abcdef0123456789abcdef";
-    let cases = [("", Some(long)), ("[admin]\nkey = 'said-otherwise-0123456789abcdef0123'", Some("said-otherwise-0123456789abcdef0123"))];
+    let cases = [
+        ("", Some(long)),
+        ("[admin]\nkey = 'said-otherwise-0123456789abcdef0123'", Some("said-otherwise-0123456789abcdef0123")),
+    ];
     for (text, expected) in cases {
         let config = Given::toml(text).variable("TIDEGATE_ADMIN_KEY", long).config();
         assert_eq!(config.admin.key.as_ref().map(Secret::expose), expected);
@@ -215,8 +228,11 @@ fn the_admin_key_comes_by_its_variable_unless_said_otherwise() {
 #[test]
 fn the_simulated_provider_may_be_changed() {
     let config = Given::toml("[providers.sim.sim]\ntokens = 5\nfirst_token = '1ms'\n").config();
-    let expected =
-        rig::sim::Settings { tokens: 5, first_token: Duration::from_millis(1), ..rig::sim::Settings::default() };
+    let expected = rig::sim::Settings {
+        tokens: 5,
+        first_token: Duration::from_millis(1),
+        ..rig::sim::Settings::default()
+    };
     assert_eq!(config.providers["sim"].sim, expected);
     let config = Given::toml("[providers.sim]\npreset = 'vllm'\n").config();
     assert_eq!(config.providers["sim"].preset.name, "vllm");
@@ -231,7 +247,8 @@ fn the_data_folder_follows_the_base_directories() {
         (&[], "/var/lib/tidegate"),
     ];
     for (variables, expected) in cases {
-        let given = variables.iter().fold(Given::toml(""), |given, (name, value)| given.variable(name, value));
+        let given =
+            variables.iter().fold(Given::toml(""), |given, (name, value)| given.variable(name, value));
         assert_eq!(given.config().data, PathBuf::from(expected), "{variables:?}");
     }
     let given = Given::toml("data = 'here'");
@@ -262,11 +279,18 @@ fn aliases_and_keys_arrive_whole() {
         "{KEY}tenant = 'search'\nmodels = ['smart', 'sim/*']\n[models.smart]\ntargets = [{{model='sim/a/b', weight=9}}, {{model='sim/fast'}}]\n"
     );
     let config = Given::toml(&text).config();
-    let target = |model: &str, weight| AliasTarget { provider: "sim".to_owned(), model: model.to_owned(), weight };
+    let target =
+        |model: &str, weight| AliasTarget { provider: "sim".to_owned(), model: model.to_owned(), weight };
     assert_eq!(config.models["smart"].targets, [target("a/b", 9), target("fast", 1)]);
     let key = &config.keys[0];
     assert_eq!((key.id.as_str(), key.tenant.as_deref()), ("tg-AbCdEf123456", Some("search")));
-    let cases = [("smart", true), ("sim/fast", true), ("sim/a/b", true), ("openai/gpt-4o", false), ("simulated", false)];
+    let cases = [
+        ("smart", true),
+        ("sim/fast", true),
+        ("sim/a/b", true),
+        ("openai/gpt-4o", false),
+        ("simulated", false),
+    ];
     for (model, allowed) in cases {
         assert_eq!(key.allows(model), allowed, "{model}");
     }

@@ -27,7 +27,11 @@ impl Judge<'_> {
         Server {
             listen: self.address(&at.key("listen"), &raw.listen),
             workers: raw.workers.map(|workers| workers as usize),
-            body_bytes_max: self.size(&at.key("body_bytes_max"), raw.body_bytes_max, Size(1 << 10)..=Size(1 << 30)),
+            body_bytes_max: self.size(
+                &at.key("body_bytes_max"),
+                raw.body_bytes_max,
+                Size(1 << 10)..=Size(1 << 30),
+            ),
             header_bytes_max: self.size(
                 &at.key("header_bytes_max"),
                 raw.header_bytes_max,
@@ -43,8 +47,12 @@ impl Judge<'_> {
     fn server_timeouts(&mut self, raw: &raw::ServerTimeouts) -> ServerTimeouts {
         let at = Path::of(&["server", "timeouts"]);
         let mut within = |key: &str, span| self.duration(&at.key(key), span, TIMEOUT_MIN..=TIMEOUT_MAX);
-        let (header, idle, body, total) =
-            (within("header", raw.header), within("idle", raw.idle), within("body", raw.body), within("total", raw.total));
+        let (header, idle, body, total) = (
+            within("header", raw.header),
+            within("idle", raw.idle),
+            within("body", raw.body),
+            within("total", raw.total),
+        );
         // Zero is allowed here: whoever wants to cut requests off may.
         let drain = self.duration(&at.key("drain"), raw.drain, Span::seconds(0)..=Span::seconds(3_600));
         ServerTimeouts { header, idle, body, total, drain }
@@ -69,11 +77,17 @@ impl Judge<'_> {
                 "use at most 1024 letters, digits and signs; no spaces",
             );
         } else if CallerKey::parse(key.as_bytes()).is_some() {
-            self.fault(at, "the admin key is a caller's key", "make another: no caller may open the admin plane");
+            self.fault(
+                at,
+                "the admin key is a caller's key",
+                "make another: no caller may open the admin plane",
+            );
         } else if key.len() < ADMIN_KEY_BYTES_MIN {
             self.warn(
                 at,
-                format!("the admin key has fewer than {ADMIN_KEY_BYTES_MIN} bytes; it serves on loopback only"),
+                format!(
+                    "the admin key has fewer than {ADMIN_KEY_BYTES_MIN} bytes; it serves on loopback only"
+                ),
                 "make one with `openssl rand -hex 32`",
             );
         }
@@ -103,7 +117,8 @@ impl Judge<'_> {
         if text == "*" {
             return Some(text.to_owned());
         }
-        let host = bare.parse::<Ipv6Addr>().map(|address| address.to_string()).ok().or_else(|| host_name(text));
+        let host =
+            bare.parse::<Ipv6Addr>().map(|address| address.to_string()).ok().or_else(|| host_name(text));
         if host.is_none() {
             let what = format!("{} is not a host name", self.quoted(at, text));
             self.fault(at, what, "write a name without scheme, port or path, or `*` for any");

@@ -60,7 +60,11 @@ impl Judge<'_> {
             }
         }
         if !raw.targets.is_empty() && raw.targets.iter().all(|target| target.weight == 0) {
-            self.fault(&targets_at, "every weight is 0, so nothing would answer", "give one of them a weight");
+            self.fault(
+                &targets_at,
+                "every weight is 0, so nothing would answer",
+                "give one of them a weight",
+            );
         }
         Alias { targets }
     }
@@ -68,10 +72,10 @@ impl Judge<'_> {
     fn alias_name(&mut self, at: &Path, name: &str) {
         if name.contains('/') {
             let what = "an alias cannot hold a `/`: what stands before it names a provider";
-            self.fault(at, what, "choose a name without one");
+            self.fault_of_key(at, what, "choose a name without one");
         } else if name.is_empty() || name.len() > ALIAS_BYTES_MAX || !name.chars().all(is_visible) {
             let mend = format!("use 1 to {ALIAS_BYTES_MAX} bytes, no spaces or control characters");
-            self.fault(at, "this is no alias' name", mend);
+            self.fault_of_key(at, "this is no alias' name", mend);
         }
     }
 

@@ -78,7 +78,7 @@ impl Judge<'_> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(plain) {
             let mend = format!("use 1 to {NAME_BYTES_MAX} letters, digits, `.`, `_` and `-`");
-            self.fault(at, "this is no provider's name", mend);
+            self.fault_of_key(at, "this is no provider's name", mend);
         }
     }
 
@@ -87,7 +87,11 @@ impl Judge<'_> {
         let preset = wire::preset::by_name(named);
         if preset.is_none() {
             let mend = "add `preset = \"openai-compatible\"` and a `base_url`, or another preset";
-            self.fault(&at.key("preset"), format!("`{name}` is no preset's name, so it needs a preset"), mend);
+            self.fault(
+                &at.key("preset"),
+                format!("`{name}` is no preset's name, so it needs a preset"),
+                mend,
+            );
         }
         preset
     }
@@ -166,21 +170,21 @@ impl Judge<'_> {
         for (name, value) in &raw.headers {
             let at = at.key(name);
             let Ok(name) = HeaderName::try_from(name.as_str()) else {
-                self.fault(&at, "not a header's name", "use letters, digits and `-`");
+                self.fault_of_key(&at, "not a header's name", "use letters, digits and `-`");
                 continue;
             };
             if RESERVED_HEADERS.contains(&name) {
-                self.fault(&at, "this header belongs to the connection", "leave it out");
+                self.fault_of_key(&at, "this header belongs to the connection", "leave it out");
             }
             if raw.api_key.is_some() && carries_key(&name, preset) {
-                self.fault(&at, "`api_key` is sent in this header already", "keep one of the two");
+                self.fault_of_key(&at, "`api_key` is sent in this header already", "keep one of the two");
             }
             let fits = value.0.len() <= VALUE_BYTES_MAX && HeaderValue::from_str(&value.0).is_ok();
             if !fits || !value.0.is_ascii() {
                 self.fault(&at, "not a header's value", "use visible ASCII characters and spaces");
             }
             if headers.insert(name.as_str().to_owned(), value.0.clone()).is_some() {
-                self.fault(&at, "this header stands here a second time", "keep one of them");
+                self.fault_of_key(&at, "this header stands here a second time", "keep one of them");
             }
         }
         headers
@@ -222,7 +226,8 @@ impl Judge<'_> {
             let what = format!("{} is not simulated", preset.title);
             self.fault(at, what, "leave it out, or choose the preset sim");
         }
-        let mut within = |key: &str, span| self.duration(&at.key(key), span, Span::seconds(0)..=Span::seconds(3_600));
+        let mut within =
+            |key: &str, span| self.duration(&at.key(key), span, Span::seconds(0)..=Span::seconds(3_600));
         rig::sim::Settings {
             first_token: within("first_token", raw.first_token),
             between_tokens: within("between_tokens", raw.between_tokens),

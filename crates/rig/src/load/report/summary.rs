@@ -30,9 +30,7 @@ impl Report {
             machine: Machine::this(),
             load: Load::new(options),
             interrupted,
-            comparison: against
-                .as_ref()
-                .map(|against| Comparison::new(&target, against)),
+            comparison: against.as_ref().map(|against| Comparison::new(&target, against)),
             target,
             against,
         }
@@ -44,10 +42,7 @@ impl Machine {
         Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             os: std::env::consts::OS.to_owned(),
-            kernel: rustix::system::uname()
-                .release()
-                .to_string_lossy()
-                .into_owned(),
+            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             arch: std::env::consts::ARCH.to_owned(),
         }
     }
@@ -62,11 +57,7 @@ impl Load {
             duration_s: options.duration.map(|time| three(time.as_secs_f64())),
             requests: options.requests,
             warmup_s: three(options.warmup.as_secs_f64()),
-            rounds: if options.against.is_some() {
-                options.rounds
-            } else {
-                1
-            },
+            rounds: if options.against.is_some() { options.rounds } else { 1 },
             prompt_bytes: options.prompt.bytes(),
             unique_prompts: options.unique_prompts,
             max_tokens: options.max_tokens,
@@ -75,11 +66,7 @@ impl Load {
             seed: options.seed,
             api_key: hide(&options.api_key),
             against_api_key: hide(&options.against_api_key),
-            headers: options
-                .headers
-                .iter()
-                .map(|(name, _)| name.clone())
-                .collect(),
+            headers: options.headers.iter().map(|(name, _)| name.clone()).collect(),
         }
     }
 }
@@ -151,14 +138,8 @@ impl Comparison {
             frames_per_second: ratio(target.frames_per_second, against.frames_per_second),
             tokens_per_second: tokens.and_then(|(ours, theirs)| ratio(ours, theirs)),
             total: Delta::new(target.total_us.as_ref(), against.total_us.as_ref()),
-            first_token: Delta::new(
-                target.first_token_us.as_ref(),
-                against.first_token_us.as_ref(),
-            ),
-            between_tokens: Delta::new(
-                target.between_tokens_us.as_ref(),
-                against.between_tokens_us.as_ref(),
-            ),
+            first_token: Delta::new(target.first_token_us.as_ref(), against.first_token_us.as_ref()),
+            between_tokens: Delta::new(target.between_tokens_us.as_ref(), against.between_tokens_us.as_ref()),
         }
     }
 }
@@ -181,9 +162,7 @@ fn redact(options: &Options, example: &str) -> String {
     secrets
         .chain(values)
         .filter(|secret| secret.len() >= 8)
-        .fold(example.to_owned(), |text, secret| {
-            text.replace(secret.as_str(), REDACTED)
-        })
+        .fold(example.to_owned(), |text, secret| text.replace(secret.as_str(), REDACTED))
 }
 
 fn per_second(count: u64, lasted: Duration) -> f64 {
@@ -210,16 +189,11 @@ fn rfc3339(at: SystemTime) -> String {
     let (days, time) = (seconds / 86_400, seconds % 86_400);
     let z = days + 719_468; // days since 0000-03-01
     let (era, day_of_era) = (z / 146_097, z % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")

@@ -18,11 +18,7 @@ pub(super) fn table(report: &Report) -> String {
     times(&mut out, report);
     errors(&mut out, report);
     if report.interrupted {
-        line(
-            &mut out,
-            "",
-            "Stopped early: the figures are of the part that took place.",
-        );
+        line(&mut out, "", "Stopped early: the figures are of the part that took place.");
         out.push('\n');
     }
     out
@@ -77,19 +73,12 @@ fn load(load: &Load) -> String {
             format!("open loop, {}/s {spaced}", units::rate(rate))
         }
     }];
-    parts.push(
-        if load.stream {
-            "streams"
-        } else {
-            "plain answers"
-        }
-        .to_owned(),
-    );
+    parts.push(if load.stream { "streams" } else { "plain answers" }.to_owned());
     if let Some(requests) = load.requests {
         parts.push(format!("{} requests", units::count(requests)));
     }
     if let Some(duration_s) = load.duration_s {
-        parts.push(units::time(duration_s * 1e6));
+        parts.push(units::span(duration_s));
     }
     if load.rounds > 1 {
         parts.push(format!("in {} alternating rounds", load.rounds));
@@ -127,36 +116,16 @@ const RATES: [Rate; 9] = [
         of: |side| side.tokens_per_second.map(units::rate),
         ratio: |comparison| comparison.tokens_per_second,
     },
-    Rate {
-        label: "succeeded",
-        of: |side| Some(units::count(side.succeeded)),
-        ratio: no_ratio,
-    },
-    Rate {
-        label: "failed",
-        of: |side| Some(units::count(side.failed)),
-        ratio: no_ratio,
-    },
+    Rate { label: "succeeded", of: |side| Some(units::count(side.succeeded)), ratio: no_ratio },
+    Rate { label: "failed", of: |side| Some(units::count(side.failed)), ratio: no_ratio },
     Rate {
         label: "interrupted",
         of: |side| (side.unfinished > 0).then(|| units::count(side.unfinished)),
         ratio: no_ratio,
     },
-    Rate {
-        label: "sent",
-        of: |side| Some(units::bytes(side.bytes_sent)),
-        ratio: no_ratio,
-    },
-    Rate {
-        label: "received",
-        of: |side| Some(units::bytes(side.bytes_received)),
-        ratio: no_ratio,
-    },
-    Rate {
-        label: "connections",
-        of: |side| Some(units::count(side.connections)),
-        ratio: no_ratio,
-    },
+    Rate { label: "sent", of: |side| Some(units::bytes(side.bytes_sent)), ratio: no_ratio },
+    Rate { label: "received", of: |side| Some(units::bytes(side.bytes_received)), ratio: no_ratio },
+    Rate { label: "connections", of: |side| Some(units::count(side.connections)), ratio: no_ratio },
 ];
 
 fn rates(out: &mut String, report: &Report) {
@@ -191,16 +160,8 @@ type TimesOf = fn(&Measured) -> Option<&Series>;
 type DeltaOf = fn(&Comparison) -> Option<&Delta>;
 
 const TIMES: [(&str, TimesOf, DeltaOf); 4] = [
-    (
-        "total",
-        |side| side.total_us.as_ref(),
-        |comparison| comparison.total.as_ref(),
-    ),
-    (
-        "first token",
-        |side| side.first_token_us.as_ref(),
-        |comparison| comparison.first_token.as_ref(),
-    ),
+    ("total", |side| side.total_us.as_ref(), |comparison| comparison.total.as_ref()),
+    ("first token", |side| side.first_token_us.as_ref(), |comparison| comparison.first_token.as_ref()),
     (
         "between tokens",
         |side| side.between_tokens_us.as_ref(),
@@ -223,18 +184,8 @@ fn times(out: &mut String, report: &Report) {
             continue;
         }
         row(out, label, []);
-        points(
-            out,
-            "  target",
-            ours.map(|series| &series.points),
-            units::time,
-        );
-        points(
-            out,
-            "  against",
-            theirs.map(|series| &series.points),
-            units::time,
-        );
+        points(out, "  target", ours.map(|series| &series.points), units::time);
+        points(out, "  against", theirs.map(|series| &series.points), units::time);
         if let Some(delta) = report.comparison.as_ref().and_then(delta) {
             points(out, "  ratio", Some(&delta.ratio), units::ratio);
             points(out, "  added", Some(&delta.added_us), units::added);
@@ -249,29 +200,19 @@ fn times(out: &mut String, report: &Report) {
 fn points(out: &mut String, label: &str, points: Option<&Points>, unit: fn(f64) -> String) {
     let cells: Vec<String> = match points {
         None => vec![dash(); 6],
-        Some(p) => [p.p50, p.p90, p.p99, p.p999, p.max, p.mean]
-            .into_iter()
-            .map(unit)
-            .collect(),
+        Some(p) => [p.p50, p.p90, p.p99, p.p999, p.max, p.mean].into_iter().map(unit).collect(),
     };
     row(out, label, cells.iter().map(String::as_str));
 }
 
 fn errors(out: &mut String, report: &Report) {
-    let sides = [
-        ("target", Some(&report.target)),
-        ("against", report.against.as_ref()),
-    ];
+    let sides = [("target", Some(&report.target)), ("against", report.against.as_ref())];
     for (name, side) in sides {
         let Some(side) = side.filter(|side| !side.errors.is_empty()) else {
             continue;
         };
         let share = units::percent(side.error_rate);
-        row(
-            out,
-            &format!("errors of the {name}: {share} of its requests"),
-            [],
-        );
+        row(out, &format!("errors of the {name}: {share} of its requests"), []);
         for (kind, seen) in &side.errors {
             let times = units::count(seen.count);
             let example = cut(&seen.example);

@@ -29,10 +29,7 @@ fn measured(url: &str, scale: f64) -> Measured {
         unfinished: 0,
         errors: BTreeMap::from([(
             "status_503".to_owned(),
-            Seen {
-                count: 10,
-                example: r#"{"error":{"message":"overloaded"}}"#.to_owned(),
-            },
+            Seen { count: 10, example: r#"{"error":{"message":"overloaded"}}"#.to_owned() },
         )]),
         error_rate: 0.01,
         requests_per_second: 100.0,
@@ -121,6 +118,23 @@ fn the_form_of_the_json_is_kept() {
 }
 
 #[test]
-fn zz_print() {
-    println!("{}{}", plain().table(), compared().table());
+fn the_tables_read_as_they_should() {
+    let check = |report: &Report, expected: &str| {
+        let table = report.table();
+        assert_eq!(table.trim_matches('\n'), expected.trim_matches('\n'), "{table}");
+    };
+    check(&plain(), include_str!("tests/plain.txt"));
+    check(&compared(), include_str!("tests/compared.txt"));
+}
+
+#[test]
+fn a_run_without_an_answer_has_a_table_too() {
+    let mut report = plain();
+    report.target.total_us = None;
+    report.target.first_token_us = None;
+    report.target.between_tokens_us = None;
+    report.interrupted = true;
+    let table = report.table();
+    assert!(table.contains("no request was answered well"), "{table}");
+    assert!(table.contains("Stopped early"), "{table}");
 }

@@ -29,11 +29,7 @@ fn check(kind: &str, streams: bool, script: impl Fn() -> Vec<Step> + Send + Sync
     let report = report(&options);
     let side = &report.target;
     assert_eq!(count_of(side, kind), 4, "{kind}: {:?}", side.errors);
-    assert_eq!(
-        (side.requests, side.succeeded, side.failed),
-        (12, 8, 4),
-        "{kind}"
-    );
+    assert_eq!((side.requests, side.succeeded, side.failed), (12, 8, 4), "{kind}");
     assert_eq!(side.total_us.as_ref().unwrap().count, 8, "{kind}");
     assert!(!side.errors[kind].example.is_empty(), "{kind}");
 }
@@ -54,25 +50,14 @@ fn a_status_that_is_no_success_is_counted_by_its_code() {
 
 #[test]
 fn a_stream_that_ends_without_done_is_truncated() {
-    check("truncated", true, || {
-        vec![stream_head(), word(), body_end()]
-    });
-    check("truncated", true, || {
-        vec![stream_head(), word(), Step::Close]
-    });
+    check("truncated", true, || vec![stream_head(), word(), body_end()]);
+    check("truncated", true, || vec![stream_head(), word(), Step::Close]);
     check("truncated", true, || {
         let half = Step::Send(b"30\r\ndata: {\"choices\":".to_vec());
         vec![stream_head(), word(), half, Step::Close]
     });
     // [DONE] came, the end of the body did not.
-    check("truncated", true, || {
-        vec![
-            stream_head(),
-            word(),
-            chunk("data: [DONE]\n\n"),
-            Step::Close,
-        ]
-    });
+    check("truncated", true, || vec![stream_head(), word(), chunk("data: [DONE]\n\n"), Step::Close]);
     check("truncated", false, || {
         let head = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec();
         vec![Step::Send(head), Step::Close]
@@ -86,21 +71,14 @@ fn a_broken_connection_is_a_reset() {
     check("reset", true, || vec![Step::Reset]);
     check("reset", true, || {
         // The pause lets the frames be read first; either way it is a reset.
-        vec![
-            stream_head(),
-            word(),
-            Step::Wait(Duration::from_millis(20)),
-            Step::Reset,
-        ]
+        vec![stream_head(), word(), Step::Wait(Duration::from_millis(20)), Step::Reset]
     });
 }
 
 #[test]
 fn an_error_in_a_good_answer_is_an_error_event() {
     let error = r#"{"error":{"message":"the provider failed"}}"#;
-    check("error_event", true, move || {
-        vec![stream_head(), word(), frame(error), body_end()]
-    });
+    check("error_event", true, move || vec![stream_head(), word(), frame(error), body_end()]);
     check("error_event", true, move || {
         let done = chunk("data: [DONE]\n\n");
         vec![stream_head(), frame(error), done, body_end()]
@@ -110,21 +88,15 @@ fn an_error_in_a_good_answer_is_an_error_event() {
 
 #[test]
 fn what_should_be_json_and_is_not_is_told() {
-    check("bad_json", true, || {
-        vec![stream_head(), frame("<html>"), body_end()]
-    });
-    check("bad_json", true, || {
-        vec![stream_head(), frame(r#"{"choices":[}"#), body_end()]
-    });
+    check("bad_json", true, || vec![stream_head(), frame("<html>"), body_end()]);
+    check("bad_json", true, || vec![stream_head(), frame(r#"{"choices":[}"#), body_end()]);
     check("bad_json", false, || vec![answer(200, "<html>")]);
     check("bad_json", false, || vec![answer(200, "")]);
 }
 
 #[test]
 fn what_is_not_http_is_told() {
-    check("bad_http", false, || {
-        vec![Step::Send(b"SMTP ready\r\n\r\n".to_vec()), Step::Close]
-    });
+    check("bad_http", false, || vec![Step::Send(b"SMTP ready\r\n\r\n".to_vec()), Step::Close]);
     check("bad_http", true, || {
         let chunk = Step::Send(b"not a size\r\n".to_vec());
         vec![stream_head(), chunk, Step::Close]
@@ -145,10 +117,7 @@ fn an_answer_that_does_not_end_is_a_timeout() {
         assert_eq!(count_of(&report.target, "timeout"), 4);
         assert!(report.target.total_us.is_none());
         let begun = report.target.first_token_us.as_ref();
-        assert_eq!(
-            begun.map_or(0, |series| series.count),
-            if streams { 4 } else { 0 }
-        );
+        assert_eq!(begun.map_or(0, |series| series.count), if streams { 4 } else { 0 });
     }
 }
 
@@ -188,12 +157,7 @@ async fn a_connection_refused_during_the_load_is_counted_and_not_hammered() {
     let mut target = Target::all(&requests(&server, 8)).unwrap().remove(0);
     let (_held, address) = refusing();
     target.address = address;
-    let plan = Plan {
-        side: 0,
-        stage: Stage::Round { number: 1, of: 1 },
-        lasts: None,
-        requests: Some(8),
-    };
+    let plan = Plan { side: 0, stage: Stage::Round { number: 1, of: 1 }, lasts: None, requests: Some(8) };
     let phase = Arc::new(Phase::new(&plan, Instant::now(), 1));
     let lane = Rc::new(Lane::new(Arc::new(target)));
     let tally = Rc::new(RefCell::new(Tally::new(None, Arc::default()).unwrap()));

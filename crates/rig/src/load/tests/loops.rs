@@ -15,11 +15,7 @@ use crate::load::tally::Tally;
 use crate::load::target::Target;
 
 fn open(rate: f64, arrivals: Arrivals, max_in_flight: usize) -> Mode {
-    Mode::Open {
-        rate,
-        arrivals,
-        max_in_flight,
-    }
+    Mode::Open { rate, arrivals, max_in_flight }
 }
 
 #[test]
@@ -35,10 +31,7 @@ fn a_closed_loop_sends_what_it_was_told_over_connections_it_keeps() {
         assert_eq!(side.total_us.as_ref().unwrap().count, 200);
         assert_eq!(side.connections, 4);
         assert_eq!(server.accepted.load(Ordering::Relaxed), 4);
-        assert_eq!(
-            (side.input_tokens, side.output_tokens),
-            (Some(600), Some(1000))
-        );
+        assert_eq!((side.input_tokens, side.output_tokens), (Some(600), Some(1000)));
         assert!(side.first_token_us.is_none() && side.send_lag_us.is_none());
         assert!(side.requests_per_second > 0.0 && side.tokens_per_second.unwrap() > 0.0);
         let sent: usize = server.requests().iter().map(|seen| seen.body.len()).sum();
@@ -58,10 +51,7 @@ fn streams_are_counted_frame_by_frame() {
     assert_eq!(side.frames, 20 * 13);
     assert_eq!(side.first_token_us.as_ref().unwrap().count, 20);
     assert_eq!(side.between_tokens_us.as_ref().unwrap().count, 20 * 9);
-    assert_eq!(
-        (side.input_tokens, side.output_tokens),
-        (Some(60), Some(200))
-    );
+    assert_eq!((side.input_tokens, side.output_tokens), (Some(60), Some(200)));
     assert!(side.frames_per_second > 0.0);
 }
 
@@ -119,10 +109,7 @@ fn an_open_loop_charges_a_stall_to_every_request_that_was_due_in_it() {
         }
         let until = *until.get_or_init(|| Instant::now() + stall);
         let mut steps = completion();
-        steps.insert(
-            0,
-            Step::Wait(until.saturating_duration_since(Instant::now())),
-        );
+        steps.insert(0, Step::Wait(until.saturating_duration_since(Instant::now())));
         steps
     });
     for threads in [1, 2] {
@@ -135,12 +122,7 @@ fn an_open_loop_charges_a_stall_to_every_request_that_was_due_in_it() {
         }
         let report = report(&options);
         let side = &report.target;
-        assert_eq!(
-            (side.requests, side.succeeded),
-            (200, 200),
-            "{:?}",
-            side.errors
-        );
+        assert_eq!((side.requests, side.succeeded), (200, 200), "{:?}", side.errors);
         assert_eq!(side.send_lag_us.as_ref().unwrap().count, 200);
         let total = side.total_us.as_ref().unwrap().points;
         if threads == 1 {
@@ -159,10 +141,7 @@ fn an_open_loop_sends_as_many_as_fall_due() {
     options.duration = Some(Duration::from_millis(250));
     options.mode = open(400.0, Arrivals::Constant, 1000);
     let report = report(&options);
-    assert_eq!(
-        (report.target.requests, report.target.succeeded),
-        (100, 100)
-    );
+    assert_eq!((report.target.requests, report.target.succeeded), (100, 100));
 }
 
 #[test]
@@ -180,7 +159,7 @@ fn what_is_due_beyond_the_bound_is_counted_and_not_sent() {
 #[test]
 fn a_stopped_run_reports_what_was_measured_until_then() {
     for open_loop in [false, true] {
-        let (tell, told) = mpsc::channel();
+        let (tell, told) = mpsc::sync_channel(1000);
         let server = Server::start(move |n| {
             tell.send(n).unwrap();
             match n {
@@ -204,10 +183,7 @@ fn a_stopped_run_reports_what_was_measured_until_then() {
         let report = run(&options, &Silent, &stop).unwrap();
         assert!(report.interrupted);
         assert_eq!((report.target.succeeded, report.target.unfinished), (6, 4));
-        assert_eq!(
-            report.target.failed,
-            count_of(&report.target, "client_overflow")
-        );
+        assert_eq!(report.target.failed, count_of(&report.target, "client_overflow"));
         assert!(report.table().contains("Stopped early"));
     }
 }
@@ -240,10 +216,8 @@ async fn a_connection_that_the_server_closed_while_idle_is_not_used_again() {
 fn an_answer_that_says_it_closes_costs_no_request() {
     let server = Server::start(|_| {
         let body = r#"{"choices":[]}"#;
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
+        let head =
+            format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         vec![Step::Send(head.into_bytes()), Step::Close]
     });
     let report = report(&requests(&server, 50));

@@ -72,12 +72,7 @@ impl Server {
                 });
             }
         });
-        Self {
-            port,
-            accepted,
-            closed,
-            seen,
-        }
+        Self { port, accepted, closed, seen }
     }
 
     pub(super) fn url(&self) -> Url {
@@ -85,9 +80,7 @@ impl Server {
     }
 
     pub(super) fn url_as(&self, scheme: &str, host: &str) -> Url {
-        format!("{scheme}://{host}:{}/v1", self.port)
-            .parse()
-            .unwrap()
+        format!("{scheme}://{host}:{}/v1", self.port).parse().unwrap()
     }
 
     pub(super) fn requests(&self) -> Vec<Seen> {
@@ -131,6 +124,7 @@ fn serve<S: Carries>(stream: S, script: &Script, log: &Mutex<Vec<Seen>>, accepte
                     out.write_all(&bytes).and_then(|()| out.flush()).is_ok()
                 }
                 Step::Wait(time) => {
+                    #[expect(clippy::disallowed_methods, reason = "a thread for each connection")]
                     thread::sleep(time);
                     true
                 }
@@ -163,9 +157,7 @@ fn read_request(stream: &mut impl BufRead) -> Option<Seen> {
             break;
         }
     }
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))?;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
     let mut body = vec![0; length.trim().parse().unwrap()];
     stream.read_exact(&mut body).ok()?;
     Some(Seen { head, body })
@@ -193,8 +185,7 @@ pub(super) fn completion() -> Vec<Step> {
 /// The head of a stream.
 pub(super) fn stream_head() -> Step {
     Step::Send(
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-            .to_vec(),
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec(),
     )
 }
 
@@ -220,14 +211,10 @@ pub(super) fn body_end() -> Step {
 
 /// A stream of a role, `words` words, a finish, usage and the end.
 pub(super) fn stream(words: usize) -> Vec<Step> {
-    let mut steps = vec![
-        stream_head(),
-        frame(r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#),
-    ];
+    let mut steps =
+        vec![stream_head(), frame(r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#)];
     steps.extend((0..words).map(|_| word()));
-    steps.push(frame(
-        r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
-    ));
+    steps.push(frame(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#));
     steps.push(frame(&format!(
         r#"{{"choices":[],"usage":{{"prompt_tokens":3,"completion_tokens":{words}}}}}"#
     )));

@@ -32,10 +32,7 @@ fn two_sides_get_the_same_load_in_turn_and_are_compared() {
     assert_eq!(against.requests().len(), 40);
     let model = |server: &Server| {
         let body: Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
-        (
-            body["model"].as_str().unwrap().to_owned(),
-            body["max_tokens"].as_u64(),
-        )
+        (body["model"].as_str().unwrap().to_owned(), body["max_tokens"].as_u64())
     };
     assert_eq!(model(&target), ("m".to_owned(), Some(9)));
     assert_eq!(model(&against), ("other".to_owned(), Some(9)));
@@ -44,11 +41,7 @@ fn two_sides_get_the_same_load_in_turn_and_are_compared() {
     assert_eq!((side.succeeded, side.model.as_str()), (40, "other"));
     let comparison = report.comparison.as_ref().unwrap();
     assert!(comparison.requests_per_second.is_some() && comparison.tokens_per_second.is_some());
-    for delta in [
-        comparison.total,
-        comparison.first_token,
-        comparison.between_tokens,
-    ] {
+    for delta in [comparison.total, comparison.first_token, comparison.between_tokens] {
         assert!(delta.unwrap().ratio.p50 > 0.0);
     }
     let ours = report.target.total_us.as_ref().unwrap().points;
@@ -87,14 +80,8 @@ fn slices_alternate_and_keep_their_connections() {
 
 #[test]
 fn a_key_goes_to_its_own_side_only_and_into_no_report() {
-    let refuse = || {
-        Server::start(|_| {
-            vec![super::server::answer(
-                401,
-                "no such key: sk-target-key or sk-other-key",
-            )]
-        })
-    };
+    let refuse =
+        || Server::start(|_| vec![super::server::answer(401, "no such key: sk-target-key or sk-other-key")]);
     let (target, against) = (refuse(), refuse());
     let mut options = requests(&target, 4);
     options.against = Some(against.url());
@@ -103,13 +90,8 @@ fn a_key_goes_to_its_own_side_only_and_into_no_report() {
     options.against_api_key = Some("sk-other-key".to_owned());
     options.headers = vec![("X-Team".to_owned(), "a-header-value".to_owned())];
     let report = report(&options);
-    let heads = |server: &Server| -> String {
-        server
-            .requests()
-            .iter()
-            .map(|seen| seen.head.clone())
-            .collect()
-    };
+    let heads =
+        |server: &Server| -> String { server.requests().iter().map(|seen| seen.head.clone()).collect() };
     assert!(heads(&target).contains("authorization: Bearer sk-target-key"));
     assert!(heads(&against).contains("authorization: Bearer sk-other-key"));
     assert!(!heads(&against).contains("sk-target-key"));
@@ -129,23 +111,12 @@ fn a_request_is_one_that_an_openai_server_understands() {
     options.prompt = Prompt::Text("hello".to_owned());
     report(&options);
     let seen = &server.requests()[0];
-    assert!(
-        seen.head
-            .starts_with("POST /v1/chat/completions HTTP/1.1\r\n"),
-        "{}",
-        seen.head
-    );
-    assert!(
-        seen.head
-            .contains(&format!("host: 127.0.0.1:{}\r\n", server.url().port()))
-    );
+    assert!(seen.head.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{}", seen.head);
+    assert!(seen.head.contains(&format!("host: 127.0.0.1:{}\r\n", server.url().port())));
     assert!(seen.head.contains("content-type: application/json\r\n"));
     let body: Value = serde_json::from_slice(&seen.body).unwrap();
     let messages = serde_json::json!([{"role": "user", "content": "hello"}]);
-    assert_eq!(
-        body,
-        serde_json::json!({"model": "m", "messages": messages, "stream": false})
-    );
+    assert_eq!(body, serde_json::json!({"model": "m", "messages": messages, "stream": false}));
 }
 
 #[test]
@@ -155,11 +126,7 @@ fn unique_prompts_are_unique_over_all_threads() {
     options.unique_prompts = true;
     options.threads = 2;
     report(&options);
-    let bodies: HashSet<_> = server
-        .requests()
-        .into_iter()
-        .map(|seen| seen.body)
-        .collect();
+    let bodies: HashSet<_> = server.requests().into_iter().map(|seen| seen.body).collect();
     assert_eq!(bodies.len(), 100);
 }
 
@@ -168,14 +135,13 @@ fn tls_is_spoken_with_a_certificate_that_is_trusted_and_no_other() {
     let CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(
-        rustls::crypto::ring::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()
-    .unwrap()
-    .with_no_client_auth()
-    .with_single_cert(vec![cert.der().clone()], key)
-    .unwrap();
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
     let config = Arc::new(config);
     let server = Server::over(
         move |tcp| {
@@ -192,11 +158,7 @@ fn tls_is_spoken_with_a_certificate_that_is_trusted_and_no_other() {
     options.stream = true;
     options.ca_file = Some(ca.path().to_owned());
     let trusting = report(&options);
-    assert_eq!(
-        trusting.target.succeeded, 20,
-        "{:?}",
-        trusting.target.errors
-    );
+    assert_eq!(trusting.target.succeeded, 20, "{:?}", trusting.target.errors);
     assert_eq!(trusting.target.connections, 4);
 
     // Trusted, but for another name.
@@ -230,10 +192,6 @@ fn progress_goes_forward_and_ends() {
     assert_eq!(overs, 1);
     assert!(moments.len() >= 2, "{moments:?}");
     assert!(moments.is_sorted_by_key(|moment| moment.done));
-    assert!(
-        moments
-            .iter()
-            .all(|moment| (0.0..=1.0).contains(&moment.done))
-    );
+    assert!(moments.iter().all(|moment| (0.0..=1.0).contains(&moment.done)));
     assert!(moments.iter().any(|moment| moment.against));
 }

@@ -69,7 +69,10 @@ pub(super) fn find(body: &[u8], kind: Kind, error: &serde_json::Error) -> Refusa
     let tree = match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(members)) => members,
         Ok(other) => {
-            return Refusal::invalid(format!("The request body must be a JSON object, not {}.", name(&other)));
+            return Refusal::invalid(format!(
+                "The request body must be a JSON object, not {}.",
+                name(&other)
+            ));
         }
         Err(error) => {
             return Refusal::invalid(format!("We could not parse the JSON body of your request: {error}."));

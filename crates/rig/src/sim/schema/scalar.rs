@@ -73,7 +73,7 @@ pub(super) fn integer(schema: &Map<String, Value>, draws: &mut Draws) -> Value {
     /// How far from its bound a number with one bound lies.
     const SPAN: i64 = 100;
     let (least, most) = bounds(schema);
-    let strict = |bound: Option<(f64, bool)>, step: i64, round: fn(f64) -> f64| {
+    let strict = |bound: Option<Bound>, step: i64, round: fn(f64) -> f64| {
         let (bound, excluded) = bound?;
         let whole = round(bound) as i64;
         Some(if excluded && whole as f64 == bound { whole.saturating_add(step) } else { whole })
@@ -116,9 +116,12 @@ fn multiple(low: f64, high: f64, step: f64, draws: &mut Draws) -> f64 {
     (first + draws.below(choices as u64) as f64) * step
 }
 
-/// The least and the most, each with whether it is itself excluded; in the
-/// older way of saying so, too (`"exclusiveMinimum": true`).
-fn bounds(schema: &Map<String, Value>) -> (Option<(f64, bool)>, Option<(f64, bool)>) {
+/// A bound, and whether it is itself excluded.
+type Bound = (f64, bool);
+
+/// The least and the most; in the older way of saying so, too
+/// (`"exclusiveMinimum": true`).
+fn bounds(schema: &Map<String, Value>) -> (Option<Bound>, Option<Bound>) {
     let bound = |inclusive: &str, exclusive: &str, tighter: fn(f64, f64) -> bool| {
         let flag = schema.get(exclusive) == Some(&Value::Bool(true));
         let included = schema.get(inclusive).and_then(Value::as_f64).map(|bound| (bound, flag));

@@ -112,7 +112,10 @@ fn a_dialect_without_the_marker_gets_it_from_us() {
         (&[CHUNK, LAST][..], END.to_owned()),
         (&[CHUNK, LAST, END], String::new()),
         (&[CHUNK, LAST.trim_end()], format!("{LAST}{END}")),
+        (&[CHUNK, LAST.strip_suffix('\n').unwrap()], format!("{LAST}{END}")),
         (&[CHUNK, LAST, "data: {\"id\""], END.to_owned()),
+        // Half a frame that begins and ends as a whole one does.
+        (&[CHUNK, LAST, "data: {\"a\":{\"b\":1}"], END.to_owned()),
     ] {
         let mut relay = without();
         let _ = relay.push(bytes(parts)).unwrap();

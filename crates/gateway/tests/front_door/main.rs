@@ -1,0 +1,12 @@
+//! The front door as a process: the real binary, real sockets, the simulated provider behind it.
+//!
+//! What an SDK sees is tried with the SDKs themselves, under `tests/` of the repository; here is what
+//! they cannot see: TLS, HTTP/2, and where the gateway does not go.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod client;
+mod gateway;
+mod outbound;
+mod provider;
+mod tls;
