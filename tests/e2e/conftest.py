@@ -13,7 +13,7 @@ from support import configuration, processes
 from support.processes import Daemon
 from support.raw import ask
 
-TIMEOUTS = 'timeouts = { header = "1s", body = "1s", idle = "5s", drain = "5s" }'
+TIMEOUTS = 'timeouts = { header = "1s", body = "1s", idle = "3s", drain = "5s" }'
 
 
 @pytest.fixture(scope="session")

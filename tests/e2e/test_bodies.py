@@ -54,7 +54,7 @@ def test_a_body_up_to_the_limit_is_answered(gateway, size, framing):
         assert_sane(connection)
 
 
-@pytest.mark.parametrize("excess", [1, 20 * MEBIBYTE])
+@pytest.mark.parametrize("excess", [1, 8 * MEBIBYTE])
 @pytest.mark.parametrize("framing", ["length", "chunks"])
 def test_a_body_over_the_limit_is_refused_and_the_connection_stays_sane(gateway, excess, framing):
     body = padded(BODY_BYTES_MAX + excess)
@@ -208,7 +208,7 @@ UNUSUAL = {
     "white space": b" \r\n\t" + VALID.replace(b", ", b" ,\n\t ") + b"\n ",
     "escaped": VALID.replace(b"mock", b"\\u006dock").replace(b"hello", b"\\u0068\\ud83c\\udf0a\\\\\\/"),
     "unknown fields": VALID[:-1] + b', "x_unknown": {"kept": [1, null, true, -1.5e-3]}, "": ""}',
-    "a large number": VALID[:-1] + b', "x": 123456789012345678901234567890.5e+300}',
+    "a large number": VALID[:-1] + b', "x": 123456789012345678901234567890.5e+200}',
     "nulls": VALID[:-1] + b', "stream": null, "stream_options": null, "seed": null}',
     "a hundred deep": VALID[:-1] + b', "x": ' + b"[" * 100 + b"]" * 100 + b"}",
     "many keys": VALID[:-1] + b"".join(b', "k%d": %d' % (n, n) for n in range(5000)) + b"}",

@@ -30,7 +30,7 @@ def mock_provider(port: int) -> str:
     return provider("mock", port, f"models = {json.dumps(MOCK_MODELS)}") + provider(
         "hasty",
         port,
-        'timeouts = { connect = "500ms", first_token = "400ms", between_tokens = "400ms", total = "5s" }',
+        'timeouts = { connect = "500ms", first_token = "400ms", between_tokens = "400ms", total = "1500ms" }',
     )
 
 

@@ -175,12 +175,14 @@ def complete(port: int, body: dict | bytes, path: str = "/v1/chat/completions", 
 
 
 def events(body: bytes) -> list[str]:
-    """The data of an SSE body's frames. Fails on anything that OpenAI's SDKs cannot read."""
+    """The data of an SSE body's frames. Fails on any line that OpenAI's SDKs cannot read."""
     found = []
-    for frame in body.decode().split("\n\n"):
+    for frame in body.decode().replace("\r\n", "\n").split("\n\n"):
+        data = []
         for line in filter(None, frame.split("\n")):
-            assert line.startswith(("data: ", ":")), f"a line the SDKs cannot read: {line!r}"
-        data = [line.removeprefix("data: ") for line in frame.split("\n") if line.startswith("data: ")]
+            assert line.startswith(("data:", ":")), f"a line the SDKs cannot read: {line!r}"
+            if line.startswith("data:"):
+                data.append(line.removeprefix("data:").removeprefix(" "))
         if data:
             found.append("\n".join(data))
     return found

@@ -159,7 +159,7 @@ impl DataPlane {
 
     async fn connection(self, accepted: Accepted, worker: Worker, watches: Arc<Watches>) {
         let gateway = Arc::clone(&self.gateway);
-        gateway.metrics.connections.inc();
+        let _open = Open::count(&gateway);
         let server = gateway.snapshot().server.clone();
         let bounds = Bounds { header_bytes_max: server.header_bytes_max, handshake: server.timeouts.header };
         let shared = Arc::new(Shared { gateway: Arc::clone(&gateway), worker });
@@ -168,7 +168,6 @@ impl DataPlane {
             async move { http::handle(&shared, request).await.map(|body| body.holding(underway)) }
         };
         listener::serve(accepted, self.acceptor.as_ref(), bounds, &watches, handle).await;
-        gateway.metrics.connections.dec();
     }
 
     async fn housekeeping(&self, watches: &Arc<Watches>, worker: &Worker) {
@@ -193,5 +192,21 @@ impl DataPlane {
             let (upstream, own) = (Arc::clone(upstream), worker.clone());
             worker.background.spawn(async move { upstream.maintain(&own).await });
         }
+    }
+}
+
+/// A connection counted as open for as long as this lives, also through a panic.
+struct Open(Arc<Gateway>);
+
+impl Open {
+    fn count(gateway: &Arc<Gateway>) -> Self {
+        gateway.metrics.connections.inc();
+        Self(Arc::clone(gateway))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.metrics.connections.dec();
     }
 }

@@ -1,10 +1,10 @@
 //! The configuration: what a gateway runs with, checked once, here, and never again.
 //!
 //! The types of this file cannot be wrong: an address is parsed, a range is kept, a provider that an alias
-//! names exists. How they come about, layer by layer, is told in [`load`]: text → one spanned tree for all
-//! formats ([`read`]) → layers merged ([`environment`], [`profile`]) → shape checked against the schema
-//! ([`shape`]) → raw types ([`raw`]) → these types ([`validate`]). Every fault on the way is collected with
-//! its place and its mend ([`fault`]).
+//! names exists. How they come about, layer by layer, is told in `load`: text → one spanned tree for all
+//! formats (`read`) → layers merged (`environment`, `profile`) → shape checked against the schema
+//! (`shape`) → raw types (`raw`) → these types (`validate`). Every fault on the way is collected with
+//! its place and its mend (`fault`).
 //!
 //! It is not a place for state: nothing here opens a socket, starts a task or reads the process environment
 //! (that is handed in as [`Sources`]).
@@ -39,7 +39,7 @@ pub use base_url::BaseUrl;
 pub use environment::Environment;
 pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, Override, Sources};
-pub use raw::schema;
+pub use schema::schema;
 
 use crate::keys::KeyHash;
 
@@ -120,8 +120,8 @@ pub struct Server {
     pub header_bytes_max: usize,
     /// Most connections held open at once.
     pub connections_max: usize,
-    /// Host names callers may use besides loopback names and the listener's own address, in lower case and
-    /// without a port; `"*"` stands for any. Empty: no further name.
+    /// Hosts that requests may name, besides loopback names and the listener's own address: in lower case,
+    /// without a port, IPv6 addresses in brackets; `"*"` stands for any. Empty: beyond loopback any.
     pub hosts: Vec<String>,
     /// How long each part of a request may take.
     pub timeouts: ServerTimeouts,

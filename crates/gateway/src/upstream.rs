@@ -120,8 +120,8 @@ enum Backend {
 struct Http {
     dialer: Dialer,
     endpoints: Endpoints,
-    host: HeaderValue,
-    /// Everything that is the same for each request, credentials among it.
+    /// Everything that is the same for each request, credentials among it, with a place for the
+    /// request's id: a clone of it is filled in without growing.
     headers: HeaderMap,
     /// One for each worker.
     pools: Box<[Pool]>,
@@ -278,28 +278,28 @@ impl Http {
         Ok(Self {
             dialer: Dialer::new(url, tls, settings.timeouts.connect)?,
             endpoints: Endpoints::new(url, &authority)?,
-            host: header_value(&authority)?,
-            headers: fixed_headers(settings)?,
+            headers: fixed_headers(settings, header_value(&authority)?)?,
             pools: (0..workers.max(1)).map(|_| Pool::default()).collect(),
         })
     }
 
     fn request_http1(&self, call: &Call) -> Request<Payload> {
-        let mut request = self.request(call, self.endpoints.of(call.operation).path.clone());
-        request.headers_mut().insert(HOST, self.host.clone());
-        request
+        self.request(call, self.endpoints.of(call.operation).path.clone())
     }
 
     fn request_http2(&self, call: &Call) -> Request<Payload> {
-        self.request(call, self.endpoints.of(call.operation).whole.clone())
+        let mut request = self.request(call, self.endpoints.of(call.operation).whole.clone());
+        // HTTP/2 names the host in the request's `:authority`.
+        request.headers_mut().remove(HOST);
+        request
     }
 
     fn request(&self, call: &Call, uri: Uri) -> Request<Payload> {
         let mut request = Request::new(Payload::of(&call.body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers.clone();
         let headers = request.headers_mut();
-        headers.clone_from(&self.headers);
         headers.insert(X_REQUEST_ID, call.request_id.clone());
         if let Some(traceparent) = &call.traceparent {
             headers.insert(TRACEPARENT, traceparent.clone());
@@ -340,9 +340,10 @@ impl Endpoints {
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-fn fixed_headers(settings: &config::Provider) -> Result<HeaderMap, Error> {
-    // Room for the host, the request id and a trace, so that a clone of it never grows.
-    let mut headers = HeaderMap::with_capacity(12);
+fn fixed_headers(settings: &config::Provider, host: HeaderValue) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, host);
+    headers.insert(X_REQUEST_ID, HeaderValue::from_static("-"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION"))));

@@ -34,6 +34,7 @@ pub mod threshold;
 mod tls;
 pub mod units;
 mod url;
+mod window;
 mod worker;
 
 #[cfg(test)]

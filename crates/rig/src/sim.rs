@@ -5,31 +5,40 @@
 //! understands nothing) and no server: it answers a request that is in memory,
 //! for the gateway's own `sim` provider and for the server in [`crate::mock`].
 
-mod body;
+// From a request to its answer.
+mod turn;
+
+// What is asked, and what the answer is told to do.
 mod chance;
 mod directive;
+mod prompt;
+mod request;
+mod route;
+mod script;
+
+// What is said.
 mod embeddings;
 mod format;
 mod generate;
-mod json;
-mod key;
-mod log;
 mod logprobs;
 mod models;
-mod pace;
-mod paced;
-mod prompt;
 mod prose;
 mod refusal;
 mod reply;
-mod request;
-mod route;
 mod schema;
-mod script;
-mod stream;
-mod token;
 mod tools;
-mod turn;
+
+// How it goes out, and what is remembered of it.
+mod body;
+mod log;
+mod pace;
+mod paced;
+mod stream;
+
+// What all of them stand on.
+mod json;
+mod key;
+mod token;
 
 pub use body::Body;
 pub use log::{Entry, Outcome};

@@ -94,7 +94,7 @@ function configuration(mock, data, keys) {
       ...(models ? [`models = ${JSON.stringify(models)}`] : []),
     ]),
     ...provider('mock', 'models = ["instant", "fast", "slow", "flaky", "embed"]'),
-    ...provider('hasty', 'timeouts = { connect = "500ms", first_token = "400ms", between_tokens = "400ms", total = "5s" }'),
+    ...provider('hasty', 'timeouts = { connect = "500ms", first_token = "400ms", between_tokens = "400ms", total = "1500ms" }'),
     '[models.smart]',
     'targets = [ { model = "mock/instant", weight = 1 } ]',
     '',

@@ -54,8 +54,10 @@ def test_a_key_cut_short_or_made_longer_is_an_authentication_error(keyed_front):
 
 def test_a_key_is_taken_from_x_api_key_too(keyed_front):
     headers = {"x-api-key": keyed_front.key, "Authorization": openai.Omit()}
-    with keyed_front.client(default_headers=headers) as client:
-        assert complete(client).choices
+    with keyed_front.client() as client:
+        assert complete(client, extra_headers=headers).choices
+        headers["x-api-key"] = "sk-wrong"
+        fault(openai.AuthenticationError, lambda: complete(client, extra_headers=headers))
 
 
 def test_a_model_the_key_may_not_use_is_a_permission_error(keyed_front):
@@ -133,7 +135,9 @@ def test_a_provider_that_says_nothing_is_a_timeout(front):
 def test_the_sdk_does_not_repeat_what_would_fail_again(front):
     mark = uuid.uuid4().hex
     with front.client(max_retries=2) as client:
-        error = fault(openai.InternalServerError, lambda: complete(client, scripted(status=401), **named(mark)))
+        error = fault(
+            openai.InternalServerError, lambda: complete(client, scripted(status=401), **named(mark))
+        )
     assert error.response.headers["x-should-retry"] == "false"
     assert len(simlog.about(front.mock, mark)) == 1
 

@@ -39,13 +39,15 @@ pub(super) enum Command {
   tidegate bench run --concurrency 64 --stream
   tidegate bench run --rate 500 --poisson --duration 1m
   tidegate bench run --against http://127.0.0.1:4010/v1 --against-model fast
-  tidegate bench run --json report.json --threshold 'total_p99<500ms' --threshold 'error_rate<=0.1%'
+  tidegate bench run --threshold 'total_p99<500ms' --threshold 'error_rate<=0.1%'
+  tidegate bench run --quiet --json | jq .target.total_us.p99
 
-With --concurrency a request is sent when another is answered: it tells what a server can do. With --rate
-requests are sent when they are due, and timed from then: it tells what users would feel, stalls included.
+With --concurrency a request is sent when another is answered: what can the server do?
+With --rate requests are sent when they are due and timed from then: what would users feel?
 
-Thresholds are set on total, ttft, gap and lag with _p50, _p90, _p95, _p99, _p99.9, _max or _mean, and on rps, fps,
-tps, requests, errors and error_rate; with --against also on against.…, added.… and ratio.… of them.
+A threshold bounds total, ttft, gap or lag with _p50, _p90, _p95, _p99, _p99.9, _max or _mean;
+or rps, fps, tps, requests, errors or error_rate. With --against also against.total_p99,
+added.total_p99, ratio.rps and so on.
 
 Exit codes: 0 done, 1 failed or nothing answered, 2 wrong usage, 99 a threshold was missed.")]
 pub(super) struct RunArgs {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::config::print;
-use crate::config::{Alias, Config, Fault, Faults, Key, Loaded, Provider, Sources};
+use crate::config::{Alias, Config, Environment, Fault, Faults, Key, Loaded, Provider, Sources};
 
 /// Validate the configuration: every fault with its place and its mend.
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 /// Draws the faults on stderr; the exit code of a wrong configuration.
 pub(super) fn refused(faults: &Faults) -> ExitCode {
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = std::io::stderr().is_terminal() && Environment::of_process().get("NO_COLOR").is_none();
     eprint!("{}", faults.render(colour));
     ExitCode::from(2)
 }
@@ -129,4 +129,50 @@ fn alias_line(name: &str, alias: &Alias) -> String {
         .map(|target| format!("{}/{} {} %", target.provider, target.model, share(target.weight)))
         .collect();
     format!("{name:12} {}", targets.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    fn load(text: &str) -> Result<Loaded, Faults> {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Config::load(&Sources { path: Some(file.path().to_owned()), ..Sources::default() })
+    }
+
+    #[test]
+    fn the_summary_says_what_would_run() {
+        let text = "[providers.vllm]\napi_key = 'CANARY'\n\
+                    [models.smart]\ntargets = [{ model = 'vllm/a', weight = 3 }, { model = 'sim/fast' }]\n";
+        let summary = summary(&load(text).ok().unwrap());
+        for part in [
+            "profile production",
+            "data plane   http://127.0.0.1:4000  open: no keys, loopback only",
+            "admin plane  http://127.0.0.1:4001  open: no key, loopback only",
+            "vllm         http://127.0.0.1:8000/v1  with a key",
+            "sim          in process, simulated",
+            "smart        vllm/a 75 %, sim/fast 25 %",
+        ] {
+            assert!(summary.contains(part), "{part}: {summary}");
+        }
+        assert!(!summary.contains("CANARY"), "{summary}");
+    }
+
+    #[test]
+    fn the_summary_fits_on_a_screen() {
+        let providers: String = (0..500).map(|n| format!("[providers.p{n}]\npreset = 'vllm'\n")).collect();
+        let summary = summary(&load(&providers).ok().unwrap());
+        assert!(summary.lines().count() < 24 && summary.contains("… and 493 more"), "{summary}");
+    }
+
+    #[test]
+    fn machines_are_told_of_faults_and_of_none() {
+        let sound = report(load("").as_ref());
+        assert_eq!((&sound["ok"], &sound["faults"]), (&true.into(), &serde_json::json!([])));
+        let refused = report(load("nope = 1").as_ref());
+        assert_eq!((&refused["ok"], &refused["faults"][0]["line"]), (&false.into(), &1.into()));
+    }
 }

@@ -93,3 +93,54 @@ fn block(key: &FreshKey, args: &CreateArgs) -> String {
     }
     block
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::config::{Config, Sources};
+    use crate::keys::CallerKey;
+
+    fn args(tenant: Option<&str>, models: &[&str]) -> CreateArgs {
+        let models = models.iter().map(|model| (*model).to_owned()).collect();
+        CreateArgs { id: None, tenant: tenant.map(str::to_owned), models, json: false }
+    }
+
+    #[test]
+    fn the_block_loads_and_knows_the_key() {
+        let key = FreshKey::make(None).unwrap();
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        std::fs::write(file.path(), block(&key, &args(Some("search"), &["sim/*", "sim/fast"]))).unwrap();
+        let sources = Sources { path: Some(file.path().to_owned()), ..Sources::default() };
+        let config =
+            Config::load(&sources).unwrap_or_else(|faults| panic!("{}", faults.render(false))).config;
+        let [known] = &config.keys[..] else { panic!("one key") };
+        assert!(known.hash.verify(&CallerKey::parse(key.text.as_bytes()).unwrap()));
+        assert_eq!(
+            (known.id.as_str(), known.tenant.as_deref(), known.models.len()),
+            (key.id.as_str(), Some("search"), 2)
+        );
+    }
+
+    #[test]
+    fn both_forms_show_the_key_once() {
+        let key = FreshKey::make(None).unwrap();
+        for json in [false, true] {
+            let shown = shown(&key, &CreateArgs { json, ..args(None, &[]) });
+            assert_eq!(shown.matches(&key.text).count(), 1, "{shown}");
+            assert_eq!(shown.matches(&key.hash.to_string()).count(), 1, "{shown}");
+        }
+    }
+
+    #[test]
+    fn wrong_ids_and_tenants_are_wrong_usage() {
+        assert!(id("tg-AbCdEf123456").is_ok() && tenant("a.b-c_d").is_ok());
+        for text in ["", "tg-", "tg-AbCdEf12345!", "AbCdEf123456", "tg-AbCdEf1234567"] {
+            assert!(id(text).is_err(), "{text}");
+        }
+        for text in ["", "a b", "é", &"x".repeat(65)] {
+            assert!(tenant(text).is_err(), "{text}");
+        }
+    }
+}

@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_url_is_taken_apart() {
-        let cases: [(&str, (bool, &str, u16, &str)); 8] = [
+        let cases = [
             ("https://api.openai.com/v1", (true, "api.openai.com", 443, "/v1")),
             ("https://api.openai.com/v1/", (true, "api.openai.com", 443, "/v1")),
             ("HTTPS://API.OpenAI.com", (true, "api.openai.com", 443, "")),

@@ -76,7 +76,7 @@ pub(super) fn overlay_flags(tree: &mut Node, flags: &[Override], faults: &mut Fi
 fn overlay(tree: &mut Node, steps: &[&str], value: &str, origin: Origin, faults: &mut Findings) {
     if steps.len() > STEPS_MAX || steps.iter().any(|step| step.is_empty()) {
         let mend = "write it as TIDEGATE__SECTION__KEY, as in TIDEGATE__SERVER__LISTEN";
-        faults.push(Finding::new("this names no key", mend).from_origin(origin));
+        faults.push(Finding::new("this names no key", mend).given_at(origin));
         return;
     }
     let (keys, schema) = resolve(tree, steps);
@@ -88,7 +88,7 @@ fn overlay(tree: &mut Node, steps: &[&str], value: &str, origin: Origin, faults:
         Some(Err(what)) => {
             let path = Path::of(&keys.iter().map(String::as_str).collect::<Vec<_>>());
             let mend = "write it as JSON: [\"a\", \"b\"] or {\"key\": \"value\"}";
-            faults.push(Finding::new(what, mend).about(&path).from_origin(origin));
+            faults.push(Finding::new(what, mend).about(&path).given_at(origin));
             return;
         }
     };

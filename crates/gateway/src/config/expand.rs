@@ -43,7 +43,7 @@ impl<'a> Expander<'a> {
                     }
                 }
                 Ok((unescaped, false)) => *text = unescaped,
-                Err(fault) => self.faults.push(fault.about(path).from_origin(node.origin.clone())),
+                Err(fault) => self.faults.push(fault.about(path).given_at(node.origin.clone())),
             },
             Kind::List(items) => {
                 for (index, item) in items.iter_mut().enumerate() {

@@ -5,14 +5,11 @@
 //!
 //! [`mask`]: super::mask
 
+mod drawing;
+
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
-
-use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, MietteError, MietteSpanContents,
-    Report, SourceCode, SourceSpan, SpanContents,
-};
 
 use super::mask::Mask;
 use super::read::Source;
@@ -23,8 +20,6 @@ const TOLD_MAX: usize = 100;
 /// Most faults kept while they are being found: enough that the first in the file are among them, few enough
 /// that comparing them all costs nothing.
 const FOUND_MAX: usize = 1_000;
-/// Columns a drawing may take.
-const WIDTH: usize = 110;
 
 /// Findings up to a bound.
 #[derive(Clone, Debug, Default)]
@@ -97,14 +92,14 @@ impl Finding {
     }
 
     /// Says where that value was given.
-    pub(super) fn from_origin(mut self, origin: Origin) -> Self {
+    pub(super) fn given_at(mut self, origin: Origin) -> Self {
         self.origin = Some(origin);
         self
     }
 
     /// About a value, at its place in the merged tree.
     pub(super) fn at(self, path: &Path, tree: &Node) -> Self {
-        self.about(path).from_origin(tree.nearest_origin(path).clone())
+        self.about(path).given_at(tree.nearest_origin(path).clone())
     }
 
     /// Where it stands in the file, in bytes; what is from elsewhere comes last.
@@ -120,7 +115,7 @@ impl Finding {
         let mut fault = Fault {
             what: self.what,
             mend: self.mend,
-            key: self.path.to_string(),
+            key: shortened(&self.path.to_string()),
             place: None,
             given_by: None,
             span: None,
@@ -133,7 +128,7 @@ impl Finding {
                 fault.span = Some(span);
             }
             (Some(Origin::Variable(name)), _) => {
-                fault.given_by = Some(format!("environment variable {name}"))
+                fault.given_by = Some(format!("environment variable {name}"));
             }
             (Some(Origin::Flag(name)), _) => fault.given_by = Some(format!("flag {name}")),
             _ => {}
@@ -210,7 +205,7 @@ pub struct Faults {
     /// Whether there are more than were kept.
     more: bool,
     /// The masked text of the file, for drawing.
-    drawn: Option<(String, String)>,
+    drawn: Option<String>,
     path: Option<PathBuf>,
     inputs: Vec<PathBuf>,
 }
@@ -221,7 +216,7 @@ impl Faults {
         let more = findings.len() > TOLD_MAX;
         findings.sort_by_key(Finding::start);
         let faults = findings.into_iter().take(TOLD_MAX).map(|finding| finding.told(source)).collect();
-        let drawn = source.map(|source| (source.path.display().to_string(), mask.apply(&source.text)));
+        let drawn = source.map(|source| mask.apply(&source.text));
         Self { faults, more, drawn, path: None, inputs: Vec::new() }
     }
 
@@ -250,7 +245,12 @@ impl Faults {
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         let mut drawing = String::new();
-        draw(&mut drawing, &self.faults, self.drawn.as_ref(), colour);
+        let name = self.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        let source = self.drawn.as_deref().map(|text| (name.as_str(), text));
+        for fault in &self.faults {
+            let span = fault.span.as_ref();
+            drawing::draw(&mut drawing, &fault.headline(), &fault.mend, span, source, colour);
+        }
         let count = match (self.faults.len(), self.more) {
             (count, true) => format!("the first {count} faults"),
             (1, false) => "1 fault".to_owned(),
@@ -284,87 +284,9 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-fn draw(drawing: &mut String, faults: &[Fault], source: Option<&(String, String)>, colour: bool) {
-    let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme)
-        .with_links(false)
-        .with_width(WIDTH)
-        .with_context_lines(1)
-        .without_syntax_highlighting();
-    for fault in faults {
-        let diagnostic = MietteDiagnostic::new(fault.headline()).with_help(&fault.mend);
-        let report = match (source, &fault.span) {
-            (Some((name, text)), Some(span)) => {
-                let line = Line::around(span.start, name, text);
-                let label = LabeledSpan::underline(line.visible(span));
-                Report::new(diagnostic.with_label(label)).with_source_code(line)
-            }
-            _ => Report::new(diagnostic),
-        };
-        // Drawing fails only where writing to a string fails, which it does not; the plain line is no loss.
-        if handler.render_report(drawing, report.as_ref()).is_err() {
-            drawing.push_str(&fault.to_string());
-        }
-        drawing.push('\n');
-    }
-}
-
-/// The one line of a file that a drawing shows, or the part of it round the fault if it is long. (The
-/// library's own sources show either neighbours as well or the span alone.)
-#[derive(Debug)]
-struct Line {
-    file: String,
-    text: String,
-    /// Where the text begins in the file, in bytes.
-    start: usize,
-    /// Line and column of the fault, from zero.
-    position: (usize, usize),
-}
-
-impl Line {
-    /// Longest part shown before a fault, and behind its beginning, in bytes.
-    const REACH: usize = 100;
-
-    fn around(at: usize, file: &str, text: &str) -> Self {
-        let at = text.floor_char_boundary(at);
-        let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let start = text.ceil_char_boundary(line_start.max(at.saturating_sub(Self::REACH)));
-        let end = line_end(text, at..text.floor_char_boundary(at + Self::REACH));
-        let (line, column) = position(text, at);
-        Self {
-            file: file.to_owned(),
-            text: text[start..end].to_owned(),
-            start,
-            position: (line - 1, column - 1),
-        }
-    }
-
-    /// The part of a span that the line shows. One of nothing is moved onto the character before it, for
-    /// under the end of a line nothing can be drawn.
-    fn visible(&self, span: &Range<usize>) -> Range<usize> {
-        let end = self.start + self.text.len();
-        if span.start >= end {
-            let last = self.text.char_indices().next_back().map_or(0, |(index, _)| index);
-            return self.start + last..end;
-        }
-        span.start..span.end.clamp(span.start, end)
-    }
-}
-
-impl SourceCode for Line {
-    fn read_span<'a>(
-        &'a self,
-        _: &SourceSpan,
-        lines_before: usize,
-        _: usize,
-    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let (line, column) = self.position;
-        // Asked without context, it is asked for the position alone; otherwise for what to draw.
-        let column = if lines_before == 0 { column } else { 0 };
-        let span = SourceSpan::new(self.start.into(), self.text.len());
-        let text = self.text.as_bytes();
-        Ok(Box::new(MietteSpanContents::new_named(self.file.clone(), text, span, line, column, 1)))
-    }
+/// A key as a message shows it: a line of garbage is no help.
+pub(super) fn shortened(key: &str) -> String {
+    if key.chars().count() <= 100 { key.to_owned() } else { key.chars().take(100).chain(['…']).collect() }
 }
 
 /// A span that lies within the text, on character boundaries, and ends on the line it begins on: the drawing

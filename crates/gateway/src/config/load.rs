@@ -179,7 +179,7 @@ impl<'a> Load<'a> {
         };
         if tree.as_table().is_none() {
             let what = "the file holds one value, not keys and values";
-            self.faults.push(Finding::new(what, "begin with a key").from_origin(tree.origin));
+            self.faults.push(Finding::new(what, "begin with a key").given_at(tree.origin));
             return None;
         }
         let folder = self.folder();

@@ -54,17 +54,14 @@ fn blot(bytes: &mut [u8], span: Range<usize>) {
     }
 }
 
-/// The spans of a line that may be values: all after the first sign of assignment; without one, all long
-/// words and all that is quoted.
+/// The spans of a line that may be values: all after the first sign of assignment, else all from the first
+/// quote on, else all long words.
 fn values(line: &str) -> Vec<Range<usize>> {
-    if let Some(sign) = line.find(['=', ':']) {
-        return vec![sign + 1..line.len()];
-    }
-    let quote = |c| c == '"' || c == '\'';
-    match line.find(quote) {
-        Some(first) => vec![first..line.len()],
-        None => words(line).filter(|word| word.len() >= SECRET_BYTES_MIN).collect(),
-    }
+    let assigned = line.find(['=', ':']).map(|sign| sign + 1);
+    let start = assigned.or_else(|| line.find(['"', '\'']));
+    words(line)
+        .filter(|word| start.map_or(word.len() >= SECRET_BYTES_MIN, |start| word.end > start))
+        .collect()
 }
 
 fn is_well_known(word: &str) -> bool {

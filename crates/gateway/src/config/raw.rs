@@ -6,13 +6,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
-use schemars::generate::SchemaSettings;
-use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
 
 use super::quantity::{Size, Span};
 
@@ -35,6 +31,7 @@ pub(super) struct File {
     /// The admin plane: metrics and whatever operators see.
     pub(super) admin: Admin,
     /// Callers' keys, as `tidegate keys create` prints them. None: open, on loopback only.
+    #[schemars(length(max = 10_000))]
     pub(super) keys: Vec<Key>,
     /// Providers by any name; `preset` fills in the rest. `sim`, the simulated one, is always there.
     pub(super) providers: BTreeMap<String, Provider>,
@@ -100,7 +97,8 @@ pub(super) struct Server {
     /// Most connections held open at once.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) connections_max: u32,
-    /// Host names callers may use, besides loopback names and the address itself; `*`: any.
+    /// Hosts requests may name, besides loopback names and the address itself; `*`: any. Empty: beyond
+    /// loopback any.
     #[schemars(length(max = 1000))]
     pub(super) hosts: Vec<String>,
     /// How long each part of a request may take.
@@ -171,7 +169,7 @@ pub(super) struct Admin {
     pub(super) listen: String,
     /// What opens it, 32 bytes or more; by default `TIDEGATE_ADMIN_KEY`.
     pub(super) key: Option<SecretText>,
-    /// Host names operators may use, besides loopback names and the address itself; `*`: any.
+    /// As `server.hosts`.
     #[schemars(length(max = 1000))]
     pub(super) hosts: Vec<String>,
     /// Serve TLS.
@@ -391,44 +389,4 @@ impl JsonSchema for SecretText {
 fn preset_schema(_: &mut SchemaGenerator) -> Schema {
     let names: Vec<&str> = wire::preset::all().iter().map(|preset| preset.name).collect();
     json_schema!({ "type": "string", "enum": names })
-}
-
-/// The JSON schema of the configuration file (draft 2020-12).
-#[must_use]
-pub fn schema() -> &'static Value {
-    static SCHEMA: OnceLock<Value> = OnceLock::new();
-    SCHEMA.get_or_init(|| {
-        let settings = SchemaSettings::draft2020_12().with_transform(WithoutNulls);
-        settings.into_generator().into_root_schema_for::<File>().to_value()
-    })
-}
-
-/// Takes the nulls out: a key without a value is a key not given, and nobody should be led to write one.
-#[derive(Clone, Debug)]
-struct WithoutNulls;
-
-impl Transform for WithoutNulls {
-    fn transform(&mut self, schema: &mut Schema) {
-        if let Some(object) = schema.as_object_mut() {
-            if object.get("default").is_some_and(Value::is_null) {
-                object.remove("default");
-            }
-            if let Some(Value::Array(types)) = object.get_mut("type") {
-                types.retain(|name| name != "null");
-                if let [only] = types.as_slice() {
-                    let only = only.clone();
-                    object.insert("type".to_owned(), only);
-                }
-            }
-            if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
-                choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
-                if let [Value::Object(only)] = choices.as_slice() {
-                    let only = only.clone();
-                    object.remove("anyOf");
-                    object.extend(only);
-                }
-            }
-        }
-        transform_subschemas(self, schema);
-    }
 }

@@ -128,7 +128,7 @@ fn is_device(_: std::fs::FileType) -> bool {
 
 /// A syntax fault at a place of the file.
 fn syntax(message: impl Into<String>, span: Range<usize>, mend: &str) -> Finding {
-    Finding::new(message, mend).from_origin(Origin::File(span))
+    Finding::new(message, mend).given_at(Origin::File(span))
 }
 
 /// The fault of nesting deeper than [`DEPTH_MAX`].

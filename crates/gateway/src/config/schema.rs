@@ -1,11 +1,55 @@
-//! Reads the JSON schema of the configuration: the few words of it that `raw`'s types come to.
+//! The JSON schema of the configuration, made from `raw`'s types and read by the shape check.
 //!
-//! It is no general validator. It knows `$ref`, `type`, `properties`, `additionalProperties`, `required`,
+//! The reader is no general validator. It knows `$ref`, `type`, `properties`, `additionalProperties`, `required`,
 //! `items`, `enum`, `const`, `oneOf`, `minimum`, `maximum`, `minItems`, `maxItems`, `format`, `writeOnly`.
 
+use std::sync::OnceLock;
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
 use serde_json::Value;
 
 use super::raw;
+
+/// The JSON schema of the configuration file (draft 2020-12).
+#[must_use]
+pub fn schema() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let settings = SchemaSettings::draft2020_12().with_transform(WithoutNulls);
+        settings.into_generator().into_root_schema_for::<raw::File>().to_value()
+    })
+}
+
+/// Takes the nulls out: a key without a value is a key not given, and nobody should be led to write one.
+#[derive(Clone, Debug)]
+struct WithoutNulls;
+
+impl Transform for WithoutNulls {
+    fn transform(&mut self, schema: &mut schemars::Schema) {
+        if let Some(object) = schema.as_object_mut() {
+            if object.get("default").is_some_and(Value::is_null) {
+                object.remove("default");
+            }
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    object.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+                choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+                if let [Value::Object(only)] = choices.as_slice() {
+                    let only = only.clone();
+                    object.remove("anyOf");
+                    object.extend(only);
+                }
+            }
+        }
+        transform_subschemas(self, schema);
+    }
+}
 
 /// A schema, its reference followed.
 #[derive(Clone, Copy)]
@@ -25,13 +69,13 @@ pub(super) enum Type {
 impl Schema {
     /// The whole file's.
     pub(super) fn root() -> Self {
-        Self::follow(raw::schema())
+        Self::follow(schema())
     }
 
     fn follow(mut value: &'static Value) -> Self {
         // The schema is our own and its references have no cycle without a table between.
         while let Some(name) = value.get("$ref").and_then(Value::as_str) {
-            let target = name.strip_prefix('#').and_then(|pointer| raw::schema().pointer(pointer));
+            let target = name.strip_prefix('#').and_then(|pointer| schema().pointer(pointer));
             match target {
                 Some(target) => value = target,
                 None => break,

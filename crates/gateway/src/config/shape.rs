@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::fault::{Finding, Findings};
+use super::fault::{Finding, Findings, shortened};
 use super::quantity::{DURATION_FORMAT, SIZE_FORMAT, Size, Span};
 use super::read::Format;
 use super::reserved;
@@ -105,7 +105,7 @@ impl Shape {
         for key in schema.required() {
             let path = path.key(key);
             // A key that was there and wrong has been told already.
-            if !table.contains_key(key) && !self.faults.cover(&path) {
+            if !table.contains_key(key) && !self.faults.is_full() && !self.faults.cover(&path) {
                 self.fault(format!("`{key}` is missing here"), format!("add `{key}`"), &path, origin);
             }
         }
@@ -152,11 +152,11 @@ impl Shape {
         } else {
             Finding::new(format!("unknown key `{}`", shortened(key)), suggestion(key, schema))
         };
-        self.faults.push(finding.about(path).from_origin(entry.key.clone()));
+        self.faults.push(finding.about(path).given_at(entry.key.clone()));
     }
 
     fn fault(&mut self, what: impl Into<String>, mend: impl Into<String>, path: &Path, origin: &Origin) {
-        self.faults.push(Finding::new(what, mend).about(path).from_origin(origin.clone()));
+        self.faults.push(Finding::new(what, mend).about(path).given_at(origin.clone()));
     }
 
     fn hide(&mut self, node: &Node) {
@@ -290,9 +290,4 @@ fn suggestion(key: &str, schema: Schema) -> String {
         return format!("known here are {}", known.join(", "));
     }
     format!("did you mean {}?", elsewhere.join(" or "))
-}
-
-/// A key as a message quotes it: a line of garbage is no help.
-fn shortened(key: &str) -> String {
-    if key.chars().count() <= 60 { key.to_owned() } else { key.chars().take(60).chain(['…']).collect() }
 }

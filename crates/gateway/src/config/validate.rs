@@ -81,7 +81,7 @@ impl<'a> Judge<'a> {
     fn fault_of_key(&mut self, path: &Path, what: impl Into<String>, mend: impl Into<String>) {
         if !self.faults.is_full() && !self.is_told(path) {
             let origin = self.tree.key_origin(path).clone();
-            self.faults.push(Finding::new(what, mend).about(path).from_origin(origin));
+            self.faults.push(Finding::new(what, mend).about(path).given_at(origin));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::client::{chat, post};
 use crate::gateway::Gateway;
-use crate::provider::{Canary, fixed};
+use crate::provider::{Canary, Fickle, Whim, fixed};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
@@ -78,5 +78,27 @@ async fn a_fault_of_the_request_goes_through_in_the_providers_own_bytes() {
         let gateway = Gateway::start(&provider(far));
         let (answered, body) = post(gateway.data, chat("far/any")).await;
         assert_eq!((answered.as_u16(), body.as_str()), (status, SAID));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_closed_while_idle_costs_nothing() {
+    let far = Fickle::start(Whim::AnswerAndClose).await;
+    let gateway = Gateway::start(&provider(far.address));
+    for sent in 1..=8 {
+        let (status, body) = post(gateway.data, chat("far/any")).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        assert_eq!(far.requests.load(Ordering::SeqCst), sent);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_may_have_been_accepted_is_not_sent_again() {
+    for whim in [Whim::Close, Whim::CutShort] {
+        let far = Fickle::start(whim).await;
+        let gateway = Gateway::start(&provider(far.address));
+        let (status, body) = post(gateway.data, chat("far/any")).await;
+        assert_eq!(status, StatusCode::BAD_GATEWAY, "{whim:?}: {body}");
+        assert_eq!(far.requests.load(Ordering::SeqCst), 1, "{whim:?}");
     }
 }

@@ -156,3 +156,56 @@ impl Canary {
         Self { address, connections }
     }
 }
+
+/// What a [`Fickle`] provider does with a connection once it has read a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Whim {
+    /// Answers, promises to keep the connection, and closes it.
+    AnswerAndClose,
+    /// Closes without a word.
+    Close,
+    /// Answers half of what it announced, and closes.
+    CutShort,
+}
+
+/// A provider that closes connections; counts the requests that reached it.
+pub(crate) struct Fickle {
+    pub(crate) address: SocketAddr,
+    pub(crate) requests: Arc<AtomicUsize>,
+}
+
+impl Fickle {
+    pub(crate) async fn start(whim: Whim) -> Self {
+        const BODY: &str = r#"{"choices":[]}"#;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut seen = Vec::new();
+                // A request of these tests ends with its body's brackets.
+                while !seen.ends_with(b"]}") {
+                    if stream.read_buf(&mut seen).await.unwrap_or(0) == 0 {
+                        break;
+                    }
+                }
+                if seen.is_empty() {
+                    continue;
+                }
+                count.fetch_add(1, Ordering::SeqCst);
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nconnection: keep-alive\r\ncontent-length: {}\r\n\r\n",
+                    BODY.len()
+                );
+                let answer = match whim {
+                    Whim::Close => continue,
+                    Whim::AnswerAndClose => head + BODY,
+                    Whim::CutShort => head + &BODY[..7],
+                };
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        Self { address, requests }
+    }
+}

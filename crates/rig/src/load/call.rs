@@ -10,8 +10,8 @@ use super::connection::{Connection, NotSent};
 use super::events::{Events, TooLong};
 use super::fault::{Failed, Fault};
 use super::lane::Lane;
-use super::payload::{Payload, Usage};
-use super::tally::Tally;
+use super::payload::Payload;
+use super::tally::{Held, Tally};
 
 /// The largest whole answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -30,8 +30,8 @@ pub(super) async fn call(lane: &Lane, tally: &RefCell<Tally>, from: Instant) -> 
     let mut tally = tally.borrow_mut();
     tally.unfinished -= 1;
     match ended {
-        Ok(()) => {
-            tally.succeed(from, Instant::now());
+        Ok(held) => {
+            tally.succeed(from, Instant::now(), held);
             None
         }
         Err(failed) => {
@@ -42,7 +42,7 @@ pub(super) async fn call(lane: &Lane, tally: &RefCell<Tally>, from: Instant) -> 
     }
 }
 
-async fn exchange(lane: &Lane, tally: &RefCell<Tally>, from: Instant) -> Result<(), Failed> {
+async fn exchange(lane: &Lane, tally: &RefCell<Tally>, from: Instant) -> Result<Held, Failed> {
     let mut connection = lane.take().await?;
     let request = lane.target.request();
     let sent = request.body().size_hint().exact().unwrap_or_default();
@@ -80,7 +80,7 @@ struct Reader<'a> {
     tally: &'a RefCell<Tally>,
 }
 
-type Judged = Result<Result<(), Failed>, Failed>;
+type Judged = Result<Result<Held, Failed>, Failed>;
 
 impl Reader<'_> {
     /// The next piece of data, counted.
@@ -126,10 +126,7 @@ impl Reader<'_> {
         if payload.has_error() {
             return Ok(Err(error_event(&answer)));
         }
-        if let Some(usage) = payload.usage {
-            self.tally.borrow_mut().usage(usage, Instant::now());
-        }
-        Ok(Ok(()))
+        Ok(Ok(Held { frames: 0, usage: payload.usage }))
     }
 
     async fn stream(&mut self, from: Instant) -> Judged {
@@ -140,9 +137,6 @@ impl Reader<'_> {
             let tally = &mut *self.tally.borrow_mut();
             events.push(&piece, |data| stream.take(data, now, tally))?;
         }
-        if let Some(usage) = stream.usage {
-            self.tally.borrow_mut().usage(usage, Instant::now());
-        }
         Ok(stream.end())
     }
 }
@@ -151,15 +145,15 @@ impl Reader<'_> {
 struct Stream {
     from: Instant,
     last_content: Option<Instant>,
-    /// The last that was told: some providers tell it in every frame, grown.
-    usage: Option<Usage>,
+    /// Of usage the last that was told: some providers tell it in every frame, grown.
+    held: Held,
     error: Option<Failed>,
     done: bool,
 }
 
 impl Stream {
     fn new(from: Instant) -> Self {
-        Self { from, last_content: None, usage: None, error: None, done: false }
+        Self { from, last_content: None, held: Held::default(), error: None, done: false }
     }
 
     fn take(&mut self, data: &[u8], now: Instant, tally: &mut Tally) -> Result<(), Failed> {
@@ -175,21 +169,22 @@ impl Stream {
             self.error.get_or_insert_with(|| error_event(data));
             return Ok(());
         }
-        tally.frame(now);
+        tally.frames += 1;
+        self.held.frames += 1;
         if payload.has_content() {
             match self.last_content.replace(now) {
                 None => tally.first_token.record(now.saturating_duration_since(self.from)),
                 Some(last) => tally.between_tokens.record(now.saturating_duration_since(last)),
             }
         }
-        self.usage = payload.usage.or(self.usage);
+        self.held.usage = payload.usage.or(self.held.usage);
         Ok(())
     }
 
-    fn end(self) -> Result<(), Failed> {
+    fn end(self) -> Result<Held, Failed> {
         match self.error {
             Some(error) => Err(error),
-            None if self.done => Ok(()),
+            None if self.done => Ok(self.held),
             None => Err(Failed::new(Fault::Truncated, "the stream ended without [DONE]")),
         }
     }

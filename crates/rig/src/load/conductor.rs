@@ -14,6 +14,7 @@ use super::prompt::mix;
 use super::report::Report;
 use super::tally::{Live, Tally};
 use super::target::Target;
+use super::window::{Rule, Window};
 use super::worker::{Findings, Part, Worker};
 use super::{Error, Options};
 
@@ -62,8 +63,10 @@ pub(super) struct Sides {
 }
 
 impl Side {
-    fn new() -> Result<Self, Error> {
-        Ok(Self { tally: Tally::new(None, Arc::<Live>::default())?, lasted: Duration::ZERO })
+    fn new(rule: Rule) -> Result<Self, Error> {
+        // Its window credits nothing: each slice's own has done so.
+        let window = Window::new(rule, Instant::now(), None);
+        Ok(Self { tally: Tally::new(window, Arc::<Live>::default())?, lasted: Duration::ZERO })
     }
 }
 
@@ -80,6 +83,7 @@ struct Conductor<'a> {
     plans: Vec<Plan>,
     seed: u64,
     compares: bool,
+    rule: Rule,
     workers: &'a [Worker<'a>],
     progress: &'a dyn Progress,
     stop: &'a CancellationToken,
@@ -100,6 +104,7 @@ impl<'a> Conductor<'a> {
             plans: plan(options),
             seed: options.seed,
             compares: options.against.is_some(),
+            rule: options.mode.rule(),
             workers,
             progress,
             stop,
@@ -108,7 +113,10 @@ impl<'a> Conductor<'a> {
     }
 
     fn conduct(&self) -> Result<Sides, Error> {
-        let mut sides = Sides { target: Side::new()?, against: self.compares.then(Side::new).transpose()? };
+        let mut sides = Sides {
+            target: Side::new(self.rule)?,
+            against: self.compares.then(|| Side::new(self.rule)).transpose()?,
+        };
         for (number, plan) in self.plans.iter().enumerate() {
             if self.stop.is_cancelled() {
                 break;
@@ -120,17 +128,20 @@ impl<'a> Conductor<'a> {
 
     /// Runs one phase on all threads and adds what they found to its side.
     fn phase(&self, number: usize, plan: &Plan, side: &mut Side) -> Result<(), Error> {
-        let seed = mix(self.seed, number as u64);
+        // By the round, so that both sides of one meet the same arrivals.
+        let seed = mix(self.seed, u64::from(plan.stage.number()));
         let phase = Arc::new(Phase::new(plan, Instant::now(), seed));
         let before = self.live().0;
         for worker in self.workers {
             worker.phases.send(phase.clone()).map_err(|_| Error::Died)?;
         }
+        let mut window = Window::new(self.rule, phase.start, phase.closes);
         let show = || self.progress.at(&self.moment(number, &phase, before));
         let mut ended = phase.start;
         for worker in self.workers {
             let found = await_findings(worker, show)?;
             ended = ended.max(found.ended);
+            window.merge(&found.tally.window);
             if plan.stage == Stage::Warmup {
                 side.tally.connections += found.tally.connections;
             } else {
@@ -138,7 +149,7 @@ impl<'a> Conductor<'a> {
             }
         }
         if plan.stage != Stage::Warmup {
-            side.lasted += phase.lasted(ended, self.stop.is_cancelled());
+            side.lasted += window.lasted(ended, phase.spent() || self.stop.is_cancelled());
         }
         Ok(())
     }

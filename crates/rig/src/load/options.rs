@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::window::Rule;
 use super::{Error, Prompt, Url};
 
 /// Everything a run needs to know. [`Options::new`] gives the defaults.
@@ -77,6 +78,15 @@ pub enum Mode {
         /// [`ClientOverflow`](super::Fault::ClientOverflow) and not sent.
         max_in_flight: usize,
     },
+}
+
+impl Mode {
+    pub(super) fn rule(&self) -> Rule {
+        match self {
+            Self::Closed { .. } => Rule::Closed,
+            Self::Open { .. } => Rule::Open,
+        }
+    }
 }
 
 /// How the arrivals of an open loop are spaced.

@@ -81,16 +81,9 @@ impl Phase {
         left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
     }
 
-    /// The time that its rates are told by. A stretch that ran out of requests, or was stopped,
-    /// lasted until its last answer; any other for as long as it was to last.
-    pub(super) fn lasted(&self, ended: Instant, stopped: bool) -> Duration {
-        let spent = self.left.as_ref().map(|left| left.load(Ordering::Relaxed)) == Some(0);
-        let over = match self.closes {
-            Some(closes) if spent || stopped => closes.min(ended),
-            Some(closes) => closes,
-            None => ended,
-        };
-        over.saturating_duration_since(self.start)
+    /// Whether its requests are used up.
+    pub(super) fn spent(&self) -> bool {
+        self.left.as_ref().is_some_and(|left| left.load(Ordering::Relaxed) == 0)
     }
 
     /// How much of the stretch is over, 0 to 1: by its time or its requests, whichever is nearer
@@ -153,31 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stretch_lasts_as_planned_unless_it_ran_out_or_was_stopped() {
-        let mut plan =
-            Plan { side: 0, stage: Stage::Warmup, lasts: Some(Duration::from_secs(10)), requests: None };
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs(seconds);
-        let phase = Phase::new(&plan, start, 1);
-        for (ended, stopped, lasted) in [(9, false, 10), (11, false, 10), (9, true, 9), (11, true, 10)] {
-            assert_eq!(phase.lasted(after(ended), stopped), Duration::from_secs(lasted));
-        }
-        plan.requests = Some(1);
-        let phase = Phase::new(&plan, start, 1);
-        assert_eq!(phase.lasted(after(9), false), Duration::from_secs(10));
-        assert!(phase.claim());
-        assert_eq!(phase.lasted(after(9), false), Duration::from_secs(9));
-        plan.lasts = None;
-        let phase = Phase::new(&plan, start, 1);
-        assert_eq!(phase.lasted(after(99), false), Duration::from_secs(99));
-    }
-
-    #[test]
     fn no_more_requests_are_claimed_than_there_are() {
         let plan = Plan { side: 0, stage: Stage::Warmup, lasts: None, requests: Some(3) };
         let phase = Phase::new(&plan, Instant::now(), 1);
         let claimed = (0..10).filter(|_| phase.claim()).count();
         assert_eq!(claimed, 3);
+        assert!(phase.spent());
         assert!((phase.done(&plan, Instant::now()) - 1.0).abs() < f64::EPSILON);
     }
 }

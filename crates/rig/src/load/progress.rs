@@ -20,6 +20,16 @@ pub enum Stage {
     },
 }
 
+impl Stage {
+    /// The round's number; 0 is the warm-up's.
+    pub(super) fn number(self) -> u32 {
+        match self {
+            Self::Warmup => 0,
+            Self::Round { number, .. } => number,
+        }
+    }
+}
+
 /// A look at a run under way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moment {

@@ -90,7 +90,7 @@ pub struct Measured {
     pub url: Url,
     /// The model asked for.
     pub model: String,
-    /// The time that rates are told by.
+    /// The time that rates are told by: the slices' own, without what was awaited after them.
     pub duration_s: f64,
     /// Requests that ended, well or not; in an open loop also those that were due and not sent.
     pub requests: u64,

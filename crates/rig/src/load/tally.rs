@@ -11,6 +11,7 @@ use hdrhistogram::Histogram;
 use super::Error;
 use super::fault::{Failed, Fault};
 use super::payload::Usage;
+use super::window::Window;
 
 /// Durations from 1 µs to 1 h with three digits (188 kB, whatever is recorded). What lies outside
 /// is counted at the nearer end.
@@ -54,13 +55,19 @@ pub(super) struct Live {
     pub(super) failed: AtomicU64,
 }
 
-/// What happened inside a slice's own time: rates are told from these, so that one straggler
-/// after the slice does not stretch the time that everything is divided by.
+/// What counts towards rates, by the credit of each answer.
 #[derive(Default)]
 pub(super) struct Rated {
-    pub(super) requests: u64,
+    pub(super) requests: f64,
+    pub(super) frames: f64,
+    pub(super) output_tokens: f64,
+}
+
+/// What an answer that succeeded held.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Held {
     pub(super) frames: u64,
-    pub(super) output_tokens: u64,
+    pub(super) usage: Option<Usage>,
 }
 
 /// Everything counted. Latencies are of requests that succeeded; first tokens and gaps are of all
@@ -81,15 +88,15 @@ pub(super) struct Tally {
     pub(super) bytes_received: u64,
     pub(super) connections: u64,
     pub(super) rated: Rated,
-    closes: Option<Instant>,
+    pub(super) window: Window,
     live: Arc<Live>,
 }
 
 const EXAMPLE_CHARS_MAX: usize = 240;
 
 impl Tally {
-    /// An empty tally of a slice that closes at an instant, if it has one.
-    pub(super) fn new(closes: Option<Instant>, live: Arc<Live>) -> Result<Self, Error> {
+    /// An empty tally.
+    pub(super) fn new(window: Window, live: Arc<Live>) -> Result<Self, Error> {
         Ok(Self {
             total: Distribution::new()?,
             first_token: Distribution::new()?,
@@ -105,34 +112,24 @@ impl Tally {
             bytes_received: 0,
             connections: 0,
             rated: Rated::default(),
-            closes,
+            window,
             live,
         })
     }
 
-    fn in_time(&self, now: Instant) -> bool {
-        self.closes.is_none_or(|closes| now <= closes)
-    }
-
-    pub(super) fn frame(&mut self, now: Instant) {
-        self.frames += 1;
-        self.rated.frames += u64::from(self.in_time(now));
-    }
-
-    pub(super) fn usage(&mut self, usage: Usage, now: Instant) {
-        self.with_usage += 1;
-        self.usage.input += usage.input;
-        self.usage.output += usage.output;
-        if self.in_time(now) {
-            self.rated.output_tokens += usage.output;
-        }
-    }
-
     /// A request was answered well, `now`; its time counts `from` an instant.
-    pub(super) fn succeed(&mut self, from: Instant, now: Instant) {
+    pub(super) fn succeed(&mut self, from: Instant, now: Instant, held: Held) {
         self.total.record(now.saturating_duration_since(from));
         self.succeeded += 1;
-        self.rated.requests += u64::from(self.in_time(now));
+        let credit = self.window.credit(from, now);
+        self.rated.requests += credit;
+        self.rated.frames += credit * held.frames as f64;
+        if let Some(usage) = held.usage {
+            self.with_usage += 1;
+            self.usage.input += usage.input;
+            self.usage.output += usage.output;
+            self.rated.output_tokens += credit * usage.output as f64;
+        }
         self.live.succeeded.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -174,6 +171,7 @@ impl Tally {
         self.rated.requests += other.rated.requests;
         self.rated.frames += other.rated.frames;
         self.rated.output_tokens += other.rated.output_tokens;
+        self.window.merge(&other.window);
         Ok(())
     }
 }
@@ -194,6 +192,7 @@ fn shorten(text: String) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::load::window::Rule;
 
     #[test]
     fn a_distribution_keeps_three_digits_from_a_microsecond_to_an_hour() {
@@ -212,28 +211,20 @@ mod tests {
         check(Duration::MAX, HOUR_US);
     }
 
-    #[test]
-    fn what_ends_after_the_slice_is_counted_but_not_rated() {
-        let start = Instant::now();
-        let closes = start + Duration::from_secs(1);
-        let mut tally = Tally::new(Some(closes), Arc::default()).unwrap();
-        tally.succeed(start, closes);
-        tally.succeed(start, closes + Duration::from_millis(1));
-        tally.frame(closes);
-        tally.frame(closes + Duration::from_millis(1));
-        assert_eq!((tally.succeeded, tally.rated.requests), (2, 1));
-        assert_eq!((tally.frames, tally.rated.frames), (2, 1));
+    fn empty() -> Tally {
+        let window = Window::new(Rule::Closed, Instant::now(), None);
+        Tally::new(window, Arc::default()).unwrap()
     }
 
     #[test]
     fn merging_adds_up_and_keeps_the_first_example() {
         let tally = |detail: &str| {
-            let mut tally = Tally::new(None, Arc::default()).unwrap();
+            let mut tally = empty();
             tally.fail(Failed::new(Fault::Status(503), detail));
-            tally.succeed(Instant::now(), Instant::now());
+            tally.succeed(Instant::now(), Instant::now(), Held::default());
             tally
         };
-        let mut both = Tally::new(None, Arc::default()).unwrap();
+        let mut both = empty();
         both.merge(tally("one")).unwrap();
         both.merge(tally("two")).unwrap();
         let met = &both.faults[&Fault::Status(503)];

@@ -7,10 +7,13 @@ mod loops;
 mod server;
 mod sides;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::tally::Tally;
+use super::window::{Rule, Window};
 use super::*;
 use server::Server;
 
@@ -26,6 +29,11 @@ fn requests(server: &Server, requests: u64) -> Options {
 
 fn report(options: &Options) -> Report {
     run(options, &Silent, &CancellationToken::new()).unwrap()
+}
+
+fn tally() -> Tally {
+    let window = Window::new(Rule::Closed, Instant::now(), None);
+    Tally::new(window, Arc::default()).unwrap()
 }
 
 fn count_of(side: &Measured, kind: &str) -> u64 {

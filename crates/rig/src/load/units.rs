@@ -74,10 +74,10 @@ pub fn added(us: f64) -> String {
     format!("{sign}{}", time(us.abs()))
 }
 
-/// A ratio: `1.23×`, `12.3×`, `123×`.
+/// A ratio: `1.23×`, `12.3×`, `123×`, `1,234×`.
 #[must_use]
 pub fn ratio(value: f64) -> String {
-    format!("{}×", three_digits(value))
+    format!("{}×", rate(value))
 }
 
 /// A count with its thousands set apart: `1,234,567`.

@@ -18,6 +18,7 @@ use super::options::Mode;
 use super::phase::Phase;
 use super::tally::{Live, Tally};
 use super::target::Target;
+use super::window::Window;
 use super::{Error, closed, open};
 
 /// What one thread found in one phase.
@@ -107,7 +108,8 @@ async fn load(
     stop: &CancellationToken,
     live: Arc<Live>,
 ) -> Result<Findings, Error> {
-    let tally = Rc::new(RefCell::new(Tally::new(phase.closes, live)?));
+    let window = Window::new(part.mode.rule(), phase.start, phase.closes);
+    let tally = Rc::new(RefCell::new(Tally::new(window, live)?));
     match part.mode {
         Mode::Closed { concurrency } => {
             closed::run(part.share(concurrency), phase, lane, &tally, stop).await;

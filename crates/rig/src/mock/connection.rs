@@ -31,7 +31,9 @@ pub(super) async fn serve(stream: TcpStream, sim: Sim, drain: CancellationToken)
     let link = Arc::new(Link::default());
     let io = TokioIo::new(Io { stream, link: Arc::clone(&link) });
     let service = service_fn(|request| answer(&sim, &link, request));
-    let mut connection = pin!(http1::Builder::new().serve_connection(io, service));
+    // Copied into one buffer: head and body in one write, and of a stream what
+    // is due together; a list of buffers would be flushed every few frames.
+    let mut connection = pin!(http1::Builder::new().writev(false).serve_connection(io, service));
     // Errors are the peer's leaving or our own reset: nothing to do but end.
     if drain.run_until_cancelled(connection.as_mut()).await.is_none() {
         connection.as_mut().graceful_shutdown();

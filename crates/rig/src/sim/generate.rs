@@ -38,23 +38,7 @@ pub(crate) fn generate(
     if answers.saturating_mul(length.tokens_at_most()) > TOTAL_TOKENS_MAX {
         return Err(Refusal::wrong("n", "the answers together have more than 4000000 tokens"));
     }
-    let (format, calls) = match protocol {
-        Protocol::Chat => (Format::of(request)?, Calls::plan(request, &prompt.last_user)?),
-        Protocol::Completion => (Format::Text, Calls::default()),
-    };
-    let stops = request.stop.as_ref().map(|stops| stops.0.as_slice()).unwrap_or_default();
-    let mut choices = Vec::with_capacity(answers as usize);
-    for key in &prompt.keys {
-        for index in 0..n {
-            // The first is the same however many there are.
-            let key = if index == 0 { *key } else { key.with_number(u64::from(index)) };
-            choices.push(if calls.is_empty() {
-                text(key, &format, length, stops)
-            } else {
-                called(key, &calls, length)
-            });
-        }
-    }
+    let choices = choices(protocol, request, prompt, length)?;
     let counts = choices.iter().map(Choice::tokens);
     let (completion, steps) =
         counts.fold((0u32, 0), |(sum, most), count| (sum.saturating_add(count), most.max(count)));
@@ -68,6 +52,27 @@ pub(crate) fn generate(
             == Some(true),
         steps,
     })
+}
+
+/// Every answer to every text of a prompt.
+fn choices(
+    protocol: Protocol,
+    request: &Generation<'_>,
+    prompt: &Prompt<'_>,
+    length: Length,
+) -> Result<Vec<Choice>, Refusal> {
+    let (format, calls) = match protocol {
+        Protocol::Chat => (Format::of(request)?, Calls::plan(request, &prompt.last_user)?),
+        Protocol::Completion => (Format::Text, Calls::default()),
+    };
+    let stops = request.stop.as_ref().map(|stops| stops.0.as_slice()).unwrap_or_default();
+    let answers = prompt.keys.iter().flat_map(|key| {
+        // The first is the same however many there are.
+        (0..request.n.unwrap_or(1)).map(|at| if at == 0 { *key } else { key.with_number(u64::from(at)) })
+    });
+    let choice =
+        |key| if calls.is_empty() { text(key, &format, length, stops) } else { called(key, &calls, length) };
+    Ok(answers.map(choice).collect())
 }
 
 /// How long a text is: in bytes or in tokens, and where it is cut.

@@ -6,216 +6,12 @@
 //! for the whole process: a reply of a kilobyte costs one copy, not two
 //! hundred draws. All of it is ASCII without a character that JSON escapes.
 
+mod words;
+
 use super::key::{Draws, Key};
 use super::token;
 use std::sync::LazyLock;
-
-const ADVERBS: &[&str] = &[
-    "Usually",
-    "Today",
-    "Later",
-    "Quietly",
-    "Often",
-    "Slowly",
-    "Tonight",
-    "Again",
-    "Elsewhere",
-    "Inland",
-    "Offshore",
-    "Meanwhile",
-    "Yesterday",
-    "Sometimes",
-    "Eventually",
-    "Clearly",
-    "Perhaps",
-    "Indeed",
-    "Typically",
-    "Carefully",
-    "Gradually",
-    "Naturally",
-    "Rarely",
-    "Lately",
-    "Upstream",
-    "Downstream",
-    "Outside",
-    "Nearby",
-    "Tomorrow",
-    "Finally",
-    "Overnight",
-    "Seasonally",
-];
-const ADJECTIVES: &[&str] = &[
-    "quiet",
-    "narrow",
-    "old",
-    "silver",
-    "patient",
-    "northern",
-    "distant",
-    "careful",
-    "broad",
-    "early",
-    "hidden",
-    "calm",
-    "restless",
-    "bright",
-    "cold",
-    "shallow",
-    "steady",
-    "empty",
-    "southern",
-    "wooden",
-    "grey",
-    "tidal",
-    "gentle",
-    "late",
-    "western",
-    "heavy",
-    "salted",
-    "weathered",
-    "modern",
-    "rising",
-    "falling",
-    "eastern",
-    "curious",
-    "deep",
-    "foggy",
-    "green",
-    "humble",
-    "inner",
-    "jagged",
-    "keen",
-    "lonely",
-    "misty",
-    "nimble",
-    "outer",
-    "painted",
-    "rusty",
-    "sandy",
-    "tall",
-    "useful",
-    "vivid",
-    "windy",
-    "young",
-    "austere",
-    "brisk",
-    "chalky",
-    "dim",
-    "earnest",
-    "faint",
-    "granite",
-    "honest",
-    "idle",
-    "lively",
-    "modest",
-    "open",
-];
-const NOUNS: &[&str] = &[
-    "tide",
-    "harbour",
-    "keeper",
-    "river",
-    "lantern",
-    "pilot",
-    "gate",
-    "channel",
-    "bridge",
-    "estuary",
-    "ferry",
-    "wharf",
-    "current",
-    "signal",
-    "engineer",
-    "barge",
-    "lock",
-    "mooring",
-    "chart",
-    "gull",
-    "storm",
-    "market",
-    "cargo",
-    "beacon",
-    "crew",
-    "dredger",
-    "island",
-    "ledger",
-    "captain",
-    "shore",
-    "anchor",
-    "basin",
-    "cable",
-    "deck",
-    "engine",
-    "fleet",
-    "gauge",
-    "hull",
-    "inlet",
-    "jetty",
-    "kelp",
-    "lagoon",
-    "marsh",
-    "net",
-    "oar",
-    "pier",
-    "quay",
-    "reef",
-    "sail",
-    "tower",
-    "valve",
-    "warehouse",
-    "yard",
-    "buoy",
-    "crane",
-    "dock",
-    "embankment",
-    "fog",
-    "gangway",
-    "heron",
-    "ice",
-    "mast",
-    "rope",
-    "sluice",
-];
-const VERBS: &[&str] = &[
-    "follows", "watches", "carries", "opens", "meets", "measures", "guides", "leaves", "finds", "crosses",
-    "raises", "keeps", "answers", "turns", "holds", "reads", "counts", "lowers", "passes", "shelters",
-    "draws", "mends", "reaches", "closes", "lifts", "warns", "feeds", "steadies", "marks", "clears", "joins",
-    "tows",
-];
-const PHRASES: &[&str] = &[
-    "before dawn",
-    "at high water",
-    "after the rain",
-    "in the early light",
-    "with the morning ebb",
-    "by the old wall",
-    "under a low sky",
-    "for most of the year",
-    "on the way home",
-    "without a sound",
-    "near the outer bank",
-    "as the charts foretold",
-    "until the lamps are lit",
-    "along the western shore",
-    "in good order",
-    "at slack water",
-    "against the wind",
-    "once the ice has gone",
-    "behind the salt works",
-    "for an hour or two",
-    "when the bell rings",
-    "with great care",
-    "in plain view",
-    "at the turn of the tide",
-    "from the far side",
-    "over the sand bar",
-    "between two storms",
-    "as far as the locks",
-    "in every season",
-    "to the last rope",
-    "beside the customs house",
-    "while others sleep",
-];
+use words::{ADJECTIVES, ADVERBS, NOUNS, PHRASES, VERBS};
 
 /// The bytes of the text that replies are copied from.
 const STOCK_BYTES: usize = 64 * 1024;
@@ -252,72 +48,46 @@ static STOCK: LazyLock<Stock> = LazyLock::new(|| {
 
 /// One sentence of four shapes, without a space before it.
 fn sentence(into: &mut String, draws: &mut Draws) {
-    let shape = draws.below(4);
-    let mut word = |list: &[&'static str]| draws.pick(list).copied().unwrap_or_default();
-    let parts: &[&str] = match shape {
-        0 => &[
-            "The ",
-            word(ADJECTIVES),
-            " ",
-            word(NOUNS),
-            " ",
-            word(VERBS),
-            " the ",
-            word(NOUNS),
-            " ",
-            word(PHRASES),
-        ],
-        1 => &[
-            "Every ",
-            word(NOUNS),
-            " ",
-            word(VERBS),
-            " a ",
-            word(NOUNS),
-            ", and the ",
-            word(NOUNS),
-            " ",
-            word(VERBS),
-            " it",
-        ],
+    let parts: &[&[&str]] = match draws.below(4) {
+        0 => &[&["The"], ADJECTIVES, NOUNS, VERBS, &["the"], NOUNS, PHRASES],
+        1 => &[&["Every"], NOUNS, VERBS, &["a"], NOUNS, &["as the"], NOUNS, VERBS, &["it"]],
         2 => &[
-            "The ",
-            word(NOUNS),
-            " ",
-            word(VERBS),
-            " the ",
-            word(ADJECTIVES),
-            " ",
-            word(NOUNS),
-            " while the ",
-            word(NOUNS),
-            " ",
-            word(VERBS),
-            " the ",
-            word(NOUNS),
+            &["The"],
+            NOUNS,
+            VERBS,
+            &["the"],
+            ADJECTIVES,
+            NOUNS,
+            &["while the"],
+            NOUNS,
+            VERBS,
+            &["the"],
+            NOUNS,
         ],
         _ => return opener(into, draws),
     };
-    parts.iter().for_each(|part| into.push_str(part));
-    into.push('.');
+    write(into, draws, parts);
 }
 
 /// The sentence that a key draws for itself.
 fn opener(into: &mut String, draws: &mut Draws) {
-    let mut word = |list: &[&'static str]| draws.pick(list).copied().unwrap_or_default();
-    let parts = [
-        word(ADVERBS),
-        ", the ",
-        word(ADJECTIVES),
-        " ",
-        word(NOUNS),
-        " ",
-        word(VERBS),
-        " the ",
-        word(NOUNS),
-        ".",
-    ];
-    parts.iter().for_each(|part| into.push_str(part));
+    write(into, draws, &[ADVERBS]);
+    into.pop();
+    into.push_str(", ");
+    write(into, draws, &[&["the"], ADJECTIVES, NOUNS, VERBS, &["the"], NOUNS]);
+}
+
+/// A word of each list, with spaces between and a full stop.
+fn write(into: &mut String, draws: &mut Draws, parts: &[&[&str]]) {
+    for (at, list) in parts.iter().enumerate() {
+        if at > 0 {
+            into.push(' ');
+        }
+        // A list of one is not a choice, and draws nothing.
+        let word = if let &&[word] = list { Some(word) } else { draws.pick(list).copied() };
+        into.push_str(word.unwrap_or_default());
+    }
+    into.push('.');
 }
 
 /// A text of exactly `tokens` tokens, which ends like a sentence.
@@ -355,8 +125,10 @@ pub(crate) fn of_bytes(key: Key, bytes: usize) -> String {
 
 /// A few words for a field of generated data.
 pub(crate) fn words(draws: &mut Draws) -> String {
-    let mut word = |list: &[&'static str]| draws.pick(list).copied().unwrap_or_default();
-    [word(ADJECTIVES), " ", word(NOUNS)].concat()
+    let mut words = String::new();
+    write(&mut words, draws, &[ADJECTIVES, NOUNS]);
+    words.pop();
+    words
 }
 
 /// Nouns in a drawn order, none of them twice.

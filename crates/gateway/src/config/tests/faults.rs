@@ -95,6 +95,15 @@ fn values_of_the_wrong_form_are_told() {
 }
 
 #[test]
+fn hosts_are_kept_as_requests_name_them() {
+    let hosts = Given::toml("server.hosts = ['API.Example.', '*', '2001:DB8::1', '[::2]', '10.0.0.1']")
+        .config()
+        .server
+        .hosts;
+    assert_eq!(hosts, ["api.example", "*", "[2001:db8::1]", "[::2]", "10.0.0.1"]);
+}
+
+#[test]
 fn providers_are_judged() {
     let cases = [
         ("[providers.x]", "providers.x.preset", "`x` is no preset's name"),

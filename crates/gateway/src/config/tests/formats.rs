@@ -158,7 +158,7 @@ fn what_is_no_configuration_file_is_refused() {
     }
 }
 
-/// Files made to cost much: every one is refused, or harmless, in bounded time.
+/// Files made to cost much (a quarter of the largest size read): every one is refused, or harmless, in bounded time.
 fn bombs() -> Vec<(&'static str, String)> {
     let laughs = (1..12).fold("a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, n| {
         let before = format!("*a{},", n - 1).repeat(9);
@@ -168,8 +168,8 @@ fn bombs() -> Vec<(&'static str, String)> {
         let before = format!("*m{},", n - 1).repeat(9);
         format!("{text}m{n}: &m{n} {{<<: [{}], k{n}: 1}}\n", before.trim_end_matches(','))
     });
-    let many = |piece: &str| piece.repeat((1 << 20) / piece.len() - 64);
-    let numbered = |piece: fn(usize) -> String| (0..40_000).map(piece).collect::<String>();
+    let many = |piece: &str| piece.repeat((1 << 18) / piece.len());
+    let numbered = |piece: fn(usize) -> String| (0..10_000).map(piece).collect::<String>();
     vec![
         ("c.yaml", laughs),
         ("c.yaml", merges),
@@ -209,13 +209,6 @@ fn bombs_are_refused_in_bounded_time() {
         let drawing = given.load().map_or_else(|faults| faults.render(false), |_| String::new());
         let took = start.elapsed();
         let shown: String = text.chars().take(40).collect();
-        if std::env::var("BOMBS").is_ok() {
-            eprintln!(
-                "{name} {took:?} {} {shown:?} {}",
-                drawing.len(),
-                drawing.lines().next_back().unwrap_or("LOADS")
-            );
-        }
         // Generous for a machine under load and an unoptimised build: the point is that it ends.
         assert!(took < Duration::from_secs(20), "{name} {shown}: {took:?}");
         assert!(drawing.len() < 200_000, "{name} {shown}: {} bytes", drawing.len());

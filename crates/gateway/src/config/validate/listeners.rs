@@ -118,7 +118,7 @@ impl Judge<'_> {
             return Some(text.to_owned());
         }
         let host =
-            bare.parse::<Ipv6Addr>().map(|address| address.to_string()).ok().or_else(|| host_name(text));
+            bare.parse::<Ipv6Addr>().map(|address| format!("[{address}]")).ok().or_else(|| host_name(text));
         if host.is_none() {
             let what = format!("{} is not a host name", self.quoted(at, text));
             self.fault(at, what, "write a name without scheme, port or path, or `*` for any");

@@ -76,7 +76,7 @@ impl Measured {
         let tally = &side.tally;
         let failed = tally.failed();
         let requests = tally.succeeded + failed;
-        let rate = |count: u64| per_second(count, side.lasted);
+        let rate = |credit: f64| per_second(credit, side.lasted);
         let told = tally.with_usage > 0;
         let errors = tally.faults.iter().map(|(fault, met)| {
             let example = redact(options, &met.example);
@@ -165,8 +165,8 @@ fn redact(options: &Options, example: &str) -> String {
         .fold(example.to_owned(), |text, secret| text.replace(secret.as_str(), REDACTED))
 }
 
-fn per_second(count: u64, lasted: Duration) -> f64 {
-    three(quotient(count as f64, lasted.as_secs_f64()).unwrap_or_default())
+fn per_second(credit: f64, lasted: Duration) -> f64 {
+    three(quotient(credit, lasted.as_secs_f64()).unwrap_or_default())
 }
 
 fn quotient(above: f64, below: f64) -> Option<f64> {

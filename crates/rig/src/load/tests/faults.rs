@@ -13,7 +13,6 @@ use super::*;
 use crate::load::closed;
 use crate::load::lane::Lane;
 use crate::load::phase::{Phase, Plan};
-use crate::load::tally::Tally;
 use crate::load::target::Target;
 
 /// Every third of 12 requests is answered by the script; the others well.
@@ -160,7 +159,7 @@ async fn a_connection_refused_during_the_load_is_counted_and_not_hammered() {
     let plan = Plan { side: 0, stage: Stage::Round { number: 1, of: 1 }, lasts: None, requests: Some(8) };
     let phase = Arc::new(Phase::new(&plan, Instant::now(), 1));
     let lane = Rc::new(Lane::new(Arc::new(target)));
-    let tally = Rc::new(RefCell::new(Tally::new(None, Arc::default()).unwrap()));
+    let tally = Rc::new(RefCell::new(tally()));
     let began = tokio::time::Instant::now();
     let never = CancellationToken::new();
     let run = closed::run(2, &phase, &lane, &tally, &never);

@@ -11,7 +11,6 @@ use super::server::{Step, completion, stream, stream_head, word};
 use super::*;
 use crate::load::call::call;
 use crate::load::lane::Lane;
-use crate::load::tally::Tally;
 use crate::load::target::Target;
 
 fn open(rate: f64, arrivals: Arrivals, max_in_flight: usize) -> Mode {
@@ -199,7 +198,7 @@ async fn a_connection_that_the_server_closed_while_idle_is_not_used_again() {
     options.timeout = Duration::from_secs(20);
     let target = Target::all(&options).unwrap().remove(0);
     let lane = Lane::new(Arc::new(target));
-    let tally = Rc::new(RefCell::new(Tally::new(None, Arc::default()).unwrap()));
+    let tally = Rc::new(RefCell::new(tally()));
     for n in 0..20 {
         assert_eq!(call(&lane, &tally, Instant::now()).await, None);
         // Until the server has closed it; one turn more, and the runtime has heard of it.

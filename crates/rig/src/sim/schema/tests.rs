@@ -6,6 +6,8 @@ use super::instance;
 use crate::sim::key::Key;
 use serde_json::{Value, json};
 
+type Schema = serde_json::Map<String, Value>;
+
 /// Why an instance does not conform; `None` where it does.
 fn fault(root: &Value, schema: &Value, value: &Value, place: &str) -> Option<String> {
     let schema = match schema {
@@ -13,107 +15,111 @@ fn fault(root: &Value, schema: &Value, value: &Value, place: &str) -> Option<Str
         Value::Object(schema) => schema,
         _ => return Some(format!("{place}: nothing conforms")),
     };
-    let fails = |why: &str| Some(format!("{place}: {why}: {value}"));
-    let number = |word: &str| schema.get(word).and_then(Value::as_f64);
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
         let target = root.pointer(reference.trim_start_matches('#')).unwrap();
         if let Some(why) = fault(root, target, value, place) {
             return Some(why);
         }
     }
+    let why = equal(schema, value).or_else(|| branches(root, schema, value)).or_else(|| kind(schema, value));
+    if let Some(why) = why {
+        return Some(format!("{place}: {why}: {value}"));
+    }
+    match value {
+        Value::Object(members) => object(root, schema, members, place),
+        Value::Array(items) => array(root, schema, items, place),
+        Value::String(text) => outside(schema, text.chars().count() as f64, "minLength", "maxLength", place),
+        Value::Number(number) => bounds(schema, number.as_f64().unwrap(), place),
+        _ => None,
+    }
+}
+
+fn equal(schema: &Schema, value: &Value) -> Option<&'static str> {
     if schema.get("const").is_some_and(|constant| constant != value) {
-        return fails("not the constant");
+        return Some("not the constant");
     }
-    if schema.get("enum").is_some_and(|list| !list.as_array().unwrap().contains(value)) {
-        return fails("not in the enum");
-    }
-    for (word, exact) in [("anyOf", false), ("oneOf", true), ("allOf", false)] {
-        if let Some(list) = schema.get(word).and_then(Value::as_array) {
-            let conforming = list.iter().filter(|branch| fault(root, branch, value, place).is_none()).count();
-            let fits = match word {
-                "allOf" => conforming == list.len(),
-                _ if exact => conforming == 1,
-                _ => conforming > 0,
-            };
-            if !fits {
-                return fails(word);
-            }
+    let listed = schema.get("enum").is_none_or(|list| list.as_array().unwrap().contains(value));
+    (!listed).then_some("not in the enum")
+}
+
+fn branches(root: &Value, schema: &Schema, value: &Value) -> Option<&'static str> {
+    ["anyOf", "oneOf", "allOf"].into_iter().find(|word| {
+        let Some(list) = schema.get(*word).and_then(Value::as_array) else { return false };
+        let conforming = list.iter().filter(|branch| fault(root, branch, value, "").is_none()).count();
+        match *word {
+            "anyOf" => conforming == 0,
+            "oneOf" => conforming != 1,
+            _ => conforming < list.len(),
         }
-    }
-    let kinds: Vec<&str> = match schema.get("type") {
-        Some(Value::String(kind)) => vec![kind],
-        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
-        _ => vec![],
+    })
+}
+
+fn kind(schema: &Schema, value: &Value) -> Option<&'static str> {
+    let kinds: Vec<&str> = match schema.get("type")? {
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+        kind => vec![kind.as_str().unwrap()],
     };
-    let is = |kind: &&str| match *kind {
+    let is = |kind: &str| match kind {
         "object" => value.is_object(),
         "array" => value.is_array(),
         "string" => value.is_string(),
-        "integer" => value.as_f64().is_some_and(|n| n.fract() == 0.0),
+        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
         "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         "null" => value.is_null(),
         other => panic!("unknown type {other}"),
     };
-    if !kinds.is_empty() && !kinds.iter().any(is) {
-        return fails("wrong type");
+    (!kinds.into_iter().any(is)).then_some("wrong type")
+}
+
+fn object(root: &Value, schema: &Schema, members: &Schema, place: &str) -> Option<String> {
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    if let Some(name) = required.map(|name| name.as_str().unwrap()).find(|name| !members.contains_key(*name))
+    {
+        return Some(format!("{place}.{name} is missing"));
     }
-    match value {
-        Value::Object(members) => {
-            for name in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
-                if !members.contains_key(name.as_str().unwrap()) {
-                    return fails(&format!("{name} is missing"));
-                }
-            }
-            let properties = schema.get("properties").and_then(Value::as_object);
-            for (name, member) in members {
-                let anything = json!(true);
-                let additional = schema.get("additionalProperties").unwrap_or(&anything);
-                let property = properties.and_then(|properties| properties.get(name)).unwrap_or(additional);
-                if let Some(why) = fault(root, property, member, &format!("{place}.{name}")) {
-                    return Some(why);
-                }
-            }
-            number("minProperties")
-                .filter(|least| (members.len() as f64) < *least)
-                .and_then(|_| fails("too few members"))
-        }
-        Value::Array(items) => {
-            let length = items.len() as f64;
-            if number("minItems").is_some_and(|least| length < least)
-                || number("maxItems").is_some_and(|most| length > most)
-            {
-                return fails("wrong number of items");
-            }
-            if schema.get("uniqueItems") == Some(&json!(true))
-                && (1..items.len()).any(|at| items[..at].contains(&items[at]))
-            {
-                return fails("items repeat");
-            }
-            let anything = json!(true);
-            let prefix = schema.get("prefixItems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-            let rest = schema.get("items").unwrap_or(&anything);
-            items.iter().enumerate().find_map(|(at, item)| {
-                fault(root, prefix.get(at).unwrap_or(rest), item, &format!("{place}[{at}]"))
-            })
-        }
-        Value::String(text) => {
-            let length = text.chars().count() as f64;
-            (number("minLength").is_some_and(|least| length < least)
-                || number("maxLength").is_some_and(|most| length > most))
-            .then(|| format!("{place}: wrong length: {text:?}"))
-        }
-        Value::Number(n) => {
-            let n = n.as_f64().unwrap();
-            let wrong = number("minimum").is_some_and(|least| n < least)
-                || number("maximum").is_some_and(|most| n > most)
-                || number("exclusiveMinimum").is_some_and(|least| n <= least)
-                || number("exclusiveMaximum").is_some_and(|most| n >= most)
-                || number("multipleOf").is_some_and(|step| (n / step - (n / step).round()).abs() > 1e-9);
-            wrong.then(|| format!("{place}: out of bounds: {n}"))
-        }
-        _ => None,
+    let anything = json!(true);
+    let additional = schema.get("additionalProperties").unwrap_or(&anything);
+    let property =
+        |name: &str| schema.get("properties").and_then(|list| list.get(name)).unwrap_or(additional);
+    let wrong = members
+        .iter()
+        .find_map(|(name, member)| fault(root, property(name), member, &format!("{place}.{name}")));
+    wrong.or_else(|| outside(schema, members.len() as f64, "minProperties", "maxProperties", place))
+}
+
+fn array(root: &Value, schema: &Schema, items: &[Value], place: &str) -> Option<String> {
+    let unique = schema.get("uniqueItems") == Some(&json!(true));
+    if unique && (1..items.len()).any(|at| items[..at].contains(&items[at])) {
+        return Some(format!("{place}: items repeat"));
     }
+    let anything = json!(true);
+    let prefix = schema.get("prefixItems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let rest = schema.get("items").unwrap_or(&anything);
+    let each = items.iter().enumerate();
+    let wrong =
+        each.map(|(at, item)| fault(root, prefix.get(at).unwrap_or(rest), item, &format!("{place}[{at}]")));
+    wrong
+        .into_iter()
+        .flatten()
+        .next()
+        .or_else(|| outside(schema, items.len() as f64, "minItems", "maxItems", place))
+}
+
+fn bounds(schema: &Schema, number: f64, place: &str) -> Option<String> {
+    let bound = |word: &str| schema.get(word).and_then(Value::as_f64);
+    let excluded = bound("exclusiveMinimum").is_some_and(|least| number <= least)
+        || bound("exclusiveMaximum").is_some_and(|most| number >= most)
+        || bound("multipleOf").is_some_and(|step| (number / step - (number / step).round()).abs() > 1e-9);
+    let fault = excluded.then(|| format!("{place}: {number} is excluded"));
+    fault.or_else(|| outside(schema, number, "minimum", "maximum", place))
+}
+
+fn outside(schema: &Schema, value: f64, least: &str, most: &str, place: &str) -> Option<String> {
+    let bound = |word: &str| schema.get(word).and_then(Value::as_f64);
+    let outside =
+        bound(least).is_some_and(|least| value < least) || bound(most).is_some_and(|most| value > most);
+    outside.then(|| format!("{place}: {value} is not between {least} and {most}"))
 }
 
 /// Makes forty instances and judges each.
