@@ -1,9 +1,10 @@
-//! The relay against recorded shapes of provider streams, and against streams made up at random.
+//! The relay against streams shaped after those of real providers, and against streams made up at
+//! random.
 //!
-//! `golden/NAME.in` is what a provider sent, `NAME.out` what the caller gets, `NAME.asked` what it
-//! gets where it asked for usage (the same, where there is no such file). However a stream is cut,
-//! the relay says the same; its output is whole frames; and where nothing is to be taken out, its
-//! output is its input.
+//! `golden/NAME.in` is what a provider sends (written after documentation and bug reports, not
+//! recorded), `NAME.out` what the caller gets, `NAME.asked` what it gets where it asked for usage
+//! (the same, where there is no such file). However a stream is cut, the relay says the same; its
+//! output is whole frames; and where nothing is to be taken out, its output is its input.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -134,7 +135,7 @@ fn check(golden: &Golden, usage_to_caller: bool, cuts: &[usize]) {
 }
 
 #[test]
-fn recorded_streams_pass_as_they_should() {
+fn provider_shaped_streams_pass_as_they_should() {
     for golden in golden() {
         check(&golden, false, &[]);
         check(&golden, true, &[]);
@@ -142,7 +143,7 @@ fn recorded_streams_pass_as_they_should() {
 }
 
 #[test]
-fn recorded_streams_pass_the_same_cut_at_any_byte() {
+fn provider_shaped_streams_pass_the_same_cut_at_any_byte() {
     for golden in golden() {
         let length = read(golden.name, "in").unwrap().len();
         for cut in 0..=length {
@@ -155,7 +156,7 @@ fn recorded_streams_pass_the_same_cut_at_any_byte() {
 }
 
 #[test]
-fn a_recorded_stream_cut_off_at_any_byte_ends_with_a_failure_or_whole() {
+fn a_provider_shaped_stream_cut_off_at_any_byte_ends_with_a_failure_or_whole() {
     for Golden { name, done_marker, .. } in golden().into_iter().filter(|it| it.failure.is_none()) {
         let input = read(name, "in").unwrap();
         let full = read(name, "out").unwrap();

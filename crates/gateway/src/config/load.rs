@@ -119,6 +119,11 @@ impl<'a> Load<'a> {
         if self.faults.is_full() {
             return Err(self.refused());
         }
+        self.judged(tree)
+    }
+
+    /// What has the right form, if it makes sense.
+    fn judged(mut self, tree: Node) -> Result<Loaded, Faults> {
         let Ok(raw) = serde_json::from_value::<raw::File>(tree.to_value()) else {
             // Tests hold the shape check to leaving only what deserialises; this is for the case they missed.
             self.faults.push(Finding::new(

@@ -66,31 +66,35 @@ impl Shape {
             Kind::Float(float) if schema.allows(Type::Number) => {
                 self.number(*float, schema, path, &node.origin)
             }
-            Kind::Text(text) if schema.allows(Type::Text) => {
-                // What came from the environment or from another file is never repeated.
-                let quotable = matches!(node.origin, Origin::File(_));
-                let found = wrong_text(text, schema, quotable);
-                if schema.format() == Some("uri") && text.contains(['@', '?']) {
-                    self.hide(node);
-                }
-                match found {
-                    Some(what) => {
-                        self.fault(what, mend(schema), path, &node.origin);
-                        false
-                    }
-                    None => true,
-                }
-            }
-            kind => {
-                let what = format!("expected {}, found {}", expected(schema), found(kind));
-                if schema.allows(Type::Table) || schema.allows(Type::List) {
-                    // What should lie within may be secret, so this may be.
-                    self.hide_all(node);
-                }
-                self.fault(what, mend(schema), path, &node.origin);
+            Kind::Text(_) if schema.allows(Type::Text) => self.text(node, schema, path),
+            _ => {
+                self.mismatch(node, schema, path);
                 false
             }
         }
+    }
+
+    fn text(&mut self, node: &Node, schema: Schema, path: &Path) -> bool {
+        let text = node.as_text().unwrap_or_default();
+        if schema.format() == Some("uri") && text.contains(['@', '?']) {
+            self.hide(node);
+        }
+        // What came from the environment or from another file is never repeated.
+        let quotable = matches!(node.origin, Origin::File(_));
+        let wrong = wrong_text(text, schema, quotable);
+        if let Some(what) = &wrong {
+            self.fault(what, mend(schema), path, &node.origin);
+        }
+        wrong.is_none()
+    }
+
+    fn mismatch(&mut self, node: &Node, schema: Schema, path: &Path) {
+        if schema.allows(Type::Table) || schema.allows(Type::List) {
+            // What should lie within may be secret, so this may be.
+            self.hide_all(node);
+        }
+        let what = format!("expected {}, found {}", expected(schema), found(&node.kind));
+        self.fault(what, mend(schema), path, &node.origin);
     }
 
     fn table(&mut self, table: &mut Table, schema: Schema, path: &Path, origin: &Origin) {

@@ -21,6 +21,7 @@ impl Gateway {
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--config"])
             .arg(&file)
             .env_clear()
+            .env("TIDEGATE__LOG__LEVEL", "error")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -1,4 +1,4 @@
-//! Single behaviours of the relay; `tests/relay.rs` has recorded streams and every cut.
+//! Single behaviours of the relay; `tests/relay.rs` has provider-shaped streams and every cut.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
