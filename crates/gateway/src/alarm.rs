@@ -4,7 +4,7 @@
 //! and looks anew when it rings. Deadlines that are met, which is nearly all of them, then cost a
 //! comparison each and no registration.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tokio::time::Sleep;
@@ -18,12 +18,16 @@ pub struct Late;
 pub struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
-    /// Runs `work` to its end, or until `due`.
+    /// Runs `work` to its end, or until `due`. It is handed in pinned, so that a large future is not
+    /// kept twice in the one that waits.
     ///
     /// # Errors
-    /// [`Late`] where `due` passes first; `work` is then dropped.
-    pub async fn within<T>(&mut self, due: Instant, work: impl Future<Output = T>) -> Result<T, Late> {
-        let mut work = pin!(work);
+    /// [`Late`] where `due` passes first.
+    pub async fn within<T>(
+        &mut self,
+        due: Instant,
+        mut work: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, Late> {
         std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Ok(done)),
             Poll::Pending => self.poll_due(cx, due).map(|()| Err(Late)),
@@ -53,6 +57,7 @@ mod tests {
 
     use super::{Alarm, Late};
     use std::future::pending;
+    use std::pin::pin;
     use std::time::Duration;
     use tokio::time::{Instant, sleep};
 
@@ -62,8 +67,8 @@ mod tests {
         let began = Instant::now();
         let deadline = (began + Duration::from_millis(due)).into_std();
         let result = match work {
-            Some(ms) => alarm.within(deadline, sleep(Duration::from_millis(ms))).await,
-            None => alarm.within(deadline, pending()).await,
+            Some(ms) => alarm.within(deadline, pin!(sleep(Duration::from_millis(ms)))).await,
+            None => alarm.within(deadline, pin!(pending())).await,
         };
         (result, u64::try_from(began.elapsed().as_millis()).unwrap())
     }
@@ -80,7 +85,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn work_that_is_ready_sets_nothing() {
         let mut alarm = Alarm::default();
-        assert_eq!(alarm.within(std::time::Instant::now(), async { 7 }).await, Ok(7));
+        assert_eq!(alarm.within(std::time::Instant::now(), pin!(async { 7 })).await, Ok(7));
         assert!(alarm.0.is_none());
     }
 }

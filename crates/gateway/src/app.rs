@@ -163,10 +163,7 @@ impl DataPlane {
         let server = gateway.snapshot().server.clone();
         let bounds = Bounds { header_bytes_max: server.header_bytes_max, handshake: server.timeouts.header };
         let shared = Arc::new(Shared { gateway: Arc::clone(&gateway), worker });
-        let handle = move |request, underway| {
-            let shared = Arc::clone(&shared);
-            async move { http::handle(&shared, request).await.map(|body| body.holding(underway)) }
-        };
+        let handle = move |request, underway| http::handle(Arc::clone(&shared), request, underway);
         listener::serve(accepted, self.acceptor.as_ref(), bounds, &watches, handle).await;
     }
 

@@ -12,10 +12,15 @@ mod models;
 pub mod read;
 
 use crate::gateway::Shared;
+use crate::listener::watch::Underway;
 use crate::pipeline;
 use ::http::{Method, Request, Response};
 use body::Body;
 use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use wire::failure::{Failure, Kind};
 use wire::operation::Operation;
 
@@ -30,14 +35,55 @@ enum Endpoint<'a> {
     Model(&'a str),
 }
 
-/// Answers one request on the data plane.
-pub async fn handle(shared: &Shared, request: Request<Incoming>) -> Response<Body> {
-    let Some(endpoint) = endpoint(request.uri().path()) else { return unknown_path(&request) };
-    if let Err(response) = guard(shared, endpoint, &request) {
-        return *response;
+/// Answers one request on the data plane; the answer's body keeps its connection marked as busy.
+///
+/// Only inference waits for anything. Its future is large, and is let go of when the answer's head is
+/// made: a stream may live on for minutes after that.
+pub fn handle(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+    underway: Underway,
+) -> Handling<impl Future<Output = Response<Body>>> {
+    match route(&shared, &request) {
+        Ok(operation) => {
+            Handling::Pipeline(Box::pin(pipeline::serve(shared, operation, request)), Some(underway))
+        }
+        Err(response) => Handling::Done(Some(Box::new(response.map(|body| body.holding(Some(underway)))))),
     }
-    match (endpoint, request.method()) {
-        (Endpoint::Inference(operation), &Method::POST) => pipeline::serve(shared, operation, request).await,
+}
+
+/// An answer on its way.
+pub enum Handling<F> {
+    /// It is being made.
+    Pipeline(Pin<Box<F>>, Option<Underway>),
+    /// It is made.
+    Done(Option<Box<Response<Body>>>),
+}
+
+impl<F: Future<Output = Response<Body>>> Future for Handling<F> {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Done(response) => {
+                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(*response)))
+            }
+            Self::Pipeline(future, underway) => {
+                let response = ready!(future.as_mut().poll(cx));
+                let underway = underway.take();
+                *self = Self::Done(None);
+                Poll::Ready(Ok(response.map(|body| body.holding(underway))))
+            }
+        }
+    }
+}
+
+/// The operation to be run, or an answer that needs none.
+fn route(shared: &Shared, request: &Request<Incoming>) -> Result<Operation, Box<Response<Body>>> {
+    let Some(endpoint) = endpoint(request.uri().path()) else { return Err(Box::new(unknown_path(request))) };
+    guard(shared, endpoint, request)?;
+    let response = match (endpoint, request.method()) {
+        (Endpoint::Inference(operation), &Method::POST) => return Ok(operation),
         (Endpoint::Inference(_), _) => error::method_not_allowed("POST"),
         (Endpoint::Root, &Method::GET | &Method::HEAD) => health::root(),
         (Endpoint::Health, &Method::GET | &Method::HEAD) => health::live(),
@@ -45,7 +91,8 @@ pub async fn handle(shared: &Shared, request: Request<Incoming>) -> Response<Bod
         (Endpoint::Models, &Method::GET | &Method::HEAD) => models::list(shared, request.headers()),
         (Endpoint::Model(id), &Method::GET | &Method::HEAD) => models::one(shared, request.headers(), id),
         _ => error::method_not_allowed("GET, HEAD"),
-    }
+    };
+    Err(Box::new(response))
 }
 
 /// What is checked before anything is read: that the head is within bounds, and that no web page

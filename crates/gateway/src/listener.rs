@@ -122,13 +122,28 @@ pub async fn serve<B, H, Fut>(
 ) where
     B: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
     H: Fn(Request<Incoming>, Underway) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Response<B>> + Send + 'static,
+    Fut: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
 {
     let watch = watches.watch();
     let Ok(stream) = prepare(accepted.stream) else { return };
-    let Some(acceptor) = acceptor else {
-        return serve_http1(Watched::new(stream, Arc::clone(&watch)), bounds, watch, handle).await;
-    };
+    match acceptor {
+        None => serve_http1(Watched::new(stream, Arc::clone(&watch)), bounds, watch, handle).await,
+        // Boxed: it is several times as large, and should not make every plain connection so.
+        Some(acceptor) => Box::pin(serve_tls(stream, acceptor, bounds, watch, handle)).await,
+    }
+}
+
+async fn serve_tls<B, H, Fut>(
+    stream: TcpStream,
+    acceptor: &TlsAcceptor,
+    bounds: Bounds,
+    watch: Arc<Watch>,
+    handle: H,
+) where
+    B: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    H: Fn(Request<Incoming>, Underway) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
+{
     let secured = match tokio::time::timeout(bounds.handshake, acceptor.accept(stream)).await {
         Ok(Ok(secured)) => secured,
         Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
@@ -154,12 +169,9 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin,
     B: http_body::Body<Data = Bytes, Error = Infallible> + 'static,
     H: Fn(Request<Incoming>, Underway) -> Fut,
-    Fut: Future<Output = Response<B>>,
+    Fut: Future<Output = Result<Response<B>, Infallible>>,
 {
-    let service = service_fn(|request| {
-        let answer = handle(request, watch.request_begins());
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
+    let service = service_fn(|request| handle(request, watch.request_begins()));
     let connection = http1::Builder::new()
         .max_headers(HEADERS_MAX)
         .max_header_size(bounds.header_bytes_max)
@@ -175,12 +187,9 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     B: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
     H: Fn(Request<Incoming>, Underway) -> Fut + Send + 'static,
-    Fut: Future<Output = Response<B>> + Send + 'static,
+    Fut: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
 {
-    let service = service_fn(|request| {
-        let answer = handle(request, watch.request_begins());
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
+    let service = service_fn(|request| handle(request, watch.request_begins()));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(HTTP2_STREAMS_MAX)

@@ -21,6 +21,7 @@ use ::http::{HeaderMap, Request, Response, StatusCode};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use measure::metrics::{AttemptResult, Outcome};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 use wire::failure::Failure;
@@ -29,13 +30,13 @@ use wire::operation::Operation;
 use wire::splice::splice;
 
 /// Answers one inference request. Never fails: a failure is an answer too.
-pub async fn serve(shared: &Shared, operation: Operation, request: Request<Incoming>) -> Response<Body> {
+pub async fn serve(shared: Arc<Shared>, operation: Operation, request: Request<Incoming>) -> Response<Body> {
     let snapshot = shared.gateway.snapshot();
     let (parts, body) = request.into_parts();
     let asked = Asked { operation, headers: &parts.headers };
     let id = head::request_id(&parts.headers);
     let mut record = Record::begin(id, operation, Arc::clone(snapshot.routes.other()), Instant::now());
-    let answered = exchange(shared, &snapshot, &asked, body, &mut record).await;
+    let answered = exchange(&shared, &snapshot, &asked, body, &mut record).await;
 
     let mut headers = HeaderMap::with_capacity(12);
     let now = Instant::now();
@@ -138,7 +139,7 @@ async fn send(
     let upstream = &attempt.target.upstream;
     let due = if attempt.stream { attempt.patience.first_token_due() } else { attempt.patience.deadline };
     record.attempt_begins(attempt.patience.began);
-    let sent = alarm.within(due, upstream.send(&shared.worker, call)).await;
+    let sent = alarm.within(due, pin!(upstream.send(&shared.worker, call))).await;
     let (result, failure) = match sent {
         Ok(Ok(response)) if response.status().is_success() => {
             match judge::media_type(&response, attempt.stream) {
@@ -148,7 +149,9 @@ async fn send(
         }
         Ok(Ok(response)) => {
             let result = judge::result(response.status());
-            match alarm.within(due, judge::refused(upstream.settings(), response)).await {
+            // Boxed, as it is large and seldom.
+            let mut refused = Box::pin(judge::refused(upstream.settings(), response));
+            match alarm.within(due, refused.as_mut()).await {
                 Ok(Verdict::PassOn(status, bytes)) => {
                     record.attempt_ends(result, Instant::now());
                     return Ok(Sent::Refusal(status, bytes));
@@ -195,7 +198,8 @@ async fn whole(
 ) -> Result<Answered, Failure> {
     let (parts, answer) = answer.into_parts();
     let name = attempt.target.upstream.name();
-    let collected = alarm.within(attempt.patience.deadline, answer.collect(judge::ANSWER_BYTES_MAX)).await;
+    let collected =
+        alarm.within(attempt.patience.deadline, pin!(answer.collect(judge::ANSWER_BYTES_MAX))).await;
     let (result, failure) = match collected {
         Ok(Ok(bytes)) => match openai::usage_of(&bytes) {
             Ok(usage) => {

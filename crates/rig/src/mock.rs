@@ -1,5 +1,5 @@
 //! The simulated provider as a server of its own: HTTP/1.1 round
-//! [`Sim`](crate::sim::Sim), and three paths to steer it.
+//! [`Sim`], and three paths to steer it.
 //!
 //! | path | does |
 //! | --- | --- |

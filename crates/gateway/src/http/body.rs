@@ -41,8 +41,8 @@ impl Body {
     }
 
     /// Ties the connection's mark to this body.
-    pub fn holding(mut self, underway: Underway) -> Self {
-        self._underway = Some(underway);
+    pub fn holding(mut self, underway: Option<Underway>) -> Self {
+        self._underway = underway;
         self
     }
 }

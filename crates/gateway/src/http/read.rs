@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Instant;
 use wire::failure::{Failure, Kind};
 
@@ -35,7 +35,7 @@ pub async fn whole(
     }
     let (bytes_max, timeout) = (limits.body_bytes_max, limits.timeouts.body);
     let announced = announced(headers);
-    match alarm.within(Instant::now() + timeout, read(body, announced, bytes_max)).await {
+    match alarm.within(Instant::now() + timeout, pin!(read(body, announced, bytes_max))).await {
         Ok(result) => result,
         Err(Late) => Err(Failure::new(
             Kind::CallerTimeout,

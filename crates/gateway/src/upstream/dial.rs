@@ -80,6 +80,7 @@ impl Dialer {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the one place that the ban leaves")]
     async fn connect(&self) -> Result<Dialled, Error> {
         let addresses = self.addresses().await?;
         let mut last = None;

@@ -208,3 +208,14 @@ async fn wrong_requests_get_openais_errors() {
         assert_eq!(body["error"].is_object(), status != 200, "{name}: {body}");
     }
 }
+
+#[tokio::test]
+async fn a_call_may_move_between_threads_and_its_body_in_memory() {
+    fn is_send<T: Send>(value: T) -> T {
+        value
+    }
+    fn is_free<T: Send + Unpin>(_: &T) {}
+    let sim = sim();
+    let future = is_send(sim.call(post("/v1/chat/completions", &chat("hello", json!({"stream": true})))));
+    is_free(future.await.unwrap().body());
+}
