@@ -54,7 +54,7 @@ mod tests {
 
     /// Draws evenly over the whole range of the dice and counts who came up.
     fn shares(weights: &[u32], draws: u64) -> Vec<u64> {
-        let choice = Weighted::new(weights.iter().copied().enumerate().map(|(i, w)| (i, w))).unwrap();
+        let choice = Weighted::new(weights.iter().copied().enumerate()).unwrap();
         let mut counts = vec![0; weights.len()];
         for step in 0..draws {
             // From the middle of each slice, so that rounding cannot move a draw over a border.

@@ -219,3 +219,47 @@ async fn a_call_may_move_between_threads_and_its_body_in_memory() {
     let future = is_send(sim.call(post("/v1/chat/completions", &chat("hello", json!({"stream": true})))));
     is_free(future.await.unwrap().body());
 }
+
+/// Bodies one, two or three bytes away from a good one, the same in every run.
+#[tokio::test(start_paused = true)]
+async fn no_body_brings_it_down() {
+    let sim = sim();
+    let tool = json!({"type": "function", "function": {"name": "f", "parameters": {"$ref": "#/$defs/a", "$defs": {"a": {
+        "type": "object", "required": ["b"], "properties": {"b": {"type": "array", "minItems": 2, "items": {"enum": [1, "é"]}}}}}}}});
+    let good = chat(
+        "use f \u{e9}[[sim: tokens=5]]",
+        json!({"stop": ["x"], "n": 2, "logprobs": true, "top_logprobs": 2,
+        "seed": -7, "tools": [tool], "tool_choice": "auto", "response_format": {"type": "json_object"}}),
+    );
+    let good = good.to_string().into_bytes();
+    let mut state = 7u64;
+    let mut below = |bound: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) as usize) % bound
+    };
+    let mut answered = [0, 0];
+    for _ in 0..3000 {
+        let mut body = good.clone();
+        for _ in 0..=below(3) {
+            let at = below(body.len());
+            match below(4) {
+                0 => drop(body.remove(at)),
+                1 => body[at] = below(256) as u8,
+                2 => body[at] = b"\"{}[]:,0-1.eE\\"[below(14)],
+                _ => body.truncate(at.max(1)),
+            }
+        }
+        let request = http::Request::post("/v1/chat/completions").body(body.into()).unwrap();
+        let response = call(&sim, request).await;
+        let status = response.status().as_u16();
+        let reply: Value = serde_json::from_slice(&read(response).await).unwrap();
+        match status {
+            200 => answered[0] += 1,
+            _ => {
+                assert!(status == 400 && reply["error"]["message"].is_string(), "{status} {reply}");
+                answered[1] += 1;
+            }
+        }
+    }
+    assert!(answered.into_iter().all(|count| count > 100), "{answered:?}");
+}
