@@ -67,7 +67,8 @@ impl Pool {
         self.lock().http2 = Some(sender);
     }
 
-    /// Closes what has been idle for longer than `idle`, and says how many are left.
+    /// Closes what has been idle for longer than `idle`, and says how many requests could start
+    /// without a new connection.
     pub(super) fn sweep(&self, idle: Duration, now: Instant) -> usize {
         let mut state = self.lock();
         state
@@ -76,7 +77,10 @@ impl Pool {
         if state.http2.as_ref().is_some_and(http2::SendRequest::is_closed) {
             state.http2 = None;
         }
-        state.idle.len() + usize::from(state.http2.is_some())
+        match state.http2 {
+            Some(_) => usize::MAX,
+            None => state.idle.len(),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

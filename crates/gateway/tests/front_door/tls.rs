@@ -5,10 +5,15 @@ use crate::gateway::Gateway;
 use crate::provider::{Certificates, TlsProvider};
 use http::StatusCode;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 fn provider(port: u16, extra: &str) -> String {
+    warmed(port, 0, extra)
+}
+
+fn warmed(port: u16, warm: usize, extra: &str) -> String {
     format!(
-        "[providers.far]\npreset = \"openai-compatible\"\nbase_url = \"https://localhost:{port}/v1\"\napi_key = \"k\"\nconnections = {{ warm = 0 }}\n{extra}"
+        "[providers.far]\npreset = \"openai-compatible\"\nbase_url = \"https://localhost:{port}/v1\"\napi_key = \"k\"\nconnections = {{ warm = {warm} }}\n{extra}"
     )
 }
 
@@ -65,5 +70,27 @@ async fn callers_may_speak_tls_in_both_protocols() {
     for alpn in [b"h2".as_slice(), b"http/1.1"] {
         let (status, body) = post_tls(gateway.data, &certificates.ca(), alpn, chat("sim/instant")).await;
         assert_eq!(status, StatusCode::OK, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn connections_are_open_before_the_first_request() {
+    let certificates = Certificates::make();
+    for (protocols, expected) in
+        [([b"http/1.1".as_slice()].as_slice(), 3), ([b"h2".as_slice()].as_slice(), 1)]
+    {
+        let far = TlsProvider::start(&certificates, protocols).await;
+        let config = format!("ca_file = {:?}\n[server]\nworkers = 1\n", certificates.ca());
+        let gateway = Gateway::start(&warmed(far.address.port(), 3, &config));
+        let open = || far.connections.load(Ordering::SeqCst);
+        for _ in 0..500 {
+            if open() >= expected {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let (status, body) = post(gateway.data, chat("far/instant")).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        assert_eq!(open(), expected, "the request came on one of them");
     }
 }
