@@ -7,6 +7,7 @@ import time
 
 import pytest
 from support import configuration
+from support.prompts import directive
 from support.raw import Connection, ask, chat, complete, events
 from support.secrets import PROVIDER_KEY
 from support.upstream import STREAM, STREAM_HEAD, Upstream, chunk, completion, reply
@@ -223,3 +224,14 @@ def test_models_are_listed_from_the_configuration_not_from_the_provider(launch):
         listed = [model["id"] for model in ask(gateway.port, "GET", "/v1/models").json()["data"]]
         assert {"up/a", "up/b/c"} <= set(listed)
         assert upstream.requests == []
+
+
+def test_a_prompt_is_logged_at_no_level(launch, mock):
+    gateway = launch('[log]\nlevel = "trace"\n', configuration.mock_provider(mock.port))
+    prompt = "the-prompt-of-a-caller"
+    for trouble in ("", directive(status=500), directive(status=400), directive(reset=True), directive(cut_after=2)):
+        for stream in (False, True):
+            complete(gateway.port, chat("mock/instant", f"{prompt} {trouble}", stream=stream))
+    complete(gateway.port, json.dumps(chat("mock/instant", prompt)).encode()[:-1])
+    complete(gateway.port, chat("no-such/model", prompt))
+    assert prompt not in gateway.log()

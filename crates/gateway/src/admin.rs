@@ -31,7 +31,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 
 /// Every route behind it needs the admin key, where one is set, and a host of this listener's.
 async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
-    let snapshot = gateway.snapshot();
+    let snapshot = gateway.snapshot(0);
     let admin = &snapshot.config.admin;
     if let Err(failure) = hosts::check(&admin.hosts, admin.listen, &request) {
         return refusal(&failure);
@@ -75,7 +75,7 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
 
 /// The merged configuration as `tidegate config print --format json` shows it: without secrets.
 async fn config(State(gateway): State<Arc<Gateway>>) -> Response {
-    json(StatusCode::OK, gateway.snapshot().shown.clone())
+    json(StatusCode::OK, gateway.snapshot(0).shown.clone())
 }
 
 fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {

@@ -10,7 +10,6 @@ use crate::config::{Config, Loaded, Sources};
 use crate::gateway::{Gateway, Shared};
 use crate::listener::watch::{SWEEP, Watches};
 use crate::listener::{self, Accepted, Bounds};
-use crate::snapshot::Snapshot;
 use crate::worker::{self, Dealt, Worker};
 use crate::{admin, http};
 use control::Signals;
@@ -82,11 +81,11 @@ pub fn run(
     let listening = Listening { data: data.local_addr()?, admin: admin.local_addr()? };
 
     let workers = worker_count(config);
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-    let snapshot = Snapshot::new(loaded, None, workers, &metrics)
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), workers);
+    let gateway = Gateway::new(loaded, workers, metrics)
         .map_err(|(name, error)| Error::Provider { name, reason: error.to_string() })?;
-    metrics.reloads.inc();
-    let gateway = Arc::new(Gateway::new(snapshot, metrics));
+    gateway.metrics.reloads.inc();
+    let gateway = Arc::new(gateway);
 
     let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
     let plane = DataPlane { gateway: Arc::clone(&gateway), acceptor: data_tls, stop: stop.clone() };
@@ -97,7 +96,7 @@ pub fn run(
         announce(config, listening);
         let drain = config.server.timeouts.drain;
         let connections_max = config.server.connections_max;
-        let reload = reload::watch(&gateway, loaded, sources, workers);
+        let reload = reload::watch(&gateway, loaded, sources);
         let mut admin_plane =
             pin!(control::serve_admin(admin, admin_tls, admin::router(Arc::clone(&gateway))));
         tokio::select! {
@@ -160,7 +159,7 @@ impl DataPlane {
     async fn connection(self, accepted: Accepted, worker: Worker, watches: Arc<Watches>) {
         let gateway = Arc::clone(&self.gateway);
         let _open = Open::count(&gateway);
-        let server = gateway.snapshot().server.clone();
+        let server = gateway.snapshot(worker.index).server.clone();
         let bounds = Bounds { header_bytes_max: server.header_bytes_max, handshake: server.timeouts.header };
         let shared = Arc::new(Shared { gateway: Arc::clone(&gateway), worker });
         let handle = move |request, underway| http::handle(Arc::clone(&shared), request, underway);
@@ -173,7 +172,7 @@ impl DataPlane {
         let mut leaving = false;
         loop {
             tokio::select! {
-                _ = sweep.tick() => watches.sweep(&self.gateway.snapshot().server.timeouts),
+                _ = sweep.tick() => watches.sweep(&self.gateway.snapshot(worker.index).server.timeouts),
                 _ = maintenance.tick() => self.maintain(worker),
                 () = self.stop.cancelled(), if !leaving => {
                     leaving = true;
@@ -185,7 +184,7 @@ impl DataPlane {
 
     /// Each provider on a task of its own, so that one that cannot be reached holds up none.
     fn maintain(&self, worker: &Worker) {
-        for upstream in &self.gateway.snapshot().upstreams {
+        for upstream in &self.gateway.snapshot(worker.index).upstreams {
             let (upstream, own) = (Arc::clone(upstream), worker.clone());
             worker.background.spawn(async move { upstream.maintain(&own).await });
         }

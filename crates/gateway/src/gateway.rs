@@ -1,6 +1,8 @@
 //! What all requests share: the snapshot in force, the metrics, and whether we are leaving.
 
+use crate::config::Loaded;
 use crate::snapshot::Snapshot;
+use crate::upstream::Error;
 use crate::worker::Worker;
 use arc_swap::ArcSwap;
 use measure::metrics::Metrics;
@@ -9,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The gateway's state, one for the process.
 pub struct Gateway {
-    current: ArcSwap<Snapshot>,
+    /// One for each worker.
+    snapshots: Box<[ArcSwap<Snapshot>]>,
     draining: AtomicBool,
     /// Everything that is counted.
     pub metrics: Metrics,
@@ -23,20 +26,43 @@ pub struct Shared {
     pub worker: Worker,
 }
 
-impl Gateway {
-    /// A gateway that begins with `snapshot`.
-    pub fn new(snapshot: Snapshot, metrics: Metrics) -> Self {
-        Self { current: ArcSwap::from_pointee(snapshot), draining: AtomicBool::new(false), metrics }
-    }
-
-    /// The snapshot in force.
+impl Shared {
+    /// The snapshot in force on this worker.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.current.load_full()
+        self.gateway.snapshot(self.worker.index)
+    }
+}
+
+impl Gateway {
+    /// A gateway for so many workers that begins with `loaded`.
+    ///
+    /// # Errors
+    /// As [`Snapshot::new`].
+    pub fn new(loaded: &Loaded, workers: usize, metrics: Metrics) -> Result<Self, (String, Error)> {
+        let snapshots: Result<Vec<_>, _> = (0..workers)
+            .map(|worker| Snapshot::new(loaded, None, worker, workers, &metrics).map(ArcSwap::from_pointee))
+            .collect();
+        Ok(Self { snapshots: snapshots?.into(), draining: AtomicBool::new(false), metrics })
     }
 
-    /// Puts a new snapshot in force for the requests to come.
-    pub fn replace(&self, snapshot: Snapshot) {
-        self.current.store(Arc::new(snapshot));
+    /// The snapshot in force on a worker; each says the same.
+    pub fn snapshot(&self, worker: usize) -> Arc<Snapshot> {
+        self.snapshots[worker].load_full()
+    }
+
+    /// Puts a new configuration in force on all workers, for the requests to come.
+    ///
+    /// # Errors
+    /// As [`Snapshot::new`]; nothing has changed then.
+    pub fn replace(&self, loaded: &Loaded) -> Result<(), (String, Error)> {
+        let workers = self.snapshots.len();
+        let fresh: Result<Vec<_>, _> = (0..workers)
+            .map(|worker| Snapshot::new(loaded, Some(&self.snapshot(worker)), worker, workers, &self.metrics))
+            .collect();
+        for (snapshot, fresh) in self.snapshots.iter().zip(fresh?) {
+            snapshot.store(Arc::new(fresh));
+        }
+        Ok(())
     }
 
     /// Says that we are leaving: `/health/ready` turns to 503.

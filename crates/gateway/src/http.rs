@@ -106,7 +106,7 @@ fn guard(
     if matches!(endpoint, Endpoint::Health | Endpoint::Ready) {
         return Ok(());
     }
-    let snapshot = shared.gateway.snapshot();
+    let snapshot = shared.snapshot();
     hosts::check(&snapshot.server.hosts, snapshot.server.listen, request)
         .map_err(|failure| Box::new(error::response(&failure)))
 }

@@ -31,7 +31,7 @@ use wire::splice::splice;
 
 /// Answers one inference request. Never fails: a failure is an answer too.
 pub async fn serve(shared: Arc<Shared>, operation: Operation, request: Request<Incoming>) -> Response<Body> {
-    let snapshot = shared.gateway.snapshot();
+    let snapshot = shared.snapshot();
     let (parts, body) = request.into_parts();
     let asked = Asked { operation, headers: &parts.headers };
     let id = head::request_id(&parts.headers);

@@ -10,7 +10,7 @@ use foldhash::HashMap;
 use foldhash::HashMapExt as _;
 use guard::weighted::Weighted;
 use http::HeaderValue;
-use measure::metrics::{Metrics, RouteMetrics, TargetMetrics};
+use measure::metrics::{RouteMetrics, Shard, TargetMetrics};
 use std::sync::Arc;
 use wire::failure::{Failure, Kind};
 use wire::operation::Operation;
@@ -62,7 +62,7 @@ pub struct Plan {
 }
 
 impl Route {
-    fn new(metrics: &Metrics, model: &str) -> Arc<Self> {
+    fn new(metrics: Shard<'_>, model: &str) -> Arc<Self> {
         let of = |operation: Operation| metrics.route(operation.name(), model);
         Arc::new(Self([
             of(Operation::ChatCompletions),
@@ -92,7 +92,7 @@ impl Target {
 impl Routes {
     /// Resolves every alias, provider and metric of a configuration. `upstreams` holds each of its
     /// providers.
-    pub fn new(config: &Config, upstreams: &[Arc<Upstream>], metrics: &Metrics) -> Self {
+    pub fn new(config: &Config, upstreams: &[Arc<Upstream>], metrics: Shard<'_>) -> Self {
         let providers = upstreams
             .iter()
             .map(|upstream| (upstream.name().into(), Provider::new(upstream, metrics)))
@@ -169,7 +169,7 @@ impl Routes {
 }
 
 impl Provider {
-    fn new(upstream: &Arc<Upstream>, metrics: &Metrics) -> Self {
+    fn new(upstream: &Arc<Upstream>, metrics: Shard<'_>) -> Self {
         let name = upstream.name();
         let mut models = HashMap::new();
         let settings = upstream.settings();

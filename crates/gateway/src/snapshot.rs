@@ -1,4 +1,5 @@
-//! Everything that a configuration decides, resolved once. A request takes the snapshot of the
+//! Everything that a configuration decides, resolved once for each worker, so that workers share
+//! nothing that a request touches: not a reference count, not a counter. A request takes the snapshot of the
 //! moment it arrives and keeps it to its end, so that a reload never changes a request under way.
 
 use crate::auth::Callers;
@@ -25,7 +26,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Prepares a configuration. A provider whose settings did not change keeps its connections from the
+    /// Prepares a configuration for the worker of this number. A provider whose settings did not change keeps its connections from the
     /// snapshot before.
     ///
     /// # Errors
@@ -33,6 +34,7 @@ impl Snapshot {
     pub fn new(
         loaded: &Loaded,
         before: Option<&Self>,
+        worker: usize,
         workers: usize,
         metrics: &Metrics,
     ) -> Result<Self, (String, Error)> {
@@ -52,7 +54,7 @@ impl Snapshot {
         Ok(Self {
             server: config.server.clone(),
             callers: Callers::new(&config.keys),
-            routes: Routes::new(&config, &upstreams, metrics),
+            routes: Routes::new(&config, &upstreams, metrics.shard(worker)),
             upstreams,
             config,
             shown: format!("{:#}", loaded.to_json()),

@@ -106,10 +106,13 @@ pub struct Call {
     pub traceparent: Option<HeaderValue>,
 }
 
-/// A provider as the configuration describes it, ready to be called.
+/// A provider as the configuration describes it, ready to be called from one worker: a connection is
+/// driven by the runtime that opened it, so that each worker has its own.
 pub struct Upstream {
     settings: config::Provider,
     backend: Backend,
+    /// Connections that this worker keeps warm: its part of the configured number.
+    warm: usize,
 }
 
 enum Backend {
@@ -123,8 +126,7 @@ struct Http {
     /// Everything that is the same for each request, credentials among it, with a place for the
     /// request's id: a clone of it is filled in without growing.
     headers: HeaderMap,
-    /// One for each worker.
-    pools: Box<[Pool]>,
+    pool: Pool,
 }
 
 /// Where each operation is found, in both forms: HTTP/1.1 sends the path, HTTP/2 the whole.
@@ -136,16 +138,17 @@ struct Endpoint {
 }
 
 impl Upstream {
-    /// Prepares a provider; connects to nothing yet.
+    /// Prepares a provider for one of so many workers; connects to nothing yet.
     ///
     /// # Errors
     /// Where a CA file cannot be read, or the credentials are no header value.
     pub fn new(settings: config::Provider, workers: usize) -> Result<Self, Error> {
         let backend = match &settings.base_url {
-            Some(url) => Backend::Http(Box::new(Http::new(&settings, url, workers)?)),
+            Some(url) => Backend::Http(Box::new(Http::new(&settings, url)?)),
             None => Backend::Sim(rig::sim::Sim::new(settings.sim.clone())),
         };
-        Ok(Self { settings, backend })
+        let warm = settings.connections.warm.div_ceil(workers.max(1));
+        Ok(Self { settings, backend, warm })
     }
 
     /// The settings it was made from.
@@ -180,13 +183,13 @@ impl Upstream {
         call: Call,
     ) -> Result<Response<Answer>, Error> {
         for _ in 0..STALE_MAX {
-            let Some(sender) = http.pools[worker.index].take() else { break };
-            if let Some(result) = self.try_on(http, worker, sender, &call).await {
+            let Some(sender) = http.pool.take() else { break };
+            if let Some(result) = self.try_on(http, sender, &call).await {
                 return result;
             }
         }
         let sender = Box::pin(self.open(http, worker)).await?;
-        match self.try_on(http, worker, sender, &call).await {
+        match self.try_on(http, sender, &call).await {
             Some(result) => result,
             None => Err(Error::Cut("a new connection was closed before the request was sent".into())),
         }
@@ -196,7 +199,6 @@ impl Upstream {
     async fn try_on(
         self: &Arc<Self>,
         http: &Http,
-        worker: &Worker,
         sender: Sender,
         call: &Call,
     ) -> Option<Result<Response<Answer>, Error>> {
@@ -205,7 +207,7 @@ impl Upstream {
                 sender.ready().await.ok()?;
                 match sender.try_send_request(http.request_http1(call)).await {
                     Ok(response) => Some(Ok(response.map(|body| {
-                        let lease = Lease { sender, upstream: Arc::clone(self), worker: worker.index };
+                        let lease = Lease { sender, upstream: Arc::clone(self) };
                         Answer::http(body, Some(lease))
                     }))),
                     Err(error) if error.message().is_some() => None,
@@ -235,23 +237,22 @@ impl Upstream {
                     .await
                     .map_err(|error| Error::Unreachable(describe(&error)))?;
                 worker.background.spawn(drive(connection));
-                http.pools[worker.index].share(sender.clone());
+                http.pool.share(sender.clone());
                 Ok(Sender::Http2(sender))
             }
         }
     }
 
-    /// Housekeeping of one worker's connections: closes what has been idle too long and opens
-    /// connections until the configured number is warm. A provider that cannot be reached is not
-    /// reported here: the first request will tell.
+    /// Housekeeping: closes connections that have been idle too long and opens others until the
+    /// configured number is warm. A provider that cannot be reached is not reported here: the first
+    /// request will tell.
     pub async fn maintain(self: Arc<Self>, worker: &Worker) {
         let Backend::Http(http) = &self.backend else { return };
         let settings = &self.settings.connections;
-        let pool = &http.pools[worker.index];
-        let open = pool.sweep(settings.idle, Instant::now());
-        for _ in open..settings.warm.div_ceil(http.pools.len()) {
+        let open = http.pool.sweep(settings.idle, Instant::now());
+        for _ in open..self.warm {
             match self.open(http, worker).await {
-                Ok(Sender::Http1(sender)) => pool.give_back(sender, settings.per_host, Instant::now()),
+                Ok(Sender::Http1(sender)) => http.pool.give_back(sender, settings.per_host, Instant::now()),
                 Ok(Sender::Http2(_)) => break,
                 Err(error) => {
                     tracing::debug!(provider = self.name(), %error, "no connection warmed");
@@ -261,25 +262,22 @@ impl Upstream {
         }
     }
 
-    fn give_back(&self, worker: usize, sender: http1::SendRequest<Payload>) {
+    fn give_back(&self, sender: http1::SendRequest<Payload>) {
         if let Backend::Http(http) = &self.backend {
-            http.pools[worker].give_back(sender, self.settings.connections.per_host, Instant::now());
+            http.pool.give_back(sender, self.settings.connections.per_host, Instant::now());
         }
     }
 }
 
 impl Http {
-    fn new(settings: &config::Provider, url: &config::BaseUrl, workers: usize) -> Result<Self, Error> {
+    fn new(settings: &config::Provider, url: &config::BaseUrl) -> Result<Self, Error> {
         let tls = url.https.then(|| tls::client(settings)).transpose()?;
-        let authority = match (url.https, url.port) {
-            (true, 443) | (false, 80) => url.host.clone(),
-            (_, port) => format!("{}:{port}", url.host),
-        };
+        let authority = url.authority();
         Ok(Self {
             dialer: Dialer::new(url, tls, settings.timeouts.connect)?,
             endpoints: Endpoints::new(url, &authority)?,
             headers: fixed_headers(settings, header_value(&authority)?)?,
-            pools: (0..workers.max(1)).map(|_| Pool::default()).collect(),
+            pool: Pool::default(),
         })
     }
 

@@ -1,19 +1,20 @@
 //! The gateway's Prometheus metrics: their names, labels and buckets in one place.
 //!
 //! Labels come from the configuration, never from what a caller sends. Handles are resolved when
-//! the configuration loads ([`Metrics::route`], [`Metrics::target`]); on a request's path a metric
+//! the configuration loads ([`Shard::route`], [`Shard::target`]); on a request's path a metric
 //! is an atomic increment, and no label is looked up or formatted.
 
 mod labels;
+mod sharded;
 
 use labels::{AttemptLabels, OperationLabels, RequestLabels, RouteLabels, TargetLabels, TokenLabels};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use sharded::{Bounds, CounterShard, GaugeShard, HistogramShard, Shards};
 use std::time::Duration;
 
 /// How a request ended, as `tidegate_requests_total{outcome}` counts it.
@@ -100,10 +101,10 @@ impl AttemptResult {
 /// One route's handles: an operation on one configured model or alias, or on `other`.
 #[derive(Clone, Debug)]
 pub struct RouteMetrics {
-    requests: [Counter; Outcome::ALL.len()],
-    duration: Histogram,
-    overhead: Histogram,
-    in_flight: Gauge,
+    requests: [CounterShard; Outcome::ALL.len()],
+    duration: HistogramShard,
+    overhead: HistogramShard,
+    in_flight: GaugeShard,
 }
 
 impl RouteMetrics {
@@ -124,11 +125,11 @@ impl RouteMetrics {
 /// One target's handles: a provider and a configured model of it, or `other`.
 #[derive(Clone, Debug)]
 pub struct TargetMetrics {
-    attempts: [Counter; AttemptResult::ALL.len()],
-    first_token: Histogram,
-    input_tokens: Counter,
-    output_tokens: Counter,
-    cached_tokens: Counter,
+    attempts: [CounterShard; AttemptResult::ALL.len()],
+    first_token: HistogramShard,
+    input_tokens: CounterShard,
+    output_tokens: CounterShard,
+    cached_tokens: CounterShard,
 }
 
 impl TargetMetrics {
@@ -150,19 +151,28 @@ impl TargetMetrics {
     }
 }
 
-type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+/// The metrics as one thread writes them: its own shard of each.
+#[derive(Clone, Copy, Debug)]
+pub struct Shard<'a> {
+    metrics: &'a Metrics,
+    index: usize,
+}
+
+type Counters<L> = Family<L, sharded::Counter, Shards>;
+type Gauges<L> = Family<L, sharded::Gauge, Shards>;
+type Histograms<L> = Family<L, sharded::Histogram, Bounds>;
 
 /// Everything that `/metrics` shows.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: Family<RequestLabels, Counter>,
+    requests: Counters<RequestLabels>,
     duration: Histograms<RouteLabels>,
     overhead: Histograms<OperationLabels>,
-    in_flight: Family<OperationLabels, Gauge>,
-    attempts: Family<AttemptLabels, Counter>,
+    in_flight: Gauges<OperationLabels>,
+    attempts: Counters<AttemptLabels>,
     first_token: Histograms<TargetLabels>,
-    tokens: Family<TokenLabels, Counter>,
+    tokens: Counters<TokenLabels>,
     /// Callers' connections open now.
     pub connections: Gauge,
     /// Connections refused because `server.connections_max` was reached.
@@ -174,17 +184,18 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// An empty set; `version` goes to `tidegate_build_info`.
-    pub fn new(version: &str) -> Self {
+    /// An empty set in so many shards; `version` goes to `tidegate_build_info`.
+    pub fn new(version: &str, shards: usize) -> Self {
+        let shards = Shards(shards);
         let mut metrics = Self {
             registry: Registry::default(),
-            requests: Family::default(),
-            duration: Family::new_with_constructor(request_seconds),
-            overhead: Family::new_with_constructor(overhead_seconds),
-            in_flight: Family::default(),
-            attempts: Family::default(),
-            first_token: Family::new_with_constructor(first_token_seconds),
-            tokens: Family::default(),
+            requests: Family::new_with_constructor(shards),
+            duration: Family::new_with_constructor(Bounds(shards, REQUEST_SECONDS)),
+            overhead: Family::new_with_constructor(Bounds(shards, OVERHEAD_SECONDS)),
+            in_flight: Family::new_with_constructor(shards),
+            attempts: Family::new_with_constructor(shards),
+            first_token: Family::new_with_constructor(Bounds(shards, FIRST_TOKEN_SECONDS)),
+            tokens: Family::new_with_constructor(shards),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             reloads: Counter::default(),
@@ -242,44 +253,9 @@ impl Metrics {
         );
     }
 
-    /// The handles of one operation on one model as the configuration names it.
-    pub fn route(&self, operation: &'static str, model: &str) -> RouteMetrics {
-        let of = OperationLabels { operation };
-        let route = RouteLabels { operation, model: model.to_owned() };
-        RouteMetrics {
-            requests: Outcome::ALL.map(|outcome| {
-                let labels = RequestLabels { operation, model: model.to_owned(), outcome: outcome.name() };
-                self.requests.get_or_create_owned(&labels)
-            }),
-            duration: self.duration.get_or_create_owned(&route),
-            overhead: self.overhead.get_or_create_owned(&of),
-            in_flight: self.in_flight.get_or_create_owned(&of),
-        }
-    }
-
-    /// The handles of one provider's model as the configuration names it.
-    pub fn target(&self, provider: &str, model: &str) -> TargetMetrics {
-        let tokens = |kind| {
-            let labels = TokenLabels { provider: provider.to_owned(), model: model.to_owned(), kind };
-            self.tokens.get_or_create_owned(&labels)
-        };
-        TargetMetrics {
-            attempts: AttemptResult::ALL.map(|result| {
-                let labels = AttemptLabels {
-                    provider: provider.to_owned(),
-                    model: model.to_owned(),
-                    result: result.name(),
-                };
-                self.attempts.get_or_create_owned(&labels)
-            }),
-            first_token: self.first_token.get_or_create_owned(&TargetLabels {
-                gen_ai_provider_name: provider.to_owned(),
-                gen_ai_request_model: model.to_owned(),
-            }),
-            input_tokens: tokens("input"),
-            output_tokens: tokens("output"),
-            cached_tokens: tokens("cached_input"),
-        }
+    /// The shard that the thread of this number writes.
+    pub fn shard(&self, index: usize) -> Shard<'_> {
+        Shard { metrics: self, index }
     }
 
     /// The OpenMetrics text of everything, as `GET /metrics` answers.
@@ -296,22 +272,63 @@ impl Metrics {
     pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 }
 
-/// 10 µs … 50 ms and beyond: the range in which a gateway's own time is good, tolerable or bad.
-fn overhead_seconds() -> Histogram {
-    Histogram::new([10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3])
+impl Shard<'_> {
+    /// The handles of one operation on one model as the configuration names it.
+    pub fn route(self, operation: &'static str, model: &str) -> RouteMetrics {
+        let of = OperationLabels { operation };
+        let route = RouteLabels { operation, model: model.to_owned() };
+        RouteMetrics {
+            requests: Outcome::ALL.map(|outcome| {
+                let labels = RequestLabels { operation, model: model.to_owned(), outcome: outcome.name() };
+                self.metrics.requests.get_or_create_owned(&labels).shard(self.index)
+            }),
+            duration: self.metrics.duration.get_or_create_owned(&route).shard(self.index),
+            overhead: self.metrics.overhead.get_or_create_owned(&of).shard(self.index),
+            in_flight: self.metrics.in_flight.get_or_create_owned(&of).shard(self.index),
+        }
+    }
+
+    /// The handles of one provider's model as the configuration names it.
+    pub fn target(self, provider: &str, model: &str) -> TargetMetrics {
+        let tokens = |kind| {
+            let labels = TokenLabels { provider: provider.to_owned(), model: model.to_owned(), kind };
+            self.metrics.tokens.get_or_create_owned(&labels).shard(self.index)
+        };
+        TargetMetrics {
+            attempts: AttemptResult::ALL.map(|result| {
+                let labels = AttemptLabels {
+                    provider: provider.to_owned(),
+                    model: model.to_owned(),
+                    result: result.name(),
+                };
+                self.metrics.attempts.get_or_create_owned(&labels).shard(self.index)
+            }),
+            first_token: self
+                .metrics
+                .first_token
+                .get_or_create_owned(&TargetLabels {
+                    gen_ai_provider_name: provider.to_owned(),
+                    gen_ai_request_model: model.to_owned(),
+                })
+                .shard(self.index),
+            input_tokens: tokens("input"),
+            output_tokens: tokens("output"),
+            cached_tokens: tokens("cached_input"),
+        }
+    }
 }
+
+/// 10 µs … 50 ms and beyond: the range in which a gateway's own time is good, tolerable or bad.
+const OVERHEAD_SECONDS: &[f64] =
+    &[10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3];
 
 /// The GenAI conventions' bounds for an operation's duration: 0.01 × 2ⁿ up to 81.92 s.
-fn request_seconds() -> Histogram {
-    Histogram::new(exponential_buckets(0.01, 2.0, 14))
-}
+const REQUEST_SECONDS: &[f64] =
+    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 
 /// The GenAI conventions' bounds for the time to the first token.
-fn first_token_seconds() -> Histogram {
-    Histogram::new([
-        0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-    ])
-}
+const FIRST_TOKEN_SECONDS: &[f64] =
+    &[0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
 #[cfg(test)]
 mod tests {
@@ -322,8 +339,8 @@ mod tests {
 
     #[test]
     fn a_request_shows_under_its_configured_labels() {
-        let metrics = Metrics::new("1.2.3");
-        let route = metrics.route("chat", "smart");
+        let metrics = Metrics::new("1.2.3", 2);
+        let route = metrics.shard(0).route("chat", "smart");
         route.begins();
         route.begins();
         route.ends(Outcome::CallerLeft, Duration::from_millis(30), Duration::from_micros(40));
@@ -343,8 +360,8 @@ mod tests {
 
     #[test]
     fn an_attempt_and_its_tokens_show_under_their_target() {
-        let metrics = Metrics::new("0");
-        let target = metrics.target("openai", "gpt-4o");
+        let metrics = Metrics::new("0", 2);
+        let target = metrics.shard(1).target("openai", "gpt-4o");
         target.attempted(AttemptResult::RateLimited);
         target.used(100, 20, 80);
         target.first_token(Duration::from_millis(300));
@@ -359,12 +376,29 @@ mod tests {
     }
 
     #[test]
-    fn the_same_labels_are_the_same_counter() {
-        let metrics = Metrics::new("0");
-        for _ in 0..2 {
-            metrics.target("p", "m").attempted(AttemptResult::Ok);
+    fn the_shards_of_a_metric_are_read_as_one() {
+        let metrics = Metrics::new("0", 2);
+        for (shard, seconds) in [(0, 1), (1, 2), (1, 2000)] {
+            metrics.shard(shard).target("p", "m").attempted(AttemptResult::Ok);
+            let route = metrics.shard(shard).route("chat", "m");
+            route.begins();
+            route.ends(Outcome::Ok, Duration::from_secs(seconds), Duration::ZERO);
         }
+        // A request may end on another thread than the one it began on.
+        metrics.shard(0).route("embeddings", "m").begins();
+        metrics.shard(1).route("embeddings", "m").ends(Outcome::Ok, Duration::ZERO, Duration::ZERO);
         let text = metrics.encode().unwrap();
-        assert!(text.contains(r#"tidegate_upstream_attempts_total{provider="p",model="m",result="ok"} 2"#));
+        for line in [
+            r#"tidegate_upstream_attempts_total{provider="p",model="m",result="ok"} 3"#,
+            r#"tidegate_requests_in_flight{operation="embeddings"} 0"#,
+            r#"http_request_duration_seconds_sum{operation="chat",model="m"} 2003.0"#,
+            r#"http_request_duration_seconds_count{operation="chat",model="m"} 3"#,
+            r#"http_request_duration_seconds_bucket{le="1.28",operation="chat",model="m"} 1"#,
+            r#"http_request_duration_seconds_bucket{le="2.56",operation="chat",model="m"} 2"#,
+            r#"http_request_duration_seconds_bucket{le="81.92",operation="chat",model="m"} 2"#,
+            r#"http_request_duration_seconds_bucket{le="+Inf",operation="chat",model="m"} 3"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
     }
 }

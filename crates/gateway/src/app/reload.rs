@@ -6,7 +6,6 @@
 
 use crate::config::{Config, Loaded, Sources};
 use crate::gateway::Gateway;
-use crate::snapshot::Snapshot;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch::Receiver;
@@ -18,7 +17,6 @@ pub(super) fn watch<'a>(
     gateway: &'a Gateway,
     loaded: &'a Loaded,
     sources: &'a Sources,
-    workers: usize,
 ) -> impl FnOnce(Receiver<()>) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>> {
     move |mut hangups| {
         Box::pin(async move {
@@ -34,7 +32,7 @@ pub(super) fn watch<'a>(
                 if !asked && now == seen {
                     continue;
                 }
-                inputs = apply(gateway, sources, workers);
+                inputs = apply(gateway, sources);
                 seen = stamps(&inputs);
             }
         })
@@ -54,7 +52,7 @@ fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
 }
 
 /// Loads and applies; gives the files to watch from now on, a faulty configuration's among them.
-fn apply(gateway: &Gateway, sources: &Sources, workers: usize) -> Vec<PathBuf> {
+fn apply(gateway: &Gateway, sources: &Sources) -> Vec<PathBuf> {
     let refused = |why: &str| {
         gateway.metrics.reloads_refused.inc();
         tracing::error!("the new configuration is refused, the running one stays:\n{why}");
@@ -66,14 +64,10 @@ fn apply(gateway: &Gateway, sources: &Sources, workers: usize) -> Vec<PathBuf> {
             return faults.inputs().to_vec();
         }
     };
-    let before = gateway.snapshot();
-    warn_of_fixed(&before.config, &loaded.config);
-    match Snapshot::new(&loaded, Some(&before), workers, &gateway.metrics) {
-        Ok(snapshot) => gateway.replace(snapshot),
-        Err((provider, error)) => {
-            refused(&format!("provider `{provider}`: {error}"));
-            return loaded.inputs;
-        }
+    warn_of_fixed(&gateway.snapshot(0).config, &loaded.config);
+    if let Err((provider, error)) = gateway.replace(&loaded) {
+        refused(&format!("provider `{provider}`: {error}"));
+        return loaded.inputs;
     }
     gateway.metrics.reloads.inc();
     tracing::info!("the new configuration is in force");

@@ -11,7 +11,7 @@ use wire::openai::{self, ModelEntry};
 
 /// Every alias and configured model that this caller may use.
 pub(super) fn list(shared: &Shared, headers: &HeaderMap) -> Response<Body> {
-    let snapshot = shared.gateway.snapshot();
+    let snapshot = shared.snapshot();
     let caller = match snapshot.callers.identify(headers) {
         Ok(caller) => caller,
         Err(failure) => return error::response(&failure),
@@ -29,7 +29,7 @@ pub(super) fn list(shared: &Shared, headers: &HeaderMap) -> Response<Body> {
 
 /// One name, with its slash plain or percent-encoded.
 pub(super) fn one(shared: &Shared, headers: &HeaderMap, id: &str) -> Response<Body> {
-    let snapshot = shared.gateway.snapshot();
+    let snapshot = shared.snapshot();
     let found = snapshot.callers.identify(headers).and_then(|caller| {
         let id = decode(id).filter(|id| snapshot.routes.knows(id)).ok_or_else(unknown)?;
         caller.may_use(&id)?;

@@ -28,7 +28,6 @@ enum Source {
 pub(super) struct Lease {
     pub(super) sender: http1::SendRequest<Payload>,
     pub(super) upstream: Arc<Upstream>,
-    pub(super) worker: usize,
 }
 
 impl Answer {
@@ -142,7 +141,7 @@ impl Answer {
         if let Source::Http { lease, .. } = &mut self.0
             && let Some(lease) = lease.take()
         {
-            lease.upstream.give_back(lease.worker, lease.sender);
+            lease.upstream.give_back(lease.sender);
         }
     }
 }

@@ -52,8 +52,7 @@ impl Dialer {
         tls: Option<Arc<rustls::ClientConfig>>,
         connect_timeout: Duration,
     ) -> Result<Self, Error> {
-        // A bracketed IPv6 literal is a name for URLs only.
-        let host = url.host.trim_start_matches('[').trim_end_matches(']');
+        let host = url.host.as_str();
         let tls = match tls {
             None => None,
             Some(config) => {

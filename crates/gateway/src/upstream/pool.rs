@@ -1,8 +1,7 @@
 //! One worker's connections to one provider: HTTP/1.1 ones lent to a request at a time, most
 //! recently used first, and at most one HTTP/2 connection that all requests share.
 //!
-//! A pool belongs to one worker thread, because a connection is driven by the runtime that opened
-//! it; its lock is therefore never contended on a request's path.
+//! It is used from one thread, so that its lock is never contended.
 
 use super::payload::Payload;
 use hyper::client::conn::{http1, http2};
