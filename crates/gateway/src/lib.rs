@@ -11,6 +11,7 @@ mod gateway;
 pub mod keys;
 mod snapshot;
 
+mod gather;
 mod listener;
 mod worker;
 

@@ -13,7 +13,7 @@ use crate::http::body::Body;
 use crate::http::{error, head, read};
 use crate::judge::{self, Verdict};
 use crate::plan::Target;
-use crate::recorder::Record;
+use crate::recorder::{Record, outcome_of};
 use crate::relay::{Patience, Relayed};
 use crate::snapshot::Snapshot;
 use crate::upstream::{Answer, Call};
@@ -43,8 +43,11 @@ pub async fn serve(shared: Arc<Shared>, operation: Operation, request: Request<I
     head::timings(&mut headers, record.attempts(), record.overhead(now), record.total(now));
     head::identify(&mut headers, record.id.clone());
     match answered {
-        Ok(answered) => answered.into_response(headers, record),
-        Err(failure) => error::respond(headers, &failure, Some(record)),
+        Ok(answered) => answered.into_response(headers, record, now),
+        Err(failure) => {
+            record.end(outcome_of(&failure), now);
+            error::respond(headers, &failure)
+        }
     }
 }
 
@@ -87,7 +90,7 @@ async fn exchange(
     let mut alarm = Alarm::default();
     let caller = snapshot.callers.identify(asked.headers)?;
     let timeout = head::timeout(asked.headers)?;
-    let body = read::whole(asked.headers, body, &snapshot.server, &mut alarm).await?;
+    let body = read::whole(asked.headers, body, &snapshot.server, record.started(), &mut alarm).await?;
 
     let ask = openai::Request::parse(asked.operation, &body)?;
     caller.may_use(&ask.model)?;
@@ -226,11 +229,15 @@ async fn whole(
 }
 
 impl Answered {
-    /// Completes `headers`; the record goes into the body, to be closed at its end or its drop.
-    fn into_response(self, mut headers: HeaderMap, record: Box<Record>) -> Response<Body> {
+    /// Completes `headers`. A whole answer is over once it is handed over here; a stream takes the
+    /// record along, to be closed at its end or its drop.
+    fn into_response(self, mut headers: HeaderMap, mut record: Box<Record>, now: Instant) -> Response<Body> {
         head::answered(&mut headers, &self.provider, &self.target);
         let body = match self.content {
-            Content::Whole(bytes, outcome) => Body::recorded(bytes, record, outcome),
+            Content::Whole(bytes, outcome) => {
+                record.end(outcome, now);
+                Body::whole(bytes)
+            }
             Content::Stream(relayed) => {
                 head::stream(&mut headers);
                 Body::stream(relayed, record)

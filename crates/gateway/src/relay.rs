@@ -116,7 +116,7 @@ impl Relayed {
             Ok(bytes) if bytes.is_empty() => Poll::Ready(None),
             Ok(bytes) => Poll::Ready(Some(bytes)),
             Err(failure) => {
-                crate::http::error::log(&failure, Some(record));
+                crate::http::error::log(&failure, Some(&record.id));
                 record.end(outcome_of(&failure), Instant::now());
                 Poll::Ready(Some(wire::openai::error_event(&failure)))
             }

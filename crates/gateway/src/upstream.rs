@@ -14,6 +14,7 @@ mod tls;
 pub use answer::Answer;
 
 use crate::config;
+use crate::gather::Gathering;
 use crate::worker::Worker;
 use answer::Lease;
 use bytes::Bytes;
@@ -227,7 +228,7 @@ impl Upstream {
 
     async fn open(&self, http: &Http, worker: &Worker) -> Result<Sender, Error> {
         match http.dialer.dial().await? {
-            Dialled::Plain(stream) => open_http1(TokioIo::new(stream), worker).await,
+            Dialled::Plain(stream) => open_http1(TokioIo::new(Gathering(stream)), worker).await,
             Dialled::Tls { stream, http2: false } => open_http1(TokioIo::new(stream), worker).await,
             Dialled::Tls { stream, http2: true } => {
                 let (sender, connection) = http2::Builder::new(TokioExecutor::new())

@@ -5,11 +5,9 @@ use crate::recorder::Record;
 use crate::relay::Relayed;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use measure::metrics::Outcome;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 /// What a caller is sent. What must end with the answer travels in it: the record, and the mark
 /// that its connection is busy.
@@ -20,19 +18,14 @@ pub struct Body {
 }
 
 enum Kind {
-    Whole { bytes: Bytes, closing: Option<(Box<Record>, Outcome)> },
+    Whole(Bytes),
     Stream(Box<Relayed>, Box<Record>),
 }
 
 impl Body {
-    /// Bytes at hand, of which nothing is recorded.
-    pub fn plain(bytes: impl Into<Bytes>) -> Self {
-        Self { kind: Kind::Whole { bytes: bytes.into(), closing: None }, _underway: None }
-    }
-
-    /// Bytes at hand; once they are handed over the record closes with `outcome`.
-    pub fn recorded(bytes: Bytes, record: Box<Record>, outcome: Outcome) -> Self {
-        Self { kind: Kind::Whole { bytes, closing: Some((record, outcome)) }, _underway: None }
+    /// Bytes at hand.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self { kind: Kind::Whole(bytes.into()), _underway: None }
     }
 
     /// A provider's stream; the record closes with it.
@@ -59,10 +52,7 @@ impl http_body::Body for Body {
             Kind::Stream(relayed, record) => {
                 relayed.poll_next(cx, record).map(|next| next.map(|bytes| Ok(Frame::data(bytes))))
             }
-            Kind::Whole { bytes, closing } => {
-                if let Some((mut record, outcome)) = closing.take() {
-                    record.end(outcome, Instant::now());
-                }
+            Kind::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
@@ -72,14 +62,14 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Stream(relayed, _) => relayed.is_end(),
-            Kind::Whole { bytes, closing } => bytes.is_empty() && closing.is_none(),
+            Kind::Whole(bytes) => bytes.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Stream(..) => SizeHint::default(),
-            Kind::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
         }
     }
 }

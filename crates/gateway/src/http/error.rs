@@ -1,7 +1,6 @@
 //! A [`Failure`] as an HTTP answer. The only place where one becomes the other.
 
 use super::body::Body;
-use crate::recorder::{Record, outcome_of};
 use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use std::time::Duration;
@@ -13,13 +12,13 @@ const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
 
 /// The answer to a request of which nothing is recorded.
 pub fn response(failure: &Failure) -> Response<Body> {
-    respond(HeaderMap::new(), failure, None)
+    respond(HeaderMap::new(), failure)
 }
 
 /// The answer to a request that failed before anything of another answer was sent; completes
-/// `headers` and closes the record.
-pub fn respond(mut headers: HeaderMap, failure: &Failure, record: Option<Box<Record>>) -> Response<Body> {
-    log(failure, record.as_deref());
+/// `headers`.
+pub fn respond(mut headers: HeaderMap, failure: &Failure) -> Response<Body> {
+    log(failure, headers.get("x-request-id"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(after) = retry_after(failure) {
         headers.insert(RETRY_AFTER, HeaderValue::from(after));
@@ -27,11 +26,7 @@ pub fn respond(mut headers: HeaderMap, failure: &Failure, record: Option<Box<Rec
     if failure.retry() == Retry::Never {
         headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
     }
-    let bytes = wire::openai::error_body(failure);
-    let mut response = Response::new(match record {
-        Some(record) => Body::recorded(bytes, record, outcome_of(failure)),
-        None => Body::plain(bytes),
-    });
+    let mut response = Response::new(Body::whole(wire::openai::error_body(failure)));
     *response.status_mut() =
         StatusCode::from_u16(failure.kind().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = headers;
@@ -58,10 +53,10 @@ fn retry_after(failure: &Failure) -> Option<u64> {
 }
 
 /// Faults of the caller are its own business; the rest is the operator's.
-pub fn log(failure: &Failure, record: Option<&Record>) {
+pub fn log(failure: &Failure, request: Option<&HeaderValue>) {
     let kind = failure.kind().name();
     let detail = failure.detail();
-    let request = record.and_then(|record| record.id.to_str().ok());
+    let request = request.and_then(|id| id.to_str().ok());
     match failure.source() {
         Source::Caller => tracing::debug!(request, kind, detail, "{failure}"),
         Source::Gateway | Source::Provider => tracing::warn!(request, kind, detail, "{failure}"),

@@ -76,7 +76,7 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn json(bytes: bytes::Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::plain(bytes));
+    let mut response = Response::new(Body::whole(bytes));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

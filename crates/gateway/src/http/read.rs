@@ -25,6 +25,7 @@ pub async fn whole(
     headers: &HeaderMap,
     body: Incoming,
     limits: &Server,
+    arrived: Instant,
     alarm: &mut Alarm,
 ) -> Result<Bytes, Failure> {
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
@@ -35,7 +36,7 @@ pub async fn whole(
     }
     let (bytes_max, timeout) = (limits.body_bytes_max, limits.timeouts.body);
     let announced = announced(headers);
-    match alarm.within(Instant::now() + timeout, pin!(read(body, announced, bytes_max))).await {
+    match alarm.within(arrived + timeout, pin!(read(body, announced, bytes_max))).await {
         Ok(result) => result,
         Err(Late) => Err(Failure::new(
             Kind::CallerTimeout,

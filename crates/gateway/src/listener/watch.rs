@@ -213,9 +213,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bytes: &[std::io::IoSlice<'_>],
+        parts: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bytes)
+        crate::gather::poll_write(Pin::new(&mut self.socket), cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
