@@ -47,19 +47,17 @@ install_programs() {
 }
 
 # Installs without starting the services that some packages bring (nginx, haproxy): only their programs are wanted.
-apt_install() {
-    local policy=/usr/sbin/policy-rc.d ours=no status
+# A subshell, so that the policy that keeps them down goes away with it, however it ends.
+apt_install() (
+    policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
+        trap '"${as_root[@]}" rm -f "$policy"' EXIT
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
         "${as_root[@]}" chmod 755 "$policy"
-        ours=yes
     fi
     "${as_root[@]}" apt-get update &&
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
-    status=$?
-    [ "$ours" = yes ] && "${as_root[@]}" rm -f "$policy"
-    return "$status"
-}
+)
 
 # The Python suites' packages, in an environment of their own. Rebuilt where the list or the interpreter changed.
 install_python_packages() {

@@ -49,7 +49,7 @@ stage_counted() {
     record "$name" "$good" "$bad"
 }
 
-# Adds to the sum and says so; a failure shows the end of its log.
+# Adds to the sum and says so; a failure shows the end of its log, and figures are shown either way.
 record() {
     local name=$1 good=$2 bad=$3
     passed=$((passed + good))
@@ -57,15 +57,16 @@ record() {
     if [ "$bad" -eq 0 ]; then
         last_stage_passed=yes
         printf '   %s%d passed%s in %d s\n' "$green" "$good" "$plain" "$took"
-        sed -n 's/^figure: /   /p' "$log"
     else
         last_stage_passed=no
         tail -n 120 "$log" | sed 's/^/   | /'
         printf '   %s%s: %d passed, %d failed%s in %d s, log: %s\n' \
             "$red" "$name" "$good" "$bad" "$plain" "$took" "${log#"$ROOT"/}"
     fi
+    sed -n 's/^figure: /   /p' "$log"
 }
 
+# Whether the stage before was without a failure.
 stage_passed() { [ "$last_stage_passed" = yes ]; }
 
 # The sum, as the last line.

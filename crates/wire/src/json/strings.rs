@@ -1,52 +1,75 @@
 //! Strings: finding their end a block at a time, and decoding their escapes.
 
-/// A block is looked at with a handful of vector instructions.
-const BLOCK: usize = 32;
-
 /// Offset of the first byte from `at` on that is `"`, `\` or a control character; the length of
 /// `bytes` where there is none.
 #[inline]
-pub(super) fn skip_plain(bytes: &[u8], at: usize) -> usize {
-    // Keys and most values end within a word or two, where setting out by blocks would not pay.
-    match skip_words(bytes, at, at + 2 * size_of::<u64>()) {
-        Ok(found) => found,
-        Err(at) => skip_blocks(bytes, at),
-    }
-}
-
-/// The rest of a longer string.
-fn skip_blocks(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
     while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
-        // No early exit, so that the compiler can make vector instructions of it.
-        if block.iter().fold(false, |any, &byte| any | is_special(byte)) {
-            break;
+        let specials = specials(block);
+        if specials != 0 {
+            return at + specials.trailing_zeros() as usize;
         }
         at += BLOCK;
     }
-    skip_words(bytes, at, usize::MAX).unwrap_or_else(|end| end)
+    skip_words(bytes, at)
 }
 
-/// Goes on word by word up to `until`: `Ok` with the offset found, or the length at the end of
-/// `bytes`; `Err` with where it stopped.
+/// Goes on word by word: the whole way where there are no vectors, and the last of it where there are.
 #[inline]
-fn skip_words(bytes: &[u8], mut at: usize, until: usize) -> Result<usize, usize> {
+fn skip_words(bytes: &[u8], mut at: usize) -> usize {
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        if at >= until {
-            return Err(at);
-        }
         let special = special(u64::from_le_bytes(*word));
         if special != 0 {
-            return Ok(at + (special.trailing_zeros() / 8) as usize);
+            return at + (special.trailing_zeros() / 8) as usize;
         }
         at += 8;
     }
     let tail = bytes.get(at..).unwrap_or_default();
-    Ok(at + tail.iter().position(|&byte| is_special(byte)).unwrap_or(tail.len()))
+    at + tail.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\').unwrap_or(tail.len())
 }
 
+/// Bytes looked at in one go: two vectors of SSE2, which every x86-64 processor has.
+#[cfg(target_arch = "x86_64")]
+const BLOCK: usize = 32;
+
+/// A bit for each byte of the block that is `"`, `\` or below 0x20.
+#[cfg(target_arch = "x86_64")]
 #[inline]
-fn is_special(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+#[expect(unsafe_code, reason = "the one call that the compiler cannot know to be safe: see below")]
+fn specials(block: &[u8; BLOCK]) -> u32 {
+    let words = block.as_chunks::<8>().0;
+    let word = |index: usize| words.get(index).map_or(0, |word| i64::from_le_bytes(*word));
+    // SAFETY: SSE2 is part of x86-64 itself, and the functions read no memory.
+    unsafe { specials_of(word(1), word(0)) | specials_of(word(3), word(2)) << 16 }
+}
+
+/// The same for sixteen bytes, given as two words in little-endian order.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "sse2")]
+fn specials_of(high: i64, low: i64) -> u32 {
+    use std::arch::x86_64::{
+        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
+    };
+    let bytes = _mm_set_epi64x(high, low);
+    let quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"'.cast_signed()));
+    let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\'.cast_signed()));
+    let control = _mm_cmpeq_epi8(bytes, _mm_min_epu8(bytes, _mm_set1_epi8(0x1f)));
+    _mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, backslash))).cast_unsigned()
+}
+
+/// Elsewhere a word is the block.
+#[cfg(not(target_arch = "x86_64"))]
+const BLOCK: usize = 8;
+
+/// A bit for the first byte of the block that is `"`, `\` or below 0x20.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn specials(block: &[u8; BLOCK]) -> u32 {
+    match special(u64::from_le_bytes(*block)) {
+        0 => 0,
+        found => 1 << (found.trailing_zeros() / 8),
+    }
 }
 
 /// The high bit of each byte that is `"`, `\` or below 0x20. Exact up to the first such byte, which
