@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod error;
+mod framing;
 pub mod head;
 mod health;
 pub mod hosts;
@@ -48,7 +49,10 @@ pub fn handle(
         Ok(operation) => {
             Handling::Pipeline(Box::pin(pipeline::serve(shared, operation, request)), Some(underway))
         }
-        Err(response) => Handling::Done(Some(Box::new(response.map(|body| body.holding(Some(underway)))))),
+        Err(mut response) => {
+            head::identify(response.headers_mut(), head::request_id(request.headers()));
+            Handling::Done(Some(Box::new(response.map(|body| body.holding(Some(underway))))))
+        }
     }
 }
 
@@ -80,6 +84,7 @@ impl<F: Future<Output = Response<Body>>> Future for Handling<F> {
 
 /// The operation to be run, or an answer that needs none.
 fn route(shared: &Shared, request: &Request<Incoming>) -> Result<Operation, Box<Response<Body>>> {
+    framing::check(request).map_err(|failure| Box::new(framing::refusal(&failure)))?;
     let Some(endpoint) = endpoint(request.uri().path()) else { return Err(Box::new(unknown_path(request))) };
     guard(shared, endpoint, request)?;
     let response = match (endpoint, request.method()) {

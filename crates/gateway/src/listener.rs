@@ -3,6 +3,7 @@
 //! The accept loop is our own because a server's time-outs are: for a head, for an idle connection,
 //! for a whole request. What is answered is handed in as a function.
 
+mod lines;
 pub mod tls;
 pub mod watch;
 
@@ -127,7 +128,7 @@ pub async fn serve<B, H, Fut>(
     let watch = watches.watch();
     let Ok(stream) = prepare(accepted.stream) else { return };
     match acceptor {
-        None => serve_http1(Watched::new(stream, Arc::clone(&watch)), bounds, watch, handle).await,
+        None => serve_http1(Watched::http1(stream, Arc::clone(&watch)), bounds, watch, handle).await,
         // Boxed: it is several times as large, and should not make every plain connection so.
         Some(acceptor) => Box::pin(serve_tls(stream, acceptor, bounds, watch, handle)).await,
     }
@@ -150,11 +151,10 @@ async fn serve_tls<B, H, Fut>(
         Err(_) => return tracing::debug!("a TLS handshake took too long"),
     };
     let http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
-    let socket = Watched::new(secured, Arc::clone(&watch));
     if http2 {
-        serve_http2(socket, bounds, watch, handle).await;
+        serve_http2(Watched::http2(secured, Arc::clone(&watch)), bounds, watch, handle).await;
     } else {
-        serve_http1(socket, bounds, watch, handle).await;
+        serve_http1(Watched::http1(secured, Arc::clone(&watch)), bounds, watch, handle).await;
     }
 }
 

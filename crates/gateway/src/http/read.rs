@@ -3,7 +3,7 @@
 use crate::alarm::{Alarm, Late};
 use crate::config::Server;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderMap};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::pin::{Pin, pin};
@@ -36,7 +36,10 @@ pub async fn whole(
     }
     let (bytes_max, timeout) = (limits.body_bytes_max, limits.timeouts.body);
     let announced = announced(headers);
-    match alarm.within(arrived + timeout, pin!(read(body, announced, bytes_max))).await {
+    match alarm
+        .within(arrived + timeout, pin!(read(body, announced, headers.contains_key(EXPECT), bytes_max)))
+        .await
+    {
         Ok(result) => result,
         Err(Late) => Err(Failure::new(
             Kind::CallerTimeout,
@@ -49,9 +52,17 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn read(mut body: Incoming, announced: Option<usize>, bytes_max: usize) -> Result<Bytes, Failure> {
+async fn read(
+    mut body: Incoming,
+    announced: Option<usize>,
+    asks_first: bool,
+    bytes_max: usize,
+) -> Result<Bytes, Failure> {
     if announced.is_some_and(|length| length > bytes_max) {
-        discard(&mut body).await;
+        // One who asks first whether to send it is told no, and sends nothing.
+        if !asks_first {
+            discard(&mut body).await;
+        }
         return Err(too_large(bytes_max));
     }
     let Some(first) = chunk(&mut body).await? else { return Ok(Bytes::new()) };

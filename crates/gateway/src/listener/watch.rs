@@ -6,6 +6,7 @@
 //! One sweep a worker looks at all its connections a few times a second. A timer for each request
 //! would be exact to the millisecond, which nobody needs here, and would be paid on every request.
 
+use super::lines::Lines;
 use crate::config::ServerTimeouts;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
@@ -149,13 +150,18 @@ impl Watch {
         }
     }
 
-    /// Bytes came in. While no request is under way they belong to the next one's head, whose time
-    /// runs from its first byte.
-    fn bytes_arrived(&self) {
-        if self.requests.load(Relaxed) == 0 && !self.reading_head.load(Relaxed) {
-            self.reading_head.store(true, Relaxed);
+    fn is_between_requests(&self) -> bool {
+        self.requests.load(Relaxed) == 0
+    }
+
+    /// Bytes came in while no request is under way: they are the next one's head, whose time runs
+    /// from its first byte. Whether these are the first.
+    fn head_arrives(&self) -> bool {
+        let begins = !self.reading_head.swap(true, Relaxed);
+        if begins {
             self.touch();
         }
+        begins
     }
 
     fn touch(&self) {
@@ -177,12 +183,19 @@ impl Drop for Underway {
 pub struct Watched<S> {
     socket: S,
     watch: Arc<Watch>,
+    /// Present where heads are lines of text: on HTTP/1.
+    lines: Option<Lines>,
 }
 
 impl<S> Watched<S> {
-    /// Puts `socket` under `watch`.
-    pub fn new(socket: S, watch: Arc<Watch>) -> Self {
-        Self { socket, watch }
+    /// Puts an HTTP/1 socket under `watch`; it refuses heads that can be read in two ways.
+    pub fn http1(socket: S, watch: Arc<Watch>) -> Self {
+        Self { socket, watch, lines: Some(Lines::default()) }
+    }
+
+    /// Puts an HTTP/2 socket under `watch`.
+    pub fn http2(socket: S, watch: Arc<Watch>) -> Self {
+        Self { socket, watch, lines: None }
     }
 }
 
@@ -194,8 +207,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<std::io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.socket).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.watch.bytes_arrived();
+        let arrived = buf.filled().get(before..).unwrap_or_default();
+        if !arrived.is_empty() && self.watch.is_between_requests() {
+            let begins = self.watch.head_arrives();
+            if let Some(lines) = &mut self.lines {
+                if begins {
+                    *lines = Lines::default();
+                }
+                if !lines.take(arrived) {
+                    return Poll::Ready(Err(std::io::Error::other("a line of the head ends in a bare LF")));
+                }
+            }
         }
         result
     }
@@ -264,8 +286,8 @@ mod tests {
 
     #[test]
     fn a_head_has_less_time_than_an_idle_connection() {
-        check(|watch| watch.bytes_arrived(), 9, None);
-        check(|watch| watch.bytes_arrived(), 10, Some(Order::Close));
+        check(|watch| assert!(watch.head_arrives()), 9, None);
+        check(|watch| assert!(watch.head_arrives()), 10, Some(Order::Close));
     }
 
     #[test]
@@ -278,7 +300,7 @@ mod tests {
     #[test]
     fn a_request_that_ended_leaves_an_idle_connection() {
         let pass = |watch: &Arc<Watch>| {
-            watch.bytes_arrived();
+            watch.head_arrives();
             drop(watch.request_begins());
         };
         check(pass, 20, None);
