@@ -3,13 +3,12 @@
 
 use crate::auth;
 use crate::gateway::Gateway;
-use crate::http::hosts;
+use crate::http::{health, hosts};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use measure::metrics::Metrics;
 use std::sync::Arc;
@@ -50,18 +49,15 @@ async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next
 }
 
 async fn root() -> Response {
-    json(StatusCode::OK, r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config"}"#)
+    json(r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config"}"#)
 }
 
 async fn live() -> Response {
-    json(StatusCode::OK, r#"{"status":"ok"}"#)
+    health::live().map(axum::body::Body::new)
 }
 
 async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
-    match gateway.draining() {
-        false => json(StatusCode::OK, r#"{"status":"ready"}"#),
-        true => json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#),
-    }
+    health::ready(&gateway).map(axum::body::Body::new)
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
@@ -75,14 +71,11 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
 
 /// The merged configuration as `tidegate config print --format json` shows it: without secrets.
 async fn config(State(gateway): State<Arc<Gateway>>) -> Response {
-    json(StatusCode::OK, gateway.snapshot(0).shown.clone())
+    json(gateway.snapshot(0).shown.clone())
 }
 
-fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+fn json(body: impl Into<axum::body::Body>) -> Response {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.into()).into_response()
 }
 
 fn refusal(failure: &Failure) -> Response {

@@ -7,7 +7,7 @@ pub mod body;
 pub mod error;
 mod framing;
 pub mod head;
-mod health;
+pub(crate) mod health;
 pub mod hosts;
 mod models;
 pub mod read;
@@ -100,8 +100,8 @@ fn route(shared: &Shared, request: &Request<Incoming>) -> Result<Operation, Box<
     Err(Box::new(response))
 }
 
-/// What is checked before anything is read: that the head is within bounds, and that no web page
-/// reaches a gateway on loopback through a caller's browser.
+/// What is checked before anything is read: that no web page reaches a gateway on loopback through a
+/// caller's browser.
 fn guard(
     shared: &Shared,
     endpoint: Endpoint<'_>,

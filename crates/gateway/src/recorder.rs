@@ -1,5 +1,6 @@
-//! What is remembered of a request: one [`Record`] that travels with it, from its first byte to the
-//! end of the answer's body, and is closed there or where it is dropped.
+//! What is remembered of a request: one [`Record`] that travels with it from its first byte. A whole
+//! answer closes it when it is handed over; a stream takes it along and closes it at its end. Wherever
+//! it is dropped before, it closes itself.
 //!
 //! Closing is a handful of increments on handles resolved beforehand. Nothing here waits, and a
 //! record that is dropped is a caller who left.

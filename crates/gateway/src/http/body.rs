@@ -9,8 +9,8 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// What a caller is sent. What must end with the answer travels in it: the record, and the mark
-/// that its connection is busy.
+/// What a caller is sent. What must end with it travels in it: the mark that its connection is busy
+/// and, of a stream, the record and the provider's connection.
 pub struct Body {
     kind: Kind,
     // Held only to be dropped with the body.

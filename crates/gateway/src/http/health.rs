@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it should be sent requests.
+//! Whether the process lives, and whether it should be sent requests. Both planes answer with it.
 
 use super::body::Body;
 use crate::gateway::Gateway;
@@ -11,12 +11,12 @@ pub(super) fn root() -> Response<Body> {
 }
 
 /// `/health`: the process answers.
-pub(super) fn live() -> Response<Body> {
+pub(crate) fn live() -> Response<Body> {
     json(StatusCode::OK, r#"{"status":"ok"}"#)
 }
 
 /// `/health/ready`: new requests are welcome.
-pub(super) fn ready(gateway: &Gateway) -> Response<Body> {
+pub(crate) fn ready(gateway: &Gateway) -> Response<Body> {
     match gateway.draining() {
         false => json(StatusCode::OK, r#"{"status":"ready"}"#),
         true => json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#),
