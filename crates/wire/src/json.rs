@@ -59,6 +59,13 @@ pub fn validate(body: &[u8]) -> Result<(), Fault> {
     scan::any(body, Rules::Strict)
 }
 
+/// Decodes what stands between the quotes of a string in a text that has been checked. Half a surrogate
+/// pair becomes U+FFFD.
+#[must_use]
+pub fn decode(raw: &str) -> String {
+    strings::decode(raw)
+}
+
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
