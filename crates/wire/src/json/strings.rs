@@ -4,7 +4,7 @@
 /// `bytes` where there is none.
 #[inline]
 pub(super) fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
+    while let Some(block) = block(bytes, at) {
         let specials = specials(block);
         if specials != 0 {
             return at + specials.trailing_zeros() as usize;
@@ -12,6 +12,18 @@ pub(super) fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
         at += BLOCK;
     }
     skip_words(bytes, at)
+}
+
+/// The block that begins at `at`, if the text has one more.
+#[inline(always)]
+pub(super) fn block(bytes: &[u8], at: usize) -> Option<&[u8; BLOCK]> {
+    bytes.get(at..).and_then(<[u8]>::first_chunk)
+}
+
+/// What is left of a block's special bytes behind its first `passed`, which are fewer than the block has.
+#[inline(always)]
+pub(super) fn from(specials: u32, passed: usize) -> u32 {
+    specials & (u32::MAX << passed)
 }
 
 /// Goes on word by word: the whole way where there are no vectors, and the last of it where there are.
@@ -30,13 +42,13 @@ fn skip_words(bytes: &[u8], mut at: usize) -> usize {
 
 /// Bytes looked at in one go: two vectors of SSE2, which every x86-64 processor has.
 #[cfg(target_arch = "x86_64")]
-const BLOCK: usize = 32;
+pub(super) const BLOCK: usize = 32;
 
 /// A bit for each byte of the block that is `"`, `\` or below 0x20.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[expect(unsafe_code, reason = "the one call that the compiler cannot know to be safe: see below")]
-fn specials(block: &[u8; BLOCK]) -> u32 {
+pub(super) fn specials(block: &[u8; BLOCK]) -> u32 {
     let words = block.as_chunks::<8>().0;
     let word = |index: usize| words.get(index).map_or(0, |word| i64::from_le_bytes(*word));
     // SAFETY: SSE2 is part of x86-64 itself, and the functions read no memory.
@@ -60,32 +72,25 @@ fn specials_of(high: i64, low: i64) -> u32 {
 
 /// Elsewhere a word is the block.
 #[cfg(not(target_arch = "x86_64"))]
-const BLOCK: usize = 8;
+pub(super) const BLOCK: usize = 8;
 
-/// A bit for the first byte of the block that is `"`, `\` or below 0x20.
+/// A bit for each byte of the block that is `"`, `\` or below 0x20.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-fn specials(block: &[u8; BLOCK]) -> u32 {
-    match special(u64::from_le_bytes(*block)) {
-        0 => 0,
-        found => 1 << (found.trailing_zeros() / 8),
-    }
+pub(super) fn specials(block: &[u8; BLOCK]) -> u32 {
+    // Each byte's high bit to its place in the topmost byte: the products' other bits do not meet there.
+    (special(u64::from_le_bytes(*block)) >> 7).wrapping_mul(0x0102_0408_1020_4080).wrapping_shr(56) as u32
 }
 
-/// The high bit of each byte that is `"`, `\` or below 0x20. Exact up to the first such byte, which
-/// is all that is used: a borrow can only spoil bytes above it.
+/// The high bit of each byte that is `"`, `\` or below 0x20, and no other bit.
 ///
-/// Source: "Determine if a word has a byte less than n", Anderson, Bit Twiddling Hacks.
+/// Source: "Determine if a word has a zero byte", Anderson, Bit Twiddling Hacks, in its exact form.
 #[inline]
 fn special(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES << 7;
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let below = word.wrapping_sub(ONES * 0x20) & !word;
-    let is_quote = quote.wrapping_sub(ONES) & !quote;
-    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
-    (below | is_quote | is_backslash) & HIGHS
+    const LOWS: u64 = ONES * 0x7f;
+    let zero = |word: u64| !(((word & LOWS) + LOWS) | word | LOWS);
+    zero(word ^ (ONES * b'"' as u64)) | zero(word ^ (ONES * b'\\' as u64)) | zero(word & (ONES * 0xe0))
 }
 
 /// Four hexadecimal digits.
