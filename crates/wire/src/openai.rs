@@ -12,5 +12,5 @@ mod usage;
 pub use error::{error_body, error_event};
 pub use models::{ModelEntry, model_entry, models_list};
 pub use request::Request;
-pub use stream::{Observed, Relay, RelayOptions};
+pub use stream::{Observed, Relay, RelayOptions, UsageChunk};
 pub use usage::{Usage, usage_of};
