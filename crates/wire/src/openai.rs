@@ -11,6 +11,6 @@ mod usage;
 
 pub use error::{error_body, error_event};
 pub use models::{ModelEntry, model_entry, models_list};
-pub use request::Request;
+pub use request::{Determinism, LastUser, Request, Traits};
 pub use stream::{Observed, Relay, RelayOptions, UsageChunk};
 pub use usage::{Usage, usage_of};
