@@ -1,11 +1,12 @@
 //! OpenAI's protocol: chat completions, legacy completions, embeddings, models, their streams and
-//! errors.
+//! errors; and answers as a cache keeps them.
 //!
 //! Typed only where the gateway acts on a field. What is not here: HTTP, and what a model means.
 
 mod error;
 mod models;
 mod request;
+pub mod stored;
 mod stream;
 mod usage;
 
