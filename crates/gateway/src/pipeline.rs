@@ -25,7 +25,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 use wire::failure::Failure;
-use wire::openai::{self, Relay, RelayOptions};
+use wire::openai::{self, Relay, RelayOptions, UsageChunk};
 use wire::operation::Operation;
 use wire::splice::splice;
 
@@ -107,7 +107,10 @@ async fn exchange(
     };
     let attempt = Attempt {
         stream: ask.stream,
-        relay: RelayOptions { usage_to_caller: ask.usage_to_caller, done_marker: quirks.done_marker },
+        relay: RelayOptions {
+            usage_chunk: if ask.usage_to_caller { UsageChunk::Pass } else { UsageChunk::Drop },
+            done_marker: quirks.done_marker,
+        },
         patience: Patience::new(&settings.timeouts, timeout, record.started(), Instant::now()),
         target: plan.target,
     };

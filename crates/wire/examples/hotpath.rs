@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use bytes::Bytes;
-use wire::openai::{Relay, RelayOptions, Request, usage_of};
+use wire::openai::{Relay, RelayOptions, Request, UsageChunk, usage_of};
 use wire::{Operation, json, splice};
 
 const ROUNDS: usize = 60;
@@ -43,19 +43,19 @@ fn parse_edit_splice(body: &Bytes) {
 fn relay() {
     for (name, usage) in [("", ""), (", usage null", r#","usage":null"#)] {
         let frame = Bytes::from(frame(usage));
-        let mut relay = Relay::new(RelayOptions { usage_to_caller: false, done_marker: true });
+        let mut relay = Relay::new(RelayOptions { usage_chunk: UsageChunk::Drop, done_marker: true });
         measure(&format!("Relay::push, one frame{name}"), frame.len(), || {
             black_box(relay.push(black_box(frame.clone())).is_ok());
         });
     }
     let eight = Bytes::from(frame("").repeat(8));
-    let mut relay = Relay::new(RelayOptions { usage_to_caller: false, done_marker: true });
+    let mut relay = Relay::new(RelayOptions { usage_chunk: UsageChunk::Drop, done_marker: true });
     measure("Relay::push, eight frames", eight.len(), || {
         black_box(relay.push(black_box(eight.clone())).is_ok());
     });
     let whole = Bytes::from(frame(""));
     let (head, tail) = (whole.slice(..90), whole.slice(90..));
-    let mut relay = Relay::new(RelayOptions { usage_to_caller: false, done_marker: true });
+    let mut relay = Relay::new(RelayOptions { usage_chunk: UsageChunk::Drop, done_marker: true });
     measure("Relay::push, one frame cut in two", whole.len(), || {
         black_box(relay.push(black_box(head.clone())).is_ok());
         black_box(relay.push(black_box(tail.clone())).is_ok());

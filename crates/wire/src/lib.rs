@@ -7,6 +7,10 @@
 //! Two rules shape it. A body is typed only where the gateway acts on a field; everything else goes
 //! through as the bytes that came in. And nothing here trusts what it reads: every buffer has a
 //! bound, and no input panics.
+//!
+//! What a cache needs of the protocol is here too, as facts without a policy: whether the same
+//! request means the same answer ([`openai::Request::traits`]), what an answer is worth and its two
+//! forms ([`openai::stored`]), and a stream's usage chunk kept apart ([`openai::UsageChunk`]).
 
 pub mod failure;
 pub mod retry_after;

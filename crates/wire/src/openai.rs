@@ -1,16 +1,17 @@
 //! OpenAI's protocol: chat completions, legacy completions, embeddings, models, their streams and
-//! errors.
+//! errors; and answers as a cache keeps them.
 //!
 //! Typed only where the gateway acts on a field. What is not here: HTTP, and what a model means.
 
 mod error;
 mod models;
 mod request;
+pub mod stored;
 mod stream;
 mod usage;
 
 pub use error::{error_body, error_event};
 pub use models::{ModelEntry, model_entry, models_list};
-pub use request::Request;
-pub use stream::{Observed, Relay, RelayOptions};
+pub use request::{Determinism, LastUser, Request, Traits};
+pub use stream::{Observed, Relay, RelayOptions, UsageChunk};
 pub use usage::{Usage, usage_of};

@@ -10,7 +10,7 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use wire::openai::{Observed, Relay, RelayOptions, Usage};
+use wire::openai::{Observed, Relay, RelayOptions, Usage, UsageChunk};
 use wire::sse::Frames;
 
 /// Everything a relay says of one stream.
@@ -20,7 +20,11 @@ struct Said {
     /// How it ended: the failure's code.
     failure: Option<String>,
     observed: Observed,
+    /// The usage chunk that was kept apart.
+    apart: Option<Vec<u8>>,
 }
+
+const USAGE_CHUNKS: [UsageChunk; 3] = [UsageChunk::Pass, UsageChunk::Drop, UsageChunk::Apart];
 
 /// Relays `pieces` as the gateway does: until the relay has ended, then `finish`.
 fn relay<'a>(options: RelayOptions, pieces: impl Iterator<Item = &'a [u8]>) -> Said {
@@ -42,7 +46,9 @@ fn relay<'a>(options: RelayOptions, pieces: impl Iterator<Item = &'a [u8]>) -> S
         }
         Err(failure) => failure.code().map(str::to_owned),
     };
-    Said { output, failure, observed: relay.observed().clone() }
+    let apart = relay.take_usage_frame().map(|frame| frame.to_vec());
+    assert_eq!(relay.take_usage_frame(), None, "once is enough");
+    Said { output, failure, observed: relay.observed().clone(), apart }
 }
 
 fn pieces<'a>(stream: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
@@ -118,11 +124,14 @@ fn read(name: &str, extension: &str) -> Option<Vec<u8>> {
     std::fs::read(format!("{folder}/{name}.{extension}")).ok()
 }
 
-fn check(golden: &Golden, usage_to_caller: bool, cuts: &[usize]) {
+fn check(golden: &Golden, usage_chunk: UsageChunk, cuts: &[usize]) {
     let Golden { name, done_marker, failure, observed } = golden;
     let input = read(name, "in").unwrap();
-    let output = read(name, "asked").filter(|_| usage_to_caller).or_else(|| read(name, "out")).unwrap();
-    let options = RelayOptions { usage_to_caller, done_marker: *done_marker };
+    let output = read(name, "asked")
+        .filter(|_| usage_chunk == UsageChunk::Pass)
+        .or_else(|| read(name, "out"))
+        .unwrap();
+    let options = RelayOptions { usage_chunk, done_marker: *done_marker };
     let said = relay(options, pieces(&input, cuts).into_iter());
     assert_eq!(
         String::from_utf8_lossy(&said.output),
@@ -132,13 +141,21 @@ fn check(golden: &Golden, usage_to_caller: bool, cuts: &[usize]) {
     assert_eq!(said.failure.as_deref(), *failure, "{name} cut at {cuts:?}");
     assert_eq!(&said.observed, observed, "{name} cut at {cuts:?}");
     assert!(is_whole_frames(&said.output));
+    let asked = read(name, "asked").filter(|_| usage_chunk == UsageChunk::Apart);
+    assert_eq!(said.apart.is_some(), asked.is_some(), "{name} cut at {cuts:?}");
+    if let (Some(frame), Some(asked)) = (said.apart, asked) {
+        // What is kept apart is what passes where it was asked for: the last, where there are two.
+        let at = memchr::memmem::rfind(&asked, &frame).unwrap();
+        assert!(is_whole_frames(&frame) && output.ends_with(&asked[at + frame.len()..]), "{name}");
+    }
 }
 
 #[test]
 fn provider_shaped_streams_pass_as_they_should() {
     for golden in golden() {
-        check(&golden, false, &[]);
-        check(&golden, true, &[]);
+        for usage_chunk in USAGE_CHUNKS {
+            check(&golden, usage_chunk, &[]);
+        }
     }
 }
 
@@ -147,10 +164,10 @@ fn provider_shaped_streams_pass_the_same_cut_at_any_byte() {
     for golden in golden() {
         let length = read(golden.name, "in").unwrap().len();
         for cut in 0..=length {
-            check(&golden, cut % 2 == 0, &[cut]);
+            check(&golden, USAGE_CHUNKS[cut % 3], &[cut]);
         }
         for size in [1, 2, 3, 7, 64] {
-            check(&golden, false, &(0..length).step_by(size).collect::<Vec<_>>());
+            check(&golden, UsageChunk::Apart, &(0..length).step_by(size).collect::<Vec<_>>());
         }
     }
 }
@@ -160,7 +177,7 @@ fn a_provider_shaped_stream_cut_off_at_any_byte_ends_with_a_failure_or_whole() {
     for Golden { name, done_marker, .. } in golden().into_iter().filter(|it| it.failure.is_none()) {
         let input = read(name, "in").unwrap();
         let full = read(name, "out").unwrap();
-        let options = RelayOptions { usage_to_caller: false, done_marker };
+        let options = RelayOptions { usage_chunk: UsageChunk::Drop, done_marker };
         for cut in 0..input.len() {
             let said = relay(options, [&input[..cut]].into_iter());
             assert!(is_whole_frames(&said.output), "{name} cut off at {cut}");
@@ -214,8 +231,8 @@ fn other() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn options() -> impl Strategy<Value = RelayOptions> {
-    (any::<bool>(), any::<bool>())
-        .prop_map(|(usage_to_caller, done_marker)| RelayOptions { usage_to_caller, done_marker })
+    (prop::sample::select(&USAGE_CHUNKS[..]), any::<bool>())
+        .prop_map(|(usage_chunk, done_marker)| RelayOptions { usage_chunk, done_marker })
 }
 
 fn check_cuts(

@@ -2,10 +2,12 @@
 //!
 //! Only these are read: `model`, `stream`, `stream_options.include_usage`, and that `messages`,
 //! `prompt` or `input` is there and of a possible type. Everything else is the provider's to judge
-//! and goes through as it came.
+//! and goes through as it came. What a cache asks of a request is read when it asks: see
+//! [`Request::traits`].
 
 #[cfg(test)]
 mod tests;
+mod traits;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -17,6 +19,8 @@ use crate::failure::{Failure, Kind};
 use crate::json::{self, Kind as Json, Object, Value};
 use crate::operation::Operation;
 use crate::splice::{Edit, json_string};
+
+pub use traits::{Determinism, LastUser, Traits};
 
 /// A request that names a model and has what its operation needs.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub struct Request<'a> {
     pub usage_to_caller: bool,
     model_span: Range<usize>,
     usage: UsageOption,
+    /// All members, for what is asked later and seldom.
+    object: Object<'a>,
 }
 
 /// Where `stream_options.include_usage` stands in the body, or would stand.
@@ -88,6 +94,7 @@ impl<'a> Request<'a> {
             usage_to_caller: stream && usage == UsageOption::Asked,
             model_span: model.span(),
             usage,
+            object,
         })
     }
 

@@ -8,8 +8,8 @@
 //! Most frames are looked at with a substring search or two and never parsed: see [`look`]. What is
 //! not here: time-outs, the connection, and any change to what the model said.
 
-mod frame;
-mod look;
+pub(super) mod frame;
+pub(super) mod look;
 #[cfg(test)]
 mod tests;
 
@@ -29,11 +29,23 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 /// What the relay must know beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelayOptions {
-    /// The caller asked for the usage chunk; otherwise it is taken out.
-    pub usage_to_caller: bool,
+    /// What becomes of the usage chunk at the stream's end.
+    pub usage_chunk: UsageChunk,
     /// The provider ends its streams with `[DONE]`: one that ends without it was cut. Where it does
     /// not, a `finish_reason` must have come, and the relay adds the marker.
     pub done_marker: bool,
+}
+
+/// What becomes of the chunk that has usage and no choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageChunk {
+    /// The caller asked for it: it passes.
+    Pass,
+    /// Nobody asked for it: it is taken out.
+    Drop,
+    /// It is taken out and kept: see [`Relay::take_usage_frame`]. For one who stores the stream and
+    /// will replay it to callers who ask for usage and to callers who do not.
+    Apart,
 }
 
 /// What was seen in passing.
@@ -59,6 +71,8 @@ pub struct Relay {
     options: RelayOptions,
     observed: Observed,
     frames: Frames,
+    /// The usage chunk's frame, where it is kept apart.
+    usage_frame: Option<Bytes>,
     /// Nothing more passes: `[DONE]` or an error has.
     ended: bool,
     /// Nothing more passes: the stream broke. Kept until what came before has been handed out.
@@ -74,6 +88,8 @@ enum Verdict {
     Drop,
     /// These bytes, a whole frame, stand in its place.
     Replace(Bytes),
+    /// The frame is kept apart: these bytes in its place, or as it is.
+    Apart(Option<Bytes>),
 }
 
 impl Relay {
@@ -84,6 +100,7 @@ impl Relay {
             options,
             observed: Observed::default(),
             frames: Frames::default(),
+            usage_frame: None,
             ended: false,
             failure: None,
             closing: false,
@@ -153,6 +170,13 @@ impl Relay {
         &self.observed
     }
 
+    /// The usage chunk that was kept apart, as a whole frame and as [`UsageChunk::Pass`] would have
+    /// sent it: once, and then no more. The last one, where a provider sent several.
+    #[must_use]
+    pub fn take_usage_frame(&mut self) -> Option<Bytes> {
+        self.usage_frame.take()
+    }
+
     /// What was still held when the body ended: a frame that waited behind a CR, or one whose
     /// blank line never came but which is whole all the same. (Some servers send no line end after
     /// `[DONE]`.)
@@ -183,6 +207,11 @@ impl Relay {
                 Ok(Verdict::Pass) => passed.keep(&block, start..cut.end),
                 Ok(Verdict::Drop) => {}
                 Ok(Verdict::Replace(frame)) => passed.replace(&block, &frame),
+                Ok(Verdict::Apart(mended)) => {
+                    let frame = block.get(start..cut.end).unwrap_or_default();
+                    // A copy, so that whoever stores it does not keep the block alive.
+                    self.usage_frame = Some(mended.unwrap_or_else(|| Bytes::copy_from_slice(frame)));
+                }
                 Err(failure) => self.failure = Some(failure),
             }
             if self.ended() {
@@ -218,6 +247,7 @@ impl Relay {
         };
         Ok(match verdict {
             Verdict::Pass if !lines.clean => lines.cleaned.map_or(Verdict::Drop, Verdict::Replace),
+            Verdict::Apart(None) if !lines.clean => Verdict::Apart(lines.cleaned),
             verdict => verdict,
         })
     }
@@ -256,10 +286,13 @@ impl Relay {
             self.ended = true;
             return Ok(Verdict::Pass);
         }
-        Ok(match meaning.usage_only {
-            None => Verdict::Pass,
-            Some(_) if !self.options.usage_to_caller => Verdict::Drop,
-            Some(choices) => choices.mend(data).map_or(Verdict::Pass, Verdict::Replace),
+        let Some(choices) = meaning.usage_only else {
+            return Ok(Verdict::Pass);
+        };
+        Ok(match self.options.usage_chunk {
+            UsageChunk::Pass => choices.mend(data).map_or(Verdict::Pass, Verdict::Replace),
+            UsageChunk::Drop => Verdict::Drop,
+            UsageChunk::Apart => Verdict::Apart(choices.mend(data)),
         })
     }
 }

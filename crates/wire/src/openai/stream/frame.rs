@@ -5,17 +5,17 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::sse::field;
 
 /// The lines of one raw frame.
-pub(super) struct Lines {
+pub(in crate::openai) struct Lines {
     /// The lines of data, joined as a reader joins them; `None` where there is none.
-    pub(super) data: Option<Vec<u8>>,
+    pub(in crate::openai) data: Option<Vec<u8>>,
     /// Whether there are only comments and data, so that the frame may pass as it is.
-    pub(super) clean: bool,
+    pub(in crate::openai) clean: bool,
     /// The comments and data alone, as a frame; `None` where nothing is left.
-    pub(super) cleaned: Option<Bytes>,
+    pub(in crate::openai) cleaned: Option<Bytes>,
 }
 
 impl Lines {
-    pub(super) fn read(frame: &[u8]) -> Self {
+    pub(in crate::openai) fn read(frame: &[u8]) -> Self {
         let mut data: Option<Vec<u8>> = None;
         let mut clean = true;
         let mut kept = BytesMut::new();

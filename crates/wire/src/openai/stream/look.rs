@@ -100,6 +100,12 @@ impl Meaning {
     }
 }
 
+/// Whether a chunk has usage and no choice.
+pub(in crate::openai) fn is_usage_only(chunk: &Object<'_>) -> bool {
+    chunk.get("usage").is_some_and(|usage| usage.kind() == Kind::Object)
+        && no_choices(chunk, chunk.get("choices")).is_some()
+}
+
 fn no_choices(chunk: &Object<'_>, choices: Option<Value<'_>>) -> Option<NoChoices> {
     let edit = |range, with| Edit { range, with: Bytes::from_static(with) };
     match choices {
@@ -147,7 +153,7 @@ fn has_content(choice: &Object<'_>) -> bool {
 }
 
 /// Whether a value says something: a string, array or object with something in it.
-fn is_said(value: Value<'_>) -> bool {
+pub(in crate::openai) fn is_said(value: Value<'_>) -> bool {
     match value.kind() {
         Kind::String => value.raw().len() > 2,
         Kind::Array | Kind::Object => !value.is_empty_container(),

@@ -13,7 +13,7 @@ const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"comp
 const END: &str = "data: [DONE]\n\n";
 
 fn relay() -> Relay {
-    Relay::new(RelayOptions { usage_to_caller: false, done_marker: true })
+    Relay::new(RelayOptions { usage_chunk: UsageChunk::Drop, done_marker: true })
 }
 
 fn bytes(parts: &[&str]) -> Bytes {
@@ -107,7 +107,7 @@ fn a_stream_without_its_end_was_cut() {
 
 #[test]
 fn a_dialect_without_the_marker_gets_it_from_us() {
-    let without = || Relay::new(RelayOptions { usage_to_caller: false, done_marker: false });
+    let without = || Relay::new(RelayOptions { usage_chunk: UsageChunk::Drop, done_marker: false });
     for (parts, tail) in [
         (&[CHUNK, LAST][..], END.to_owned()),
         (&[CHUNK, LAST, END], String::new()),
