@@ -3,13 +3,14 @@
 
 use crate::auth;
 use crate::gateway::Gateway;
-use crate::http::{health, hosts};
+use crate::http::{compress, health, hosts};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use measure::metrics::Metrics;
 use std::sync::Arc;
 use wire::failure::{Failure, Kind};
@@ -49,7 +50,8 @@ async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next
 }
 
 async fn root() -> Response {
-    json(r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config"}"#)
+    let media = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (media, r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config"}"#).into_response()
 }
 
 async fn live() -> Response {
@@ -60,9 +62,9 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     health::ready(&gateway).map(axum::body::Body::new)
 }
 
-async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
+async fn metrics(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Response {
     match gateway.metrics.encode() {
-        Ok(text) => ([(CONTENT_TYPE, HeaderValue::from_static(Metrics::CONTENT_TYPE))], text).into_response(),
+        Ok(text) => whole(&gateway, &asked, Metrics::CONTENT_TYPE, text.into()).await,
         Err(error) => refusal(
             &Failure::new(Kind::Internal, "The metrics cannot be shown.").with_detail(error.to_string()),
         ),
@@ -70,12 +72,16 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 /// The merged configuration as `tidegate config print --format json` shows it: without secrets.
-async fn config(State(gateway): State<Arc<Gateway>>) -> Response {
-    json(gateway.snapshot(0).shown.clone())
+async fn config(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Response {
+    let shown = gateway.snapshot(0).shown.clone();
+    whole(&gateway, &asked, "application/json", shown.into()).await
 }
 
-fn json(body: impl Into<axum::body::Body>) -> Response {
-    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.into()).into_response()
+/// An answer long enough that it may be compressed.
+async fn whole(gateway: &Gateway, asked: &HeaderMap, media: &'static str, mut body: Bytes) -> Response {
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media))]);
+    compress::answer(gateway.snapshot(0).server.compress_above, asked, &mut headers, &mut body).await;
+    (headers, body).into_response()
 }
 
 fn refusal(failure: &Failure) -> Response {

@@ -123,6 +123,8 @@ pub struct Server {
     /// Hosts that requests may name, besides loopback names and the listener's own address: in lower case,
     /// without a port, IPv6 addresses in brackets; `"*"` stands for any. Empty: beyond loopback any.
     pub hosts: Vec<String>,
+    /// Whole answers of more bytes than this are compressed for callers who accept that; `None`: none is.
+    pub compress_above: Option<usize>,
     /// How long each part of a request may take.
     pub timeouts: ServerTimeouts,
     /// Serve TLS with this certificate.

@@ -4,6 +4,7 @@
 //! What one endpoint does is in its own file below.
 
 pub mod body;
+pub mod compress;
 pub mod error;
 mod framing;
 pub mod head;

@@ -10,7 +10,7 @@
 use crate::alarm::{Alarm, Late};
 use crate::gateway::Shared;
 use crate::http::body::Body;
-use crate::http::{error, head, read};
+use crate::http::{compress, error, head, read};
 use crate::judge::{self, Verdict};
 use crate::plan::Target;
 use crate::recorder::{Record, outcome_of};
@@ -36,9 +36,12 @@ pub async fn serve(shared: Arc<Shared>, operation: Operation, request: Request<I
     let asked = Asked { operation, headers: &parts.headers };
     let id = head::request_id(&parts.headers);
     let mut record = Record::begin(id, operation, Arc::clone(snapshot.routes.other()), Instant::now());
-    let answered = exchange(&shared, &snapshot, &asked, body, &mut record).await;
+    let mut answered = exchange(&shared, &snapshot, &asked, body, &mut record).await;
 
     let mut headers = HeaderMap::with_capacity(12);
+    if let Ok(answered) = &mut answered {
+        answered.prepare(snapshot.server.compress_above, asked.headers, &mut headers).await;
+    }
     let now = Instant::now();
     head::timings(&mut headers, record.attempts(), record.overhead(now), record.total(now));
     head::identify(&mut headers, record.id.clone());
@@ -232,10 +235,18 @@ async fn whole(
 }
 
 impl Answered {
+    /// Begins `headers` and makes a good whole answer smaller for a caller who accepts that; it counts as
+    /// our own time.
+    async fn prepare(&mut self, compress_above: Option<usize>, asked: &HeaderMap, headers: &mut HeaderMap) {
+        head::answered(headers, &self.provider, &self.target);
+        if let Content::Whole(bytes, Outcome::Ok) = &mut self.content {
+            compress::answer(compress_above, asked, headers, bytes).await;
+        }
+    }
+
     /// Completes `headers`. A whole answer is over once it is handed over here; a stream takes the
     /// record along, to be closed at its end or its drop.
     fn into_response(self, mut headers: HeaderMap, mut record: Box<Record>, now: Instant) -> Response<Body> {
-        head::answered(&mut headers, &self.provider, &self.target);
         let body = match self.content {
             Content::Whole(bytes, outcome) => {
                 record.end(outcome, now);

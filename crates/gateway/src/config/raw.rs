@@ -101,6 +101,10 @@ pub(super) struct Server {
     /// loopback any.
     #[schemars(length(max = 1000))]
     pub(super) hosts: Vec<String>,
+    /// Whether whole answers are compressed for callers who accept it; a stream never is.
+    pub(super) compress: bool,
+    /// Answers of no more than this are not worth it.
+    pub(super) compress_above: Size,
     /// How long each part of a request may take.
     pub(super) timeouts: ServerTimeouts,
     /// Serve TLS.
@@ -116,6 +120,8 @@ impl Default for Server {
             header_bytes_max: Size(32 << 10),
             connections_max: 10_000,
             hosts: Vec::new(),
+            compress: true,
+            compress_above: Size(4 << 10),
             timeouts: ServerTimeouts::default(),
             tls: None,
         }

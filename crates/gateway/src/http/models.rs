@@ -1,8 +1,9 @@
 //! `GET /v1/models` and `/v1/models/{id}`: the names that a caller may use.
 
 use super::body::Body;
-use super::error;
+use super::{compress, error};
 use crate::gateway::Shared;
+use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::borrow::Cow;
@@ -24,7 +25,7 @@ pub(super) fn list(shared: &Shared, headers: &HeaderMap) -> Response<Body> {
         created: 0,
         owned_by: (*owner).into(),
     });
-    json(openai::models_list(entries))
+    json(openai::models_list(entries), snapshot.server.compress_above, headers)
 }
 
 /// One name, with its slash plain or percent-encoded.
@@ -38,11 +39,8 @@ pub(super) fn one(shared: &Shared, headers: &HeaderMap, id: &str) -> Response<Bo
     match found {
         Ok(id) => {
             let owner = id.split_once('/').map_or("tidegate", |(provider, _)| provider);
-            json(openai::model_entry(&ModelEntry {
-                id: id.as_ref().into(),
-                created: 0,
-                owned_by: owner.into(),
-            }))
+            let entry = ModelEntry { id: id.as_ref().into(), created: 0, owned_by: owner.into() };
+            json(openai::model_entry(&entry), snapshot.server.compress_above, headers)
         }
         Err(failure) => error::response(&failure),
     }
@@ -75,9 +73,11 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
-fn json(bytes: bytes::Bytes) -> Response<Body> {
+fn json(mut bytes: Bytes, compress_above: Option<usize>, asked: &HeaderMap) -> Response<Body> {
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    compress::answer_at_once(compress_above, asked, &mut headers, &mut bytes);
     let mut response = Response::new(Body::whole(bytes));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.headers_mut() = headers;
     response
 }
 

@@ -1,7 +1,8 @@
 //! A caller: one connection, one request at a time.
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -35,6 +36,34 @@ pub(crate) async fn post(address: SocketAddr, body: String) -> (StatusCode, Stri
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// A whole answer.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Asks over HTTP/1.1 without TLS, with an `accept-encoding` or none.
+pub(crate) async fn ask(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    accept: Option<&str>,
+    body: String,
+) -> Answer {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut request = request(path.into(), body);
+    *request.method_mut() = method;
+    if let Some(accept) = accept {
+        request.headers_mut().insert(ACCEPT_ENCODING, accept.parse().unwrap());
+    }
+    let (parts, body) = sender.send_request(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status, headers: parts.headers, body }
 }
 
 /// Posts over TLS, in the protocol named by `alpn`.

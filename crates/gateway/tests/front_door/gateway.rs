@@ -8,6 +8,7 @@ use tempfile::TempDir;
 pub(crate) struct Gateway {
     child: Child,
     pub(crate) data: SocketAddr,
+    pub(crate) admin: SocketAddr,
     _folder: TempDir,
 }
 
@@ -29,8 +30,9 @@ impl Gateway {
         let first = lines.next().expect("it says where it listens").unwrap();
         // What else it says must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        let address = first.split("://").nth(1).unwrap().split(',').next().unwrap();
-        Self { child, data: address.parse().unwrap(), _folder: folder }
+        let mut addresses = first.split("://").skip(1).map(|rest| rest.split(',').next().unwrap());
+        let mut address = || addresses.next().unwrap().parse().unwrap();
+        Self { child, data: address(), admin: address(), _folder: folder }
     }
 }
 

@@ -68,6 +68,8 @@ fn values_of_the_wrong_form_are_told() {
         ("server.body_bytes_max = 5", "server.body_bytes_max", "out of range: 1KiB to 1GiB"),
         ("server.body_bytes_max = '2GiB'", "server.body_bytes_max", "out of range: 1KiB to 1GiB"),
         ("server.header_bytes_max = '1KB'", "server.header_bytes_max", "out of range: 8KiB to 1MiB"),
+        ("server.compress = 'gzip'", "server.compress", "expected true or false, found text"),
+        ("server.compress_above = '65MiB'", "server.compress_above", "out of range: 0B to 64MiB"),
         ("server.timeouts.header = '0s'", "server.timeouts.header", "out of range: 10ms to 24h"),
         ("server.timeouts.drain = '2h'", "server.timeouts.drain", "out of range: 0s to 1h"),
         ("log.format = 'xml'", "log.format", "unknown value"),

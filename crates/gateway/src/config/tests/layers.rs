@@ -12,6 +12,7 @@ fn an_empty_file_is_the_defaults() {
     assert_eq!(config.server.body_bytes_max, 10 << 20);
     assert_eq!(config.server.header_bytes_max, 32 << 10);
     assert_eq!(config.server.connections_max, 10_000);
+    assert_eq!(config.server.compress_above, Some(4 << 10));
     assert_eq!(config.server.timeouts.drain, Duration::from_secs(30));
     assert_eq!(config.admin.listen, "127.0.0.1:4001".parse().unwrap());
     assert_eq!((config.admin.key, config.keys), (None, vec![]));

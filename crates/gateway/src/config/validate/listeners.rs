@@ -24,6 +24,9 @@ const TIMEOUT_MIN: Span = Span(std::time::Duration::from_millis(10));
 impl Judge<'_> {
     pub(super) fn server(&mut self, raw: &raw::Server) -> Server {
         let at = Path::of(&["server"]);
+        // Judged also where it is not in force: it may be tomorrow.
+        let compress_above =
+            self.size(&at.key("compress_above"), raw.compress_above, Size(0)..=Size(64 << 20));
         Server {
             listen: self.address(&at.key("listen"), &raw.listen),
             workers: raw.workers.map(|workers| workers as usize),
@@ -39,6 +42,7 @@ impl Judge<'_> {
             ),
             connections_max: raw.connections_max as usize,
             hosts: self.hosts(&at.key("hosts"), &raw.hosts),
+            compress_above: raw.compress.then_some(compress_above),
             timeouts: self.server_timeouts(&raw.timeouts),
             tls: raw.tls.as_ref().and_then(|tls| self.tls(&at.key("tls"), tls)),
         }
