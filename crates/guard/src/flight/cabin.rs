@@ -117,7 +117,7 @@ impl<T, E> Cabin<T, E> {
         if state.tape.is_whole() && !self.ledger.lets_keep(state.tape.bytes(), luggage.bytes) {
             state.tape.close();
         }
-        if !state.tape.is_whole() && state.tape.bytes() >= self.ledger.flight_bytes_max() {
+        if !state.tape.is_whole() && state.tape.bytes() >= self.ledger.unread_bytes_max() {
             if !state.tape.has_reader_abreast() {
                 let old = replace(&mut state.waits_for_room, cx.waker());
                 drop(state);
@@ -130,7 +130,7 @@ impl<T, E> Cabin<T, E> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            state.expel(self.ledger.flight_bytes_max());
+            state.expel(self.ledger.unread_bytes_max());
         }
         if let Some(item) = luggage.item.take() {
             state.tape.push(item, luggage.bytes);
@@ -235,12 +235,10 @@ impl<T, E> State<T, E> {
         rows.dismiss_before(usize::MAX, |position| tape.leave(position));
     }
 
-    /// The pilot's waker if it waits for room and need not any longer: there is some, or somebody is
-    /// abreast and the others can be expelled, or nobody listens.
+    /// The pilot's waker if it waits for room and need not any longer: there is some, as there is when
+    /// nobody listens, or somebody is abreast and the others can be expelled.
     fn take_pilot_with_room(&mut self, ledger: &Ledger) -> Option<Waker> {
-        let go = self.tape.has_reader_abreast()
-            || self.tape.bytes() < ledger.flight_bytes_max()
-            || !matches!(self.phase, Phase::Flying);
+        let go = self.tape.has_reader_abreast() || self.tape.bytes() < ledger.unread_bytes_max();
         if go { self.waits_for_room.take() } else { None }
     }
 }

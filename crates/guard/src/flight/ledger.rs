@@ -53,8 +53,9 @@ impl Ledger {
             && self.bytes().saturating_add(more) <= self.options.bytes_max
     }
 
-    /// Bytes one flight may have unread before somebody must read or go.
-    pub fn flight_bytes_max(&self) -> usize {
-        self.options.flight_bytes_max
+    /// Bytes that, unread in one flight, make somebody read or go before the next item. Never 0: where
+    /// nothing is unread there is always room.
+    pub fn unread_bytes_max(&self) -> usize {
+        self.options.flight_bytes_max.max(1)
     }
 }

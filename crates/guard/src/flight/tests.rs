@@ -260,30 +260,33 @@ fn the_last_to_leave_abandons() {
     assert_eq!(drain(&mut seat), (vec![0], ENDED));
 }
 
-/// Boards again in the very wake-up that tells of the end.
+/// Boards in the very wake-up that tells of the end.
 struct BoardsWhenWoken {
     flights: TestFlights,
-    boarded: Mutex<Vec<bool>>,
+    key: Text,
+    is_pilot: Mutex<Vec<bool>>,
 }
 
 impl Wake for BoardsWhenWoken {
     fn wake(self: Arc<Self>) {
-        let is_pilot = matches!(self.flights.board("a"), Boarded::Pilot(..));
-        self.boarded.lock().unwrap().push(is_pilot);
+        let is_pilot = matches!(self.flights.board(self.key), Boarded::Pilot(..));
+        self.is_pilot.lock().unwrap().push(is_pilot);
     }
 }
 
 #[test]
 fn the_key_is_free_before_anybody_hears_of_the_end() {
-    let flights = flights();
+    // The one place is free too, for another key.
+    let flights = TestFlights::new(Options { flights_max: 1, ..Options::default() });
     let ends: [fn(TestPilot); 3] = [|pilot| pilot.finish(Ok(())), |pilot| pilot.finish(Err("no")), drop];
-    for end in ends {
+    for (end, key) in ends.into_iter().flat_map(|end| [(end, "a"), (end, "b")]) {
         let (pilot, mut seat) = pilot(&flights, "a");
-        let woken = Arc::new(BoardsWhenWoken { flights: flights.clone(), boarded: Mutex::default() });
+        let woken = BoardsWhenWoken { flights: flights.clone(), key, is_pilot: Mutex::default() };
+        let woken = Arc::new(woken);
         let waker = Waker::from(Arc::clone(&woken));
         assert!(seat.poll_next(&mut Context::from_waker(&waker)).is_pending());
         end(pilot);
-        assert_eq!(*woken.boarded.lock().unwrap(), [true]);
+        assert_eq!(*woken.is_pilot.lock().unwrap(), [true]);
     }
 }
 

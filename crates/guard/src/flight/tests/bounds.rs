@@ -82,6 +82,37 @@ fn a_flight_past_its_bound_takes_nobody_new_and_keeps_what_is_unread() {
 }
 
 #[test]
+fn a_flight_that_has_ended_keeps_only_what_is_unread() {
+    let (flights, pilot, mut first, mut second) = two_abreast();
+    push_all(&pilot, 0..3);
+    assert_eq!(drain(&mut first).0, [0, 1, 2]);
+    assert!(poll_once(second.next()).is_ready());
+    assert_eq!(flights.held_bytes(), 30, "somebody may yet come");
+    pilot.finish(Ok(()));
+    assert_eq!((flights.len(), flights.held_bytes()), (0, 20));
+    drop(second);
+    assert_eq!(flights.held_bytes(), 0);
+}
+
+#[test]
+fn a_flight_that_may_keep_nothing_goes_item_by_item() {
+    let flights = bounded(1, 0, 1);
+    let (pilot, mut seat) = pilot(&flights, "a");
+    push_all(&pilot, 0..1);
+    assert!(push(&pilot, item(1)).is_pending());
+    assert_eq!(drain(&mut seat).0, [0]);
+    push_all(&pilot, 1..2);
+
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut third = Box::pin(pilot.push(item(2)));
+    assert!(third.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(seat);
+    assert_eq!(bell.rung(), 1, "there is nobody left to wait for");
+    assert_eq!(poll_once(third.as_mut()), Poll::Ready(Err(Abandoned)));
+}
+
+#[test]
 fn a_slow_seat_is_expelled_once_another_is_abreast() {
     let (flights, pilot, mut fast, mut slow) = two_abreast();
     let mut middle = follower(&flights, "a");

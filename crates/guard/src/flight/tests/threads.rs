@@ -9,11 +9,11 @@ use std::thread::Thread;
 use std::time::Duration;
 
 const THREADS: usize = 4;
-const BOARDINGS: usize = 6_000;
+const FLIGHTS: usize = 20_000;
 const TASKS_MAX: usize = 8;
 const KEYS: usize = 3;
 /// Far beyond any pause of a busy machine.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_secs(30);
 
 type Shared = Flights<usize, Item, usize>;
 type Task = Pin<Box<dyn Future<Output = ()>>>;
@@ -43,19 +43,24 @@ impl Crew {
         self.tasks.push((Box::pin(task), Arc::new(call)));
     }
 
-    /// Runs until at most `rest` tasks are left.
+    /// Gives every woken task a turn; tells whether there was one.
+    fn turn(&mut self) -> bool {
+        let mut ran = false;
+        self.tasks.retain_mut(|(task, call)| {
+            if !call.woken.swap(false, SeqCst) {
+                return true;
+            }
+            ran = true;
+            let waker = Waker::from(Arc::clone(call));
+            task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending()
+        });
+        ran
+    }
+
+    /// Gives turns until at most `rest` tasks are left.
     fn run(&mut self, rest: usize) {
         while self.tasks.len() > rest {
-            let mut ran = false;
-            self.tasks.retain_mut(|(task, call)| {
-                if !call.woken.swap(false, SeqCst) {
-                    return true;
-                }
-                ran = true;
-                let waker = Waker::from(Arc::clone(call));
-                task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending()
-            });
-            if !ran {
+            if !self.turn() {
                 let since = std::time::Instant::now();
                 std::thread::park_timeout(STALLED);
                 let woken = self.tasks.iter().any(|(_, call)| call.woken.load(SeqCst));
@@ -84,7 +89,7 @@ fn items_of(number: usize) -> usize {
 
 /// Flights that go on until nobody listens.
 fn is_endless(number: usize) -> bool {
-    number % 5 == 0
+    number.is_multiple_of(5)
 }
 
 async fn fly(pilot: Pilot<usize, Item, usize>, flight: usize) {
@@ -92,7 +97,7 @@ async fn fly(pilot: Pilot<usize, Item, usize>, flight: usize) {
         if pilot.push(Item { flight, number, bytes: 7 }).await.is_err() {
             return;
         }
-        if (flight + number) % 3 == 0 {
+        if (flight + number).is_multiple_of(3) {
             give_way().await;
         }
     }
@@ -140,7 +145,7 @@ async fn sit(mut seat: Seat<Item, usize>, patience: usize, slow: bool) {
 
 #[test]
 fn threads_lose_neither_items_nor_wake_ups() {
-    let options = Options { flights_max: 2 * KEYS, flight_bytes_max: 70, bytes_max: 10_000 };
+    let options = Options { flights_max: 2 * KEYS, flight_bytes_max: 100, bytes_max: 10_000 };
     let flights = Shared::new(options);
     let numbers = AtomicUsize::new(0);
     let followed = AtomicUsize::new(0);
@@ -149,7 +154,9 @@ fn threads_lose_neither_items_nor_wake_ups() {
             let (flights, numbers, followed) = (&flights, &numbers, &followed);
             scope.spawn(move || {
                 let mut crew = Crew::default();
-                for round in 0..BOARDINGS {
+                let mut round = 0;
+                while numbers.load(SeqCst) < FLIGHTS {
+                    round += 1;
                     let patience = if round % 7 == 0 { round % 5 } else { usize::MAX };
                     let slow = round % 11 == 0;
                     match flights.board((round + thread * round / 9) % KEYS) {
@@ -161,14 +168,17 @@ fn threads_lose_neither_items_nor_wake_ups() {
                             followed.fetch_add(1, SeqCst);
                             crew.add(sit(seat, patience, slow));
                         }
-                        Boarded::Full => {}
+                        Boarded::Full => std::thread::yield_now(),
                     }
+                    crew.turn();
                     crew.run(TASKS_MAX);
                 }
                 crew.run(0);
             });
         }
     });
-    assert!(followed.into_inner() > 0, "nobody ever shared");
+    let followed = followed.into_inner();
+    println!("{numbers:?} flights, {followed} followers");
+    assert!(followed > FLIGHTS / 10, "hardly anybody shared");
     assert_eq!((flights.len(), flights.held_bytes()), (0, 0));
 }
