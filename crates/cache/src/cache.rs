@@ -136,6 +136,13 @@ impl<R: Tier, D: Tier> Cache<R, D> {
         serves.then_some(entry)
     }
 
+    /// Keeps `entry` in memory: what [`Cache::store`] does first, for one who has no time for the rest yet.
+    pub fn keep(&self, key: &Key, entry: &Arc<Entry>) {
+        if self.epochs.is_valid(entry) {
+            self.memory.keep(key, entry, Millis::now());
+        }
+    }
+
     /// Keeps `entry` in every tier; returns once each has it or has given up. Where it was invalidated
     /// while it was made, nothing is stored.
     pub async fn store(&self, key: &Key, entry: Arc<Entry>) {

@@ -70,6 +70,15 @@ impl Callers {
 }
 
 impl Caller {
+    /// Whose requests these are: the tenant of the key, a key without one being a tenant of its own, and
+    /// nobody's where no keys are configured.
+    pub fn tenant(&self) -> &str {
+        match self {
+            Self::Anyone => "",
+            Self::Holder(key) => key.tenant.as_deref().unwrap_or(&key.id),
+        }
+    }
+
     /// Whether this caller may ask for `model`, by the name the request used.
     ///
     /// # Errors

@@ -10,6 +10,7 @@
 //! (that is handed in as [`Sources`]).
 
 mod base_url;
+mod cache;
 mod environment;
 mod expand;
 mod fault;
@@ -36,6 +37,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use base_url::BaseUrl;
+pub use cache::{AliasCache, Cache, CacheDisk, CacheRedis};
 pub use environment::Environment;
 pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, Override, Sources};
@@ -62,6 +64,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Aliases by name; every target's provider exists.
     pub models: BTreeMap<String, Alias>,
+    /// What is remembered of answers.
+    pub cache: Cache,
 }
 
 /// A named set of defaults, laid beneath the file.
@@ -318,6 +322,8 @@ pub struct Connections {
 pub struct Alias {
     /// At least one, and at least one of a weight above zero.
     pub targets: Vec<AliasTarget>,
+    /// What of its answers is remembered.
+    pub cache: AliasCache,
 }
 
 /// One target of an alias.

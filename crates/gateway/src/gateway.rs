@@ -1,6 +1,7 @@
 //! What all requests share: the snapshot in force, the metrics, and whether we are leaving.
 
 use crate::config::Loaded;
+use crate::remember::Remembered;
 use crate::snapshot::Snapshot;
 use crate::upstream::Error;
 use crate::worker::Worker;
@@ -39,8 +40,10 @@ impl Gateway {
     /// # Errors
     /// As [`Snapshot::new`].
     pub fn new(loaded: &Loaded, workers: usize, metrics: Metrics) -> Result<Self, (String, Error)> {
+        let remembered = Arc::new(Remembered::new(&loaded.config.cache));
         let snapshots: Result<Vec<_>, _> = (0..workers)
-            .map(|worker| Snapshot::new(loaded, None, worker, workers, &metrics).map(ArcSwap::from_pointee))
+            .map(|worker| Snapshot::new(loaded, None, &remembered, worker, workers, &metrics))
+            .map(|snapshot| snapshot.map(ArcSwap::from_pointee))
             .collect();
         Ok(Self { snapshots: snapshots?.into(), draining: AtomicBool::new(false), metrics })
     }
@@ -56,8 +59,17 @@ impl Gateway {
     /// As [`Snapshot::new`]; nothing has changed then.
     pub fn replace(&self, loaded: &Loaded) -> Result<(), (String, Error)> {
         let workers = self.snapshots.len();
+        let before = Arc::clone(&self.snapshot(0).remembered);
+        // What is remembered outlives a reload that does not change how.
+        let remembered = match before.settings() == &loaded.config.cache {
+            true => before,
+            false => Arc::new(Remembered::new(&loaded.config.cache)),
+        };
         let fresh: Result<Vec<_>, _> = (0..workers)
-            .map(|worker| Snapshot::new(loaded, Some(&self.snapshot(worker)), worker, workers, &self.metrics))
+            .map(|worker| {
+                let before = self.snapshot(worker);
+                Snapshot::new(loaded, Some(&before), &remembered, worker, workers, &self.metrics)
+            })
             .collect();
         for (snapshot, fresh) in self.snapshots.iter().zip(fresh?) {
             snapshot.store(Arc::new(fresh));

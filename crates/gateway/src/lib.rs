@@ -17,8 +17,10 @@ mod worker;
 
 mod http;
 mod pipeline;
+mod remember;
 
 mod alarm;
+mod attempt;
 mod auth;
 mod judge;
 mod plan;

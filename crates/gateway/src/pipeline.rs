@@ -1,33 +1,47 @@
 //! The life of one request, from top to bottom.
 //!
 //! ```text
-//! bytes in → identify the caller → admit → plan (alias, target)
-//!   → [memory → Redis → disk → semantic → join a flight]      come with the cache
+//! bytes in → identify the caller → admit → plan (alias, target, cache key)
+//!   → memory → join a flight, or begin one (Redis → disk → provider)
 //!   → [for each target: lease (breaker + limiter)] → send     come with the breaker and the limiter
-//!   → tee → bytes out → at the end of the body: record
+//!   → tee → bytes out → at the end of the body: record, store
 //! ```
 
-use crate::alarm::{Alarm, Late};
+use crate::alarm::Alarm;
+use crate::attempt::{Attempt, Sent};
+use crate::auth::Caller;
 use crate::gateway::Shared;
 use crate::http::body::Body;
+use crate::http::compress::Coding;
 use crate::http::{compress, error, head, read};
-use crate::judge::{self, Verdict};
-use crate::plan::Target;
+use crate::plan::Plan;
 use crate::recorder::{Record, outcome_of};
 use crate::relay::{Patience, Relayed};
+use crate::remember::flight::{Job, fly};
+use crate::remember::part::Part;
+use crate::remember::question::{Form, Question};
+use crate::remember::replay::Replay;
+use crate::remember::ride::{Lost, Ride, gone};
+use crate::remember::{is_stale, question, status};
 use crate::snapshot::Snapshot;
-use crate::upstream::{Answer, Call};
-use ::http::{HeaderMap, Request, Response, StatusCode};
+use crate::upstream::Call;
+use ::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use bytes::Bytes;
+use cache::clock::Millis;
+use cache::entry::Entry;
+use guard::flight::Boarded;
 use hyper::body::Incoming;
-use measure::metrics::{AttemptResult, Outcome};
-use std::pin::pin;
+use measure::metrics::Outcome;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wire::failure::Failure;
-use wire::openai::{self, Relay, RelayOptions, UsageChunk};
+use wire::openai::{self, RelayOptions, UsageChunk};
 use wire::operation::Operation;
 use wire::splice::splice;
+
+/// Flights that are boarded for one request before it gives up: one that is lost is seldom, two are a
+/// fault of ours.
+const BOARDINGS_MAX: u32 = 3;
 
 /// Answers one inference request. Never fails: a failure is an answer too.
 pub async fn serve(shared: Arc<Shared>, operation: Operation, request: Request<Incoming>) -> Response<Body> {
@@ -65,27 +79,37 @@ struct Answered {
     status: StatusCode,
     /// The provider's own head.
     provider: HeaderMap,
-    target: Arc<Target>,
+    /// Who answered.
+    target: HeaderValue,
+    /// What the cache had to do with it.
+    cache: HeaderValue,
+    /// How old it is, if it was remembered.
+    age: Option<Duration>,
     content: Content,
 }
 
 enum Content {
     Whole(Bytes, Outcome),
     Stream(Box<Relayed>),
+    Replay(Replay),
+    Ride(Box<Ride>),
 }
 
-/// One try at one target.
-struct Attempt {
-    target: Arc<Target>,
-    stream: bool,
-    relay: RelayOptions,
-    patience: Patience,
+/// A request that has been read and planned.
+struct Ready<'a> {
+    asked: &'a Asked<'a>,
+    caller: &'a Caller,
+    ask: &'a openai::Request<'a>,
+    body: &'a Bytes,
+    plan: &'a Plan,
+    /// The caller's own limit to the whole.
+    timeout: Option<Duration>,
 }
 
 /// The request's way through the gateway.
 async fn exchange(
-    shared: &Shared,
-    snapshot: &Snapshot,
+    shared: &Arc<Shared>,
+    snapshot: &Arc<Snapshot>,
     asked: &Asked<'_>,
     body: Incoming,
     record: &mut Record,
@@ -100,147 +124,260 @@ async fn exchange(
     let plan = snapshot.routes.plan(asked.operation, &ask.model, fastrand::u64(..))?;
     record.planned(&plan);
 
-    let settings = plan.target.upstream.settings();
-    let quirks = &settings.preset.quirks;
-    let call = Call {
-        operation: asked.operation,
-        body: splice(&body, &ask.edits(Some(&plan.target.model), quirks.stream_options)),
-        request_id: record.id.clone(),
-        traceparent: asked.headers.get("traceparent").cloned(),
+    let ready = Ready { asked, caller: &caller, ask: &ask, body: &body, plan: &plan, timeout };
+    let question = match snapshot.remembered.question(&ready.to_remember())? {
+        Ok(question) => question,
+        Err(bypass) => return ready.ask_directly(shared, bypass.header(), alarm, record).await,
     };
-    let attempt = Attempt {
-        stream: ask.stream,
-        relay: RelayOptions {
-            usage_chunk: if ask.usage_to_caller { UsageChunk::Pass } else { UsageChunk::Drop },
-            done_marker: quirks.done_marker,
-        },
-        patience: Patience::new(&settings.timeouts, timeout, record.started(), Instant::now()),
-        target: plan.target,
-    };
-    match send(shared, &attempt, call, &mut alarm, record).await? {
-        Sent::Refusal(status, bytes) => Ok(Answered {
-            status,
-            provider: HeaderMap::new(),
-            target: attempt.target,
-            content: Content::Whole(bytes, Outcome::CallerError),
-        }),
-        Sent::Answer(answer) if attempt.stream => relay(shared, attempt, answer, alarm, record).await,
-        Sent::Answer(answer) => whole(attempt, answer, alarm, record).await,
+    if !question.terms.no_cache
+        && let Some(found) = snapshot.remembered.peek(&question, Millis::now())
+        && let Some(replay) = ready.replay(&found.entry, question.form)
+    {
+        if is_stale(&found) {
+            ready.refresh(shared, snapshot, &question, record)?;
+        }
+        return Ok(Answered::remembered(replay, status::hit(found.tier), found.age));
+    }
+    // Boxed, as it is large and a hit has no need of it.
+    Box::pin(ready.board(shared, snapshot, &question, alarm, record)).await
+}
+
+impl Ready<'_> {
+    fn to_remember(&self) -> question::Asked<'_> {
+        question::Asked {
+            headers: self.asked.headers,
+            tenant: self.caller.tenant(),
+            request: self.ask,
+            plan: self.plan,
+        }
+    }
+
+    fn replay(&self, entry: &Entry, form: Form) -> Option<Replay> {
+        let reads_zstd = || compress::accepts(self.asked.headers, Coding::Zstd);
+        Replay::of(entry, form, self.ask.usage_to_caller, reads_zstd)
+    }
+
+    /// What the provider is asked.
+    fn call(&self, record: &Record) -> Call {
+        let target = &self.plan.target;
+        let quirks = &target.upstream.settings().preset.quirks;
+        Call {
+            operation: self.asked.operation,
+            body: splice(self.body, &self.ask.edits(Some(&target.model), quirks.stream_options)),
+            request_id: record.id.clone(),
+            traceparent: self.asked.headers.get("traceparent").cloned(),
+        }
+    }
+
+    /// How it is asked.
+    fn attempt(&self, usage_chunk: UsageChunk, timeout: Option<Duration>, arrived: Instant) -> Attempt {
+        let settings = self.plan.target.upstream.settings();
+        Attempt {
+            stream: self.ask.stream,
+            relay: RelayOptions { usage_chunk, done_marker: settings.preset.quirks.done_marker },
+            patience: Patience::new(&settings.timeouts, timeout, arrived, Instant::now()),
+            target: Arc::clone(&self.plan.target),
+        }
+    }
+
+    /// One request, one call: nothing is looked up, shared or kept.
+    async fn ask_directly(
+        &self,
+        shared: &Shared,
+        cache: HeaderValue,
+        mut alarm: Alarm,
+        record: &mut Record,
+    ) -> Result<Answered, Failure> {
+        record.targets(self.plan);
+        let usage = if self.ask.usage_to_caller { UsageChunk::Pass } else { UsageChunk::Drop };
+        let attempt = self.attempt(usage, self.timeout, record.started());
+        let (status, provider, content) =
+            match attempt.send(shared, self.call(record), &mut alarm, record).await? {
+                Sent::Refusal(status, bytes) => {
+                    (status, HeaderMap::new(), Content::Whole(bytes, Outcome::CallerError))
+                }
+                Sent::Answer(answer) if attempt.stream => {
+                    let (provider, stream) = attempt.stream(shared, answer, alarm, record).await?;
+                    (StatusCode::OK, provider, Content::Stream(Box::new(stream)))
+                }
+                Sent::Answer(answer) => {
+                    let whole = attempt.whole(answer, &mut alarm, record).await?;
+                    (StatusCode::OK, whole.head, Content::Whole(whole.body, Outcome::Ok))
+                }
+            };
+        let target = attempt.target.header.clone();
+        Ok(Answered { status, provider, target, cache, age: None, content })
+    }
+
+    /// Waits for the answer with whoever asks the same, or has it fetched for all of them.
+    async fn board(
+        &self,
+        shared: &Arc<Shared>,
+        snapshot: &Arc<Snapshot>,
+        question: &Question<'_>,
+        mut alarm: Alarm,
+        record: &mut Record,
+    ) -> Result<Answered, Failure> {
+        let anew = question.terms.no_cache;
+        let deadline = self.timeout.map(|timeout| record.started() + timeout);
+        for _ in 0..BOARDINGS_MAX {
+            let (seat, cache) = match snapshot.remembered.departures.board((question.key, anew)) {
+                Boarded::Pilot(pilot, seat) => {
+                    let job = self.job(shared, snapshot, question, !anew, record)?;
+                    shared.worker.background.spawn(fly(job, self.call(record), pilot));
+                    (seat, if anew { status::Bypass::NoCache.header() } else { status::miss() })
+                }
+                Boarded::Seat(seat) => (seat, status::coalesced()),
+                Boarded::Full => return self.ask_directly(shared, status::miss(), alarm, record).await,
+            };
+            record.waits(Instant::now());
+            let mut ride = Ride::new(seat, self.ask.usage_to_caller, alarm, deadline);
+            match ride.first().await {
+                Ok(part) => match self.answered(part, ride, cache, question, record) {
+                    Ok(answered) => return Ok(answered),
+                    // It is older than this caller will have it.
+                    Err(ride) => {
+                        record.waited(Instant::now());
+                        return self.ask_directly(shared, status::miss(), ride.leave(), record).await;
+                    }
+                },
+                Err(Lost::Failed(failure)) => {
+                    record.waited(Instant::now());
+                    return Err(failure);
+                }
+                Err(Lost::Gone) => {
+                    record.waited(Instant::now());
+                    alarm = ride.leave();
+                }
+            }
+        }
+        Err(gone())
+    }
+
+    /// The answer that begins with `part`; the ride back where this caller will not have it.
+    fn answered(
+        &self,
+        part: Part,
+        ride: Ride,
+        cache: HeaderValue,
+        question: &Question<'_>,
+        record: &mut Record,
+    ) -> Result<Answered, Ride> {
+        let of = |head: &crate::remember::part::Head, content| Answered {
+            status: head.status,
+            provider: head.provider.clone(),
+            target: head.target.clone(),
+            cache,
+            age: None,
+            content,
+        };
+        match part {
+            Part::Remembered(entry, hit) => {
+                record.waited(Instant::now());
+                let age = entry.age(Millis::now());
+                let replay = self.replay(&entry, question.form);
+                match replay.filter(|_| question.terms.accepts(age)) {
+                    Some(replay) => Ok(Answered::remembered(replay, hit, age)),
+                    None => Err(ride),
+                }
+            }
+            Part::Whole(head, bytes) => {
+                record.waited(Instant::now());
+                record.attempted(head.attempts);
+                Ok(of(&head, Content::Whole(bytes, head.outcome)))
+            }
+            Part::Begins(head) => {
+                record.attempted(head.attempts);
+                Ok(of(&head, Content::Ride(Box::new(ride))))
+            }
+            Part::Frames(_) | Part::Usage(_) | Part::Done => Err(ride),
+        }
+    }
+
+    fn job(
+        &self,
+        shared: &Arc<Shared>,
+        snapshot: &Arc<Snapshot>,
+        question: &Question<'_>,
+        looks: bool,
+        record: &Record,
+    ) -> Result<Job, Failure> {
+        let remembered = &snapshot.remembered;
+        let other = match question.form {
+            Form::Whole => Form::Stream,
+            Form::Stream => Form::Whole,
+        };
+        let sibling = match self.asked.operation.streams() && looks {
+            true => Some(remembered.key(question, &self.to_remember(), other)?),
+            false => None,
+        };
+        let lifetime = remembered.lifetime(&question.policy, question.terms.ttl);
+        Ok(Job {
+            shared: Arc::clone(shared),
+            snapshot: Arc::clone(snapshot),
+            key: question.key,
+            sibling,
+            form: question.form,
+            operation: self.asked.operation,
+            looks,
+            policy: question.policy,
+            lifetime: (!lifetime.fresh.is_zero()).then_some(lifetime),
+            tags: question.tags(&self.plan.target, self.asked.operation),
+            // A caller's own limit is for that caller to keep: others wait for the same answer.
+            attempt: self.attempt(UsageChunk::Apart, None, Instant::now()),
+            record: record.of_flight(self.plan),
+        })
+    }
+
+    /// Has a stale answer fetched anew behind the caller's back, unless somebody does already.
+    fn refresh(
+        &self,
+        shared: &Arc<Shared>,
+        snapshot: &Arc<Snapshot>,
+        question: &Question<'_>,
+        record: &Record,
+    ) -> Result<(), Failure> {
+        if let Boarded::Pilot(pilot, mut seat) = snapshot.remembered.departures.board((question.key, true)) {
+            let job = self.job(shared, snapshot, question, false, record)?;
+            let call = self.call(record);
+            // The seat keeps the flight in the air, and must read what it is handed.
+            let listen = async move { while let Some(Ok(_)) = seat.next().await {} };
+            shared.worker.background.spawn(async move { tokio::join!(fly(job, call, pilot), listen) });
+        }
+        Ok(())
     }
 }
 
-/// What a provider answered, once its head is judged.
-enum Sent {
-    /// A success, its body still to come.
-    Answer(Response<Answer>),
-    /// A fault of the request, in the provider's own words.
-    Refusal(StatusCode, Bytes),
-}
-
-/// Asks the target and judges the head of its answer.
-async fn send(
-    shared: &Shared,
-    attempt: &Attempt,
-    call: Call,
-    alarm: &mut Alarm,
-    record: &mut Record,
-) -> Result<Sent, Failure> {
-    let upstream = &attempt.target.upstream;
-    let due = if attempt.stream { attempt.patience.first_token_due() } else { attempt.patience.deadline };
-    record.attempt_begins(attempt.patience.began);
-    let sent = alarm.within(due, pin!(upstream.send(&shared.worker, call))).await;
-    let (result, failure) = match sent {
-        Ok(Ok(response)) if response.status().is_success() => {
-            match judge::media_type(&response, attempt.stream) {
-                None => return Ok(Sent::Answer(response)),
-                Some(what) => (AttemptResult::Failed, judge::nonsense(upstream.name(), what)),
-            }
-        }
-        Ok(Ok(response)) => {
-            let result = judge::result(response.status());
-            // Boxed, as it is large and seldom.
-            let mut refused = Box::pin(judge::refused(upstream.settings(), response));
-            match alarm.within(due, refused.as_mut()).await {
-                Ok(Verdict::PassOn(status, bytes)) => {
-                    record.attempt_ends(result, Instant::now());
-                    return Ok(Sent::Refusal(status, bytes));
-                }
-                Ok(Verdict::Fail(failure)) => (result, failure),
-                Err(Late) => (AttemptResult::TimedOut, judge::late(upstream.name())),
-            }
-        }
-        Ok(Err(error)) => (judge::unsent(&error), error.failure(upstream.name())),
-        Err(Late) => (AttemptResult::TimedOut, judge::late(upstream.name())),
-    };
-    record.attempt_ends(result, Instant::now());
-    Err(failure)
-}
-
-/// A stream: its head is sent with its first frame, so that what fails before has a status.
-async fn relay(
-    shared: &Shared,
-    attempt: Attempt,
-    answer: Response<Answer>,
-    alarm: Alarm,
-    record: &mut Record,
-) -> Result<Answered, Failure> {
-    let (parts, answer) = answer.into_parts();
-    let name = attempt.target.upstream.name();
-    let tasks = &shared.worker.background;
-    let mut stream = Relayed::new(name, tasks, answer, Relay::new(attempt.relay), attempt.patience, alarm);
-    stream.prime(record).await?;
-    Ok(Answered {
-        status: StatusCode::OK,
-        provider: parts.headers,
-        target: attempt.target,
-        content: Content::Stream(Box::new(stream)),
-    })
-}
-
-/// A whole answer: read to its end and checked before a byte of it is sent, so that a broken one
-/// is a 502 and not half a 200.
-async fn whole(
-    attempt: Attempt,
-    answer: Response<Answer>,
-    mut alarm: Alarm,
-    record: &mut Record,
-) -> Result<Answered, Failure> {
-    let (parts, answer) = answer.into_parts();
-    let name = attempt.target.upstream.name();
-    let collected =
-        alarm.within(attempt.patience.deadline, pin!(answer.collect(judge::ANSWER_BYTES_MAX))).await;
-    let (result, failure) = match collected {
-        Ok(Ok(bytes)) => match openai::usage_of(&bytes) {
-            Ok(usage) => {
-                if let Some(usage) = &usage {
-                    record.used(usage);
-                }
-                record.attempt_ends(AttemptResult::Ok, Instant::now());
-                return Ok(Answered {
-                    status: StatusCode::OK,
-                    provider: parts.headers,
-                    target: attempt.target,
-                    content: Content::Whole(bytes, Outcome::Ok),
-                });
-            }
-            Err(fault) => {
-                (AttemptResult::Failed, judge::nonsense(name, &format!("what is not JSON: {fault}")))
-            }
-        },
-        Ok(Err(error)) => (judge::unsent(&error), error.failure(name)),
-        Err(Late) => (AttemptResult::TimedOut, judge::late(name)),
-    };
-    record.attempt_ends(result, Instant::now());
-    Err(failure)
-}
-
 impl Answered {
+    fn remembered(replay: Replay, cache: HeaderValue, age: Duration) -> Self {
+        Self {
+            status: StatusCode::OK,
+            provider: HeaderMap::new(),
+            target: replay.notes.target.clone(),
+            cache,
+            age: Some(age),
+            content: Content::Replay(replay),
+        }
+    }
+
     /// Begins `headers` and makes a good whole answer smaller for a caller who accepts that; it counts as
     /// our own time.
     async fn prepare(&mut self, compress_above: Option<usize>, asked: &HeaderMap, headers: &mut HeaderMap) {
-        head::answered(headers, &self.provider, &self.target);
-        if let Content::Whole(bytes, Outcome::Ok) = &mut self.content {
-            compress::answer(compress_above, asked, headers, bytes).await;
+        head::answered(headers, &self.provider, &self.target, &self.cache);
+        if let Some(age) = self.age {
+            head::age(headers, age);
+        }
+        match &mut self.content {
+            Content::Whole(bytes, Outcome::Ok) => {
+                compress::answer(compress_above, asked, headers, bytes).await
+            }
+            Content::Replay(replay) if replay.compressed => compress::encoded(headers, Coding::Zstd),
+            Content::Replay(replay) if replay.form == Form::Whole => {
+                if let [bytes] = replay.segments.as_mut_slice() {
+                    compress::answer(compress_above, asked, headers, bytes).await;
+                }
+            }
+            _ => {}
         }
     }
 
@@ -252,9 +389,20 @@ impl Answered {
                 record.end(outcome, now);
                 Body::whole(bytes)
             }
+            Content::Replay(replay) => {
+                if replay.form == Form::Stream {
+                    head::stream(&mut headers);
+                }
+                record.end(Outcome::Ok, now);
+                Body::pieces(replay.segments)
+            }
             Content::Stream(relayed) => {
                 head::stream(&mut headers);
                 Body::stream(relayed, record)
+            }
+            Content::Ride(ride) => {
+                head::stream(&mut headers);
+                Body::ride(ride, record)
             }
         };
         let mut response = Response::new(body);

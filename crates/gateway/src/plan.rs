@@ -4,19 +4,36 @@
 //! A name is an alias of the file, or `provider/model` split at the first slash. The experiment's
 //! arm and the cache key have their place here, before the target's health is looked at.
 
-use crate::config::Config;
+use crate::config::{AliasCache, Config, Secret};
 use crate::upstream::Upstream;
+use cache::key::{Place, PlaceParts};
 use foldhash::HashMap;
 use foldhash::HashMapExt as _;
 use guard::weighted::Weighted;
 use http::HeaderValue;
 use measure::metrics::{RouteMetrics, Shard, TargetMetrics};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wire::failure::{Failure, Kind};
 use wire::operation::Operation;
 
 /// The name under which everything not named in the configuration is counted.
 const OTHER: &str = "other";
+
+/// Part of every key of the cache: grows with what is done to requests and answers on their way.
+const CACHE_POLICY: u64 = 1;
+
+/// The operations that ask a model for something.
+const INFERENCE: [Operation; 3] = [Operation::ChatCompletions, Operation::Completions, Operation::Embeddings];
+
+/// An operation's place among them.
+fn slot(operation: Operation) -> usize {
+    match operation {
+        Operation::Completions => 1,
+        Operation::Embeddings => 2,
+        // Models are not counted as requests; they never come here.
+        Operation::ChatCompletions | Operation::Models => 0,
+    }
+}
 
 /// Every name that a request may use, with its metrics resolved.
 pub struct Routes {
@@ -32,6 +49,7 @@ pub struct Route([RouteMetrics; 3]);
 struct Alias {
     targets: Weighted<Arc<Target>>,
     route: Arc<Route>,
+    cache: AliasCache,
 }
 
 struct Provider {
@@ -51,6 +69,8 @@ pub struct Target {
     pub header: HeaderValue,
     /// Where its attempts are counted.
     pub metrics: Arc<TargetMetrics>,
+    /// Its part of a cache's keys, by operation; made when first asked for.
+    places: OnceLock<[Place; 3]>,
 }
 
 /// What is to be done for one request.
@@ -59,33 +79,47 @@ pub struct Plan {
     pub target: Arc<Target>,
     /// Where the request is counted.
     pub route: Arc<Route>,
+    /// What of its answers is remembered.
+    pub cache: AliasCache,
 }
 
 impl Route {
     fn new(metrics: Shard<'_>, model: &str) -> Arc<Self> {
         let of = |operation: Operation| metrics.route(operation.name(), model);
-        Arc::new(Self([
-            of(Operation::ChatCompletions),
-            of(Operation::Completions),
-            of(Operation::Embeddings),
-        ]))
+        Arc::new(Self(INFERENCE.map(of)))
     }
 
     /// The handles for one operation.
     pub fn of(&self, operation: Operation) -> &RouteMetrics {
-        match operation {
-            Operation::Completions => &self.0[1],
-            Operation::Embeddings => &self.0[2],
-            // Models are not counted as requests; they never come here.
-            Operation::ChatCompletions | Operation::Models => &self.0[0],
-        }
+        &self.0[slot(operation)]
     }
 }
 
 impl Target {
     fn new(upstream: &Arc<Upstream>, model: &str, metrics: Arc<TargetMetrics>) -> Option<Arc<Self>> {
         let header = HeaderValue::try_from(format!("{}/{model}", upstream.name())).ok()?;
-        Some(Arc::new(Self { upstream: Arc::clone(upstream), model: model.into(), header, metrics }))
+        let places = OnceLock::new();
+        Some(Arc::new(Self { upstream: Arc::clone(upstream), model: model.into(), header, metrics, places }))
+    }
+
+    /// Its part of a cache's keys.
+    pub fn place(&self, operation: Operation) -> &Place {
+        let places = self.places.get_or_init(|| INFERENCE.map(|operation| self.make_place(operation)));
+        &places[slot(operation)]
+    }
+
+    fn make_place(&self, operation: Operation) -> Place {
+        let settings = self.upstream.settings();
+        let credential = settings.api_key.as_ref().map_or("", Secret::expose);
+        Place::new(&PlaceParts {
+            operation: operation.name(),
+            policy: CACHE_POLICY,
+            provider: &settings.name,
+            base_url: &settings.base_url.as_ref().map(ToString::to_string).unwrap_or_default(),
+            // A digest: what is hashed into a key that others may see is not the credential itself.
+            credential: blake3::hash(credential.as_bytes()).as_bytes(),
+            model: &self.model,
+        })
     }
 }
 
@@ -106,7 +140,8 @@ impl Routes {
                 Some((target_ready, target.weight))
             });
             if let Some(targets) = Weighted::new(targets) {
-                aliases.insert(name.as_str().into(), Alias { targets, route: Route::new(metrics, name) });
+                let route = Route::new(metrics, name);
+                aliases.insert(name.as_str().into(), Alias { targets, route, cache: alias.cache });
             }
         }
         Self { aliases, providers, other: Route::new(metrics, OTHER) }
@@ -153,18 +188,20 @@ impl Routes {
             return Some(Plan {
                 target: Arc::clone(alias.targets.draw(dice)),
                 route: Arc::clone(&alias.route),
+                cache: alias.cache,
             });
         }
         let (provider, model) = model.split_once('/')?;
+        let cache = AliasCache::default();
         let provider = self.providers.get(provider)?;
         if let Some((target, route)) = provider.models.get(model) {
-            return Some(Plan { target: Arc::clone(target), route: Arc::clone(route) });
+            return Some(Plan { target: Arc::clone(target), route: Arc::clone(route), cache });
         }
         if model.is_empty() {
             return None;
         }
         let target = Target::new(&provider.upstream, model, Arc::clone(&provider.other))?;
-        Some(Plan { target, route: Arc::clone(&self.other) })
+        Some(Plan { target, route: Arc::clone(&self.other), cache })
     }
 }
 

@@ -46,10 +46,47 @@ impl Record {
         })
     }
 
+    /// The record of a flight: its attempts are counted, and no request, as those have records of their
+    /// own.
+    pub fn of_flight(&self, plan: &Plan) -> Box<Self> {
+        Box::new(Self {
+            id: self.id.clone(),
+            operation: self.operation,
+            stopwatch: Stopwatch::start(Instant::now()),
+            route: Arc::clone(&plan.route),
+            target: Some(Arc::clone(&plan.target.metrics)),
+            attempts: 0,
+            attempt: None,
+            open: false,
+        })
+    }
+
     /// The model is known.
     pub fn planned(&mut self, plan: &Plan) {
         self.route = Arc::clone(&plan.route);
+    }
+
+    /// This request itself will ask the target.
+    pub fn targets(&mut self, plan: &Plan) {
         self.target = Some(Arc::clone(&plan.target.metrics));
+    }
+
+    /// Others' attempts are waited for from here on: that is no time of ours.
+    pub fn waits(&mut self, now: Instant) {
+        self.attempt = Some(now);
+        self.stopwatch.upstream_begins(now);
+    }
+
+    /// They are waited for no longer.
+    pub fn waited(&mut self, now: Instant) {
+        if self.attempt.take().is_some() {
+            self.stopwatch.upstream_ends(now);
+        }
+    }
+
+    /// So many tries were made for this request.
+    pub fn attempted(&mut self, attempts: u32) {
+        self.attempts = attempts;
     }
 
     /// A provider is asked.
@@ -114,7 +151,7 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if self.open {
+        if self.open || self.attempt.is_some() {
             let now = Instant::now();
             self.attempt_ends(AttemptResult::Cancelled, now);
             self.end(Outcome::CallerLeft, now);

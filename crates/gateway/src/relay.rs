@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 use wire::failure::{Failure, Kind};
-use wire::openai::Relay;
+use wire::openai::{Observed, Relay};
 
 /// How long an answer may take.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +96,28 @@ impl Relayed {
     pub async fn prime(&mut self, record: &mut Record) -> Result<(), Failure> {
         self.first = Some(std::future::poll_fn(|cx| self.poll_output(cx, record)).await?);
         Ok(())
+    }
+
+    /// The next bytes; `None` at a good end. For one who waits without a body of its own.
+    ///
+    /// # Errors
+    /// What it failed of.
+    pub async fn next(&mut self, record: &mut Record) -> Result<Option<Bytes>, Failure> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        let bytes = std::future::poll_fn(|cx| self.poll_output(cx, record)).await?;
+        Ok((!bytes.is_empty()).then_some(bytes))
+    }
+
+    /// What was seen in passing.
+    pub fn observed(&self) -> &Observed {
+        self.relay.observed()
+    }
+
+    /// The usage chunk, where the relay keeps it apart.
+    pub fn take_usage_frame(&mut self) -> Option<Bytes> {
+        self.relay.take_usage_frame()
     }
 
     /// Whether nothing more will come.

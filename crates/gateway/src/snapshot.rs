@@ -5,6 +5,7 @@
 use crate::auth::Callers;
 use crate::config::{Config, Loaded, Server};
 use crate::plan::Routes;
+use crate::remember::Remembered;
 use crate::upstream::{Error, Upstream};
 use measure::metrics::Metrics;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub struct Snapshot {
     pub callers: Callers,
     /// What a model's name leads to.
     pub routes: Routes,
+    /// What is remembered of answers: one for all workers.
+    pub remembered: Arc<Remembered>,
     /// Every provider.
     pub upstreams: Vec<Arc<Upstream>>,
     /// The configuration itself.
@@ -34,6 +37,7 @@ impl Snapshot {
     pub fn new(
         loaded: &Loaded,
         before: Option<&Self>,
+        remembered: &Arc<Remembered>,
         worker: usize,
         workers: usize,
         metrics: &Metrics,
@@ -55,6 +59,7 @@ impl Snapshot {
             server: config.server.clone(),
             callers: Callers::new(&config.keys),
             routes: Routes::new(&config, &upstreams, metrics.shard(worker)),
+            remembered: Arc::clone(remembered),
             upstreams,
             config,
             shown: format!("{:#}", loaded.to_json()),

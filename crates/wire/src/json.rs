@@ -125,6 +125,12 @@ impl<'a> Object<'a> {
         self.end
     }
 
+    /// The whole text that the object was read from, known to be UTF-8.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// Number of members.
     #[must_use]
     pub fn len(&self) -> usize {

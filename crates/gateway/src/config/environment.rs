@@ -1,5 +1,5 @@
 //! The layers that come from outside the file: `TIDEGATE__SECTION__KEY` variables, flags, and the well-known
-//! variables that work alone (`OPENAI_API_KEY`, …, `TIDEGATE_ADMIN_KEY`).
+//! variables that work alone (`OPENAI_API_KEY`, …, `TIDEGATE_ADMIN_KEY`, `REDIS_URL`).
 //!
 //! The process environment is not read here but handed in, so that tests never touch it.
 
@@ -13,6 +13,7 @@ use super::tree::{Kind, Node, Origin, Path};
 
 const PREFIX: &str = "TIDEGATE__";
 const ADMIN_KEY: &str = "TIDEGATE_ADMIN_KEY";
+const REDIS_URL: &str = "REDIS_URL";
 /// Most steps of a variable's path; the schema has five.
 const STEPS_MAX: usize = 8;
 
@@ -136,6 +137,9 @@ pub(super) fn add_well_known(tree: &mut Node, environment: &Environment) -> Find
     let mut warnings = Findings::default();
     if let Some(key) = environment.filled(ADMIN_KEY) {
         add(tree, &["admin", "key"], key, Origin::Variable(ADMIN_KEY.to_owned()));
+    }
+    if let Some(url) = environment.filled(REDIS_URL) {
+        add(tree, &["cache", "redis", "url"], url, Origin::Variable(REDIS_URL.to_owned()));
     }
     for preset in wire::preset::all() {
         let Some((variable, key)) = preset.key_env.and_then(|name| Some((name, environment.filled(name)?)))

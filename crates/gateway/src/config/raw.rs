@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::quantity::{Size, Span};
 
+mod cache;
+
+pub(super) use cache::{AliasCache, Cache, Disk, Redis};
+
 /// What stands in the place of a secret wherever a configuration is shown.
 pub(super) const REDACTED: &str = "[redacted]";
 
@@ -37,6 +41,8 @@ pub(super) struct File {
     pub(super) providers: BTreeMap<String, Provider>,
     /// Aliases: names for one `provider/model` or several.
     pub(super) models: BTreeMap<String, Alias>,
+    /// What is remembered of answers, and where.
+    pub(super) cache: Cache,
 }
 
 /// A set of defaults.
@@ -340,6 +346,8 @@ pub(super) struct Alias {
     /// What it stands for; with several, each gets its weight's share of the requests.
     #[schemars(length(min = 1, max = 64))]
     pub(super) targets: Vec<Target>,
+    /// What of its answers is remembered.
+    pub(super) cache: AliasCache,
 }
 
 /// A target of an alias.

@@ -11,13 +11,13 @@ pub(super) const MEND: &str = "leave it out";
 
 /// The reserved paths; `*` stands for any key or index, and whatever lies beneath is reserved too.
 const PATHS: [&[&str]; 10] = [
-    &["cache"],
+    &["cache", "semantic"],
     &["guard"],
     &["limits"],
     &["alerts"],
     &["models", "*", "fallback"],
     &["models", "*", "strategy"],
-    &["models", "*", "cache"],
+    &["models", "*", "cache", "semantic"],
     &["keys", "*", "priority"],
     &["keys", "*", "requests_per_minute"],
     &["keys", "*", "tokens_per_minute"],

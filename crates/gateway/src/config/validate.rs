@@ -4,6 +4,7 @@
 //! a configuration with a fault is refused as a whole. What the shape check has told of a value is not told
 //! again here.
 
+mod cache;
 mod keys;
 mod listeners;
 mod models;
@@ -54,15 +55,18 @@ impl<'a> Judge<'a> {
         let server = self.server(&raw.server);
         let admin = self.admin(&raw.admin);
         self.exposure(&server, &admin, raw);
+        let data = self.data(raw.data.as_deref(), environment);
+        let cache = self.cache(&raw.cache, &data);
         Config {
             profile: profile(raw.profile),
-            data: self.data(raw.data.as_deref(), environment),
+            data,
             log: self.log(&raw.log),
             server,
             admin,
             keys: self.keys(&raw.keys, &names),
             providers: self.providers(&raw.providers),
             models: self.models(&raw.models, &names),
+            cache,
         }
     }
 

@@ -3,8 +3,10 @@
 use crate::listener::watch::Underway;
 use crate::recorder::Record;
 use crate::relay::Relayed;
+use crate::remember::ride::Ride;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use smallvec::SmallVec;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,13 +21,29 @@ pub struct Body {
 
 enum Kind {
     Whole(Bytes),
+    /// Pieces at hand, and how many bytes of them are left.
+    Pieces(SmallVec<[Bytes; 2]>, u64),
     Stream(Box<Relayed>, Box<Record>),
+    Ride(Box<Ride>, Box<Record>),
 }
 
 impl Body {
     /// Bytes at hand.
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
         Self { kind: Kind::Whole(bytes.into()), _underway: None }
+    }
+
+    /// Bytes at hand, in pieces.
+    pub fn pieces(mut pieces: SmallVec<[Bytes; 2]>) -> Self {
+        pieces.retain(|piece| !piece.is_empty());
+        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
+        pieces.reverse();
+        Self { kind: Kind::Pieces(pieces, left), _underway: None }
+    }
+
+    /// A seat on a flight; the record closes with it.
+    pub fn ride(ride: Box<Ride>, record: Box<Record>) -> Self {
+        Self { kind: Kind::Ride(ride, record), _underway: None }
     }
 
     /// A provider's stream; the record closes with it.
@@ -52,6 +70,13 @@ impl http_body::Body for Body {
             Kind::Stream(relayed, record) => {
                 relayed.poll_next(cx, record).map(|next| next.map(|bytes| Ok(Frame::data(bytes))))
             }
+            Kind::Ride(ride, record) => {
+                ride.poll_next(cx, record).map(|next| next.map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Kind::Pieces(pieces, left) => Poll::Ready(pieces.pop().map(|piece| {
+                *left -= piece.len() as u64;
+                Ok(Frame::data(piece))
+            })),
             Kind::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
@@ -62,13 +87,16 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Stream(relayed, _) => relayed.is_end(),
+            Kind::Ride(ride, _) => ride.is_end(),
+            Kind::Pieces(pieces, _) => pieces.is_empty(),
             Kind::Whole(bytes) => bytes.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Stream(..) => SizeHint::default(),
+            Kind::Stream(..) | Kind::Ride(..) => SizeHint::default(),
+            Kind::Pieces(_, left) => SizeHint::with_exact(*left),
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
         }
     }

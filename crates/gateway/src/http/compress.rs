@@ -9,7 +9,6 @@
 mod accept;
 mod coding;
 
-#[expect(unused_imports, reason = "comes into use with the cache, which keeps zstd frames")]
 pub use accept::accepts;
 pub use accept::negotiate;
 pub use coding::Coding;
@@ -46,6 +45,12 @@ pub fn answer_at_once(above: Option<usize>, asked: &HeaderMap, headers: &mut Hea
         headers.insert(CONTENT_ENCODING, coding.header());
         *body = smaller;
     }
+}
+
+/// Says of an answer that it is encoded already, for a caller who reads that.
+pub fn encoded(headers: &mut HeaderMap, coding: Coding) {
+    headers.insert(CONTENT_ENCODING, coding.header());
+    vary(headers);
 }
 
 /// Encodes a whole body; `None` where it got no smaller, or where too many large ones are in work. A large

@@ -1,8 +1,7 @@
 //! The heads of requests and answers: what is read of the one, and what Tidegate adds to the other.
 
-use crate::plan::Target;
 use bytes::{BufMut, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
 use wire::failure::{Failure, Kind};
 
@@ -63,11 +62,12 @@ pub fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
     }
 }
 
-/// What an answer's head says of the provider it came from.
-pub fn answered(headers: &mut HeaderMap, provider: &HeaderMap, target: &Target) {
+/// What an answer's head says of where it came from: the provider's own head, the target, and what the cache
+/// had to do with it.
+pub fn answered(headers: &mut HeaderMap, provider: &HeaderMap, target: &HeaderValue, cache: &HeaderValue) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(X_CACHE, HeaderValue::from_static("bypass; reason=disabled"));
-    headers.insert(X_TARGET, target.header.clone());
+    headers.insert(X_CACHE, cache.clone());
+    headers.insert(X_TARGET, target.clone());
     for name in PASSED_ON {
         if let Some(value) = provider.get(&name) {
             headers.insert(name, value.clone());
@@ -80,6 +80,11 @@ pub fn stream(headers: &mut HeaderMap) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+}
+
+/// How old a remembered answer is, in whole seconds.
+pub fn age(headers: &mut HeaderMap, age: Duration) {
+    headers.insert(AGE, HeaderValue::from(age.as_secs()));
 }
 
 /// Tries made, and times up to the head.

@@ -98,6 +98,12 @@ impl<'a> Request<'a> {
         })
     }
 
+    /// The body, known to be JSON.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        self.object.text()
+    }
+
     /// What to change in the body for the provider, in the body's order: the model's name where
     /// `upstream_model` is another, and `stream_options.include_usage` on a stream where
     /// `ask_usage` wants the provider to count. Empty where the body may go on as it is.

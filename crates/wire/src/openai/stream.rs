@@ -43,7 +43,7 @@ pub enum UsageChunk {
     Pass,
     /// Nobody asked for it: it is taken out.
     Drop,
-    /// It is taken out and kept: see [`Relay::take_usage_frame`]. For one who stores the stream and
+    /// It is taken out and kept, and `[DONE]` behind it is taken out too: see [`Relay::take_usage_frame`]. For one who stores the stream and
     /// will replay it to callers who ask for usage and to callers who do not.
     Apart,
 }
@@ -159,7 +159,9 @@ impl Relay {
                 return Err(self.failure.insert(cut_off()).clone());
             }
             self.ended = true;
-            tail.extend_from_slice(DONE);
+            if self.options.usage_chunk != UsageChunk::Apart {
+                tail.extend_from_slice(DONE);
+            }
         }
         Ok(tail.freeze())
     }
@@ -268,7 +270,7 @@ impl Relay {
             b"[DONE]" => {
                 self.observed.done = true;
                 self.ended = true;
-                Ok(Verdict::Pass)
+                Ok(if self.options.usage_chunk == UsageChunk::Apart { Verdict::Drop } else { Verdict::Pass })
             }
             b"" => Ok(Verdict::Drop),
             _ => Err(broken().with_detail("an event's data is not a JSON object")),

@@ -66,7 +66,7 @@ impl Judge<'_> {
                 "give one of them a weight",
             );
         }
-        Alias { targets }
+        Alias { targets, cache: self.alias_cache(&at.key("cache"), &raw.cache) }
     }
 
     fn alias_name(&mut self, at: &Path, name: &str) {

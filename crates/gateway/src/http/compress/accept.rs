@@ -21,7 +21,6 @@ pub fn negotiate(headers: &HeaderMap) -> Option<Coding> {
 
 /// Whether a caller can read this coding, whatever else it would rather have.
 #[must_use]
-#[cfg_attr(not(test), expect(dead_code, reason = "comes into use with the cache, which keeps zstd frames"))]
 pub fn accepts(headers: &HeaderMap, coding: Coding) -> bool {
     Wishes::of(headers).is_some_and(|wishes| wishes.weight(coding) > 0)
 }

@@ -1,0 +1,229 @@
+//! The task that fetches an answer once for everyone who asks meanwhile, and keeps it.
+//!
+//! It belongs to no caller: whoever asked first may leave. It ends when the answer does, or when nobody
+//! listens any more, and then the provider's call ends with it.
+
+use super::notes::Notes;
+use super::part::{Head, Part};
+use super::question::Form;
+use super::{Remembered, status, worth};
+use crate::alarm::Alarm;
+use crate::attempt::{Attempt, Sent, Whole};
+use crate::config::AliasCache;
+use crate::gateway::Shared;
+use crate::recorder::Record;
+use crate::snapshot::Snapshot;
+use crate::upstream::{Answer, Call};
+use ::http::{HeaderMap, Response, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use cache::Freshness;
+use cache::clock::Millis;
+use cache::entry::{BODY_BYTES_MAX, Entry, Lifetime};
+use cache::epochs::{Stamp, Tag};
+use cache::key::Key;
+use guard::flight::{Abandoned, Pilot};
+use measure::metrics::Outcome;
+use std::sync::Arc;
+use wire::failure::Failure;
+use wire::openai::Usage;
+use wire::openai::stored::{self, StoredStream};
+use wire::operation::Operation;
+
+/// What a flight is flown by. Its key says besides whether the answer must be fetched anew.
+pub type Controls = Pilot<(Key, bool), Part, Failure>;
+
+/// What a flight is told: all its own, as it outlives the request that began it.
+pub struct Job {
+    /// The worker it flies on.
+    pub shared: Arc<Shared>,
+    /// The configuration it flies under.
+    pub snapshot: Arc<Snapshot>,
+    /// The key of the answer.
+    pub key: Key,
+    /// The key of the same answer in the other form, if it can be made from it.
+    pub sibling: Option<Key>,
+    /// The form of the answer.
+    pub form: Form,
+    /// What is asked for.
+    pub operation: Operation,
+    /// Whether farther tiers are asked first.
+    pub looks: bool,
+    /// What the alias keeps.
+    pub policy: AliasCache,
+    /// How long the answer may be served; `None`: it is not kept.
+    pub lifetime: Option<Lifetime>,
+    /// What the answer is invalidated by.
+    pub tags: Vec<Tag>,
+    /// How the provider is asked.
+    pub attempt: Attempt,
+    /// Where its attempts are counted.
+    pub record: Box<Record>,
+}
+
+/// Flies `job` to its end; `call` is what the provider is asked.
+pub async fn fly(job: Job, call: Call, pilot: Controls) {
+    let (snapshot, key) = (Arc::clone(&job.snapshot), job.key);
+    let flown = tokio::select! {
+        flown = job.fetch(call, &pilot) => flown,
+        // What fetches is dropped here, and the provider's call with it.
+        () = pilot.abandoned() => return,
+    };
+    match flown {
+        Err(failure) => pilot.finish(Err(failure)),
+        Ok(None) => pilot.finish(Ok(())),
+        Ok(Some(entry)) => {
+            // In memory before the flight ends: whoever comes next finds one or the other.
+            let tiers = &snapshot.remembered.tiers;
+            tiers.keep(&key, &entry);
+            pilot.finish(Ok(()));
+            tiers.store(&key, entry).await;
+        }
+    }
+}
+
+/// Why a fetch ended without an answer to keep.
+type Fetched = Result<Option<Arc<Entry>>, Failure>;
+
+impl Job {
+    fn remembered(&self) -> &Remembered {
+        &self.snapshot.remembered
+    }
+
+    async fn fetch(mut self, call: Call, pilot: &Controls) -> Fetched {
+        if self.looks
+            && let Some(part) = self.look().await
+        {
+            return Ok(pilot.push(part).await.map_or(None, |()| None));
+        }
+        // Before anything is asked: what is invalidated from here on is not kept.
+        let stamp = self.remembered().tiers.stamp();
+        let mut alarm = Alarm::default();
+        match self.attempt.send(&self.shared, call, &mut alarm, &mut self.record).await? {
+            Sent::Refusal(status, body) => {
+                let head = self.head(status, Outcome::CallerError, HeaderMap::new());
+                Ok(pilot.push(Part::Whole(head, body)).await.map_or(None, |()| None))
+            }
+            Sent::Answer(answer) => match self.form {
+                Form::Whole => self.whole(answer, alarm, stamp, pilot).await,
+                Form::Stream => self.stream(answer, alarm, stamp, pilot).await,
+            },
+        }
+    }
+
+    /// The answer from a tier farther away, or made from the other form.
+    async fn look(&self) -> Option<Part> {
+        let (tiers, now) = (&self.remembered().tiers, Millis::now());
+        let fresh = |found: &cache::Found| found.freshness == Freshness::Fresh;
+        if let Some(found) = tiers.look_further(&self.key, now).await.filter(fresh) {
+            return Some(Part::Remembered(found.entry, status::hit(found.tier)));
+        }
+        let found = tiers.get(&self.sibling?, now).await.filter(fresh)?;
+        let entry = Arc::new(self.converted(&found.entry)?);
+        tiers.keep(&self.key, &entry);
+        Some(Part::Remembered(entry, status::hit(found.tier)))
+    }
+
+    /// The same answer in this job's form: as old, as long to live, invalidated by the same.
+    fn converted(&self, other: &Entry) -> Option<Entry> {
+        let notes = Notes::decode(other.info.clone())?;
+        let plain = other.body.to_plain().ok()?;
+        let (body, info) = match self.form {
+            Form::Stream => {
+                let stream = stored::stream_of(self.operation, &plain)?;
+                let usage_bytes = stream.usage.as_ref().map_or(0, Bytes::len) as u32;
+                let frames_bytes = stream.frames.len() as u32;
+                (stream.join(), Notes { frames_bytes, usage_bytes, ..notes })
+            }
+            Form::Whole => {
+                let whole = stored::whole_of(self.operation, &StoredStream::split(self.operation, &plain)?)?;
+                let frames_bytes = whole.len() as u32;
+                (whole, Notes { frames_bytes, usage_bytes: 0, ..notes })
+            }
+        };
+        let body = cache::entry::Body::plain(body);
+        let mut tags = other.tags.clone();
+        tags.push(Tag::key(&self.key));
+        Some(Entry { body, info: info.encode(), tags, ..other.clone() })
+    }
+
+    async fn whole(
+        mut self,
+        answer: Response<Answer>,
+        mut alarm: Alarm,
+        stamp: Stamp,
+        pilot: &Controls,
+    ) -> Fetched {
+        let Whole { head, body, usage } = self.attempt.whole(answer, &mut alarm, &mut self.record).await?;
+        let plain = !head.contains_key(header::CONTENT_ENCODING);
+        let head = self.head(StatusCode::OK, Outcome::Ok, head);
+        if pilot.push(Part::Whole(head, body.clone())).await == Err(Abandoned) || !plain {
+            return Ok(None);
+        }
+        let Ok(worth) = stored::worth_of(self.operation, &body) else { return Ok(None) };
+        let target = self.attempt.target.header.clone();
+        let notes = Notes::of_whole(body.len(), usage.as_ref(), target);
+        Ok(self.entry(&worth, body, &notes, stamp))
+    }
+
+    async fn stream(
+        mut self,
+        answer: Response<Answer>,
+        alarm: Alarm,
+        stamp: Stamp,
+        pilot: &Controls,
+    ) -> Fetched {
+        let (head, mut stream) = self.attempt.stream(&self.shared, answer, alarm, &mut self.record).await?;
+        let plain = !head.contains_key(header::CONTENT_ENCODING);
+        let head = self.head(StatusCode::OK, Outcome::Ok, head);
+        let Ok(()) = pilot.push(Part::Begins(head)).await else { return Ok(None) };
+        let mut frames = BytesMut::new();
+        while let Some(bytes) = stream.next(&mut self.record).await? {
+            if frames.len() <= BODY_BYTES_MAX {
+                frames.extend_from_slice(&bytes);
+            }
+            let Ok(()) = pilot.push(Part::Frames(bytes)).await else { return Ok(None) };
+        }
+        if stream.observed().error {
+            return Ok(None);
+        }
+        let usage_chunk = stream.take_usage_frame();
+        if let Some(bytes) = &usage_chunk
+            && pilot.push(Part::Usage(bytes.clone())).await == Err(Abandoned)
+        {
+            return Ok(None);
+        }
+        if pilot.push(Part::Done).await == Err(Abandoned) || !plain {
+            return Ok(None);
+        }
+        let usage = stream.observed().usage;
+        let stored = StoredStream { frames: frames.freeze(), usage: usage_chunk };
+        Ok(self.stored(&stored, usage.as_ref(), stamp))
+    }
+
+    fn stored(&self, stream: &StoredStream, usage: Option<&Usage>, stamp: Stamp) -> Option<Arc<Entry>> {
+        let usage_bytes = stream.usage.as_ref().map_or(0, Bytes::len);
+        let target = self.attempt.target.header.clone();
+        let notes = Notes::of_stream(stream.frames.len(), usage_bytes, usage, target);
+        self.entry(&stream.worth(), stream.join(), &notes, stamp)
+    }
+
+    /// The entry to be kept, where the answer is worth it.
+    fn entry(&self, worth: &stored::Worth, body: Bytes, notes: &Notes, stamp: Stamp) -> Option<Arc<Entry>> {
+        let lifetime = self.lifetime?;
+        if body.len() > BODY_BYTES_MAX {
+            return None;
+        }
+        match worth::judge(worth, &self.policy) {
+            Ok(()) => Some(Arc::new(Entry::new(body, notes.encode(), lifetime, stamp, &self.tags))),
+            Err(unfit) => {
+                tracing::debug!(?unfit, "an answer is not kept");
+                None
+            }
+        }
+    }
+
+    fn head(&self, status: StatusCode, outcome: Outcome, provider: HeaderMap) -> Arc<Head> {
+        let target = self.attempt.target.header.clone();
+        Arc::new(Head { status, outcome, provider, target, attempts: self.record.attempts() })
+    }
+}

@@ -1,0 +1,51 @@
+//! What a flight carries: an answer, piece by piece.
+
+use bytes::Bytes;
+use cache::entry::Entry;
+use guard::flight::Weigh;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use measure::metrics::Outcome;
+use std::sync::Arc;
+
+/// One piece of an answer.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// All of it, as it was remembered, and what the caller is told of where.
+    Remembered(Arc<Entry>, HeaderValue),
+    /// All of it, from the provider.
+    Whole(Arc<Head>, Bytes),
+    /// A stream begins.
+    Begins(Arc<Head>),
+    /// Whole frames of it, without its usage chunk and without its end.
+    Frames(Bytes),
+    /// Its usage chunk, for those who asked.
+    Usage(Bytes),
+    /// It came to its end.
+    Done,
+}
+
+/// The head of a provider's answer.
+#[derive(Debug)]
+pub struct Head {
+    /// The status.
+    pub status: StatusCode,
+    /// How it counts.
+    pub outcome: Outcome,
+    /// The provider's own head.
+    pub provider: HeaderMap,
+    /// Who answered.
+    pub target: HeaderValue,
+    /// Tries made.
+    pub attempts: u32,
+}
+
+impl Weigh for Part {
+    fn weigh(&self) -> usize {
+        match self {
+            Self::Remembered(entry, _) => entry.weight(),
+            Self::Whole(_, bytes) => size_of::<Head>() + bytes.len(),
+            Self::Begins(_) | Self::Done => size_of::<Head>(),
+            Self::Frames(bytes) | Self::Usage(bytes) => bytes.len(),
+        }
+    }
+}
