@@ -178,6 +178,12 @@ impl<R: Tier, D: Tier> Cache<R, D> {
         self.memory.sweep(now) + far.0 + far.1
     }
 
+    /// The tiers beyond memory that there are, in their order.
+    pub fn far(&self) -> impl Iterator<Item = TierName> {
+        let redis = self.redis.as_ref().map(Tier::name);
+        redis.into_iter().chain(self.disk.as_ref().map(Tier::name))
+    }
+
     /// What came of it in the last hour.
     #[must_use]
     pub fn stats(&self) -> &Stats {

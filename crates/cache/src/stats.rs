@@ -71,7 +71,7 @@ struct Minute {
 }
 
 /// The sums of the last hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary([u64; COUNTS]);
 
 impl Default for Stats {
@@ -135,6 +135,15 @@ impl Summary {
     #[must_use]
     pub fn get(&self, count: Count) -> u64 {
         self.0[count as usize]
+    }
+
+    /// Both hours as one.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        for (sum, more) in self.0.iter_mut().zip(other.0) {
+            *sum = sum.saturating_add(more);
+        }
+        self
     }
 
     /// Answers that no provider was asked for.

@@ -1,6 +1,8 @@
 //! The admin plane: what operators and their scrapers see. It listens apart from the data plane,
 //! on the control thread, so that looking never delays a request.
 
+pub mod cache;
+
 use crate::auth;
 use crate::gateway::Gateway;
 use crate::http::{compress, health, hosts};
@@ -8,7 +10,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use measure::metrics::Metrics;
@@ -21,6 +23,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/", get(root))
         .route("/metrics", get(metrics))
         .route("/admin/config", get(config))
+        .route("/admin/cache", get(cache::show))
+        .route("/admin/cache/invalidate", post(cache::invalidate))
+        .route("/admin/cache/clear-expired", post(cache::clear_expired))
         .layer(middleware::from_fn_with_state(Arc::clone(&gateway), guard))
         // Probes carry no key and learn nothing but that somebody is here.
         .route("/health", get(live))
@@ -51,7 +56,8 @@ async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next
 
 async fn root() -> Response {
     let media = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    (media, r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config"}"#).into_response()
+    (media, r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache"}"#)
+        .into_response()
 }
 
 async fn live() -> Response {
@@ -63,6 +69,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Response {
+    cache::measure(&gateway);
     match gateway.metrics.encode() {
         Ok(text) => whole(&gateway, &asked, Metrics::CONTENT_TYPE, text.into()).await,
         Err(error) => refusal(

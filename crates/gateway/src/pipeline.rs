@@ -22,6 +22,7 @@ use crate::remember::part::Part;
 use crate::remember::question::{Form, Question};
 use crate::remember::replay::Replay;
 use crate::remember::ride::{Lost, Ride, gone};
+use crate::remember::tally::Tally;
 use crate::remember::{is_stale, question, status};
 use crate::snapshot::Snapshot;
 use crate::upstream::Call;
@@ -125,19 +126,26 @@ async fn exchange(
     record.planned(&plan);
 
     let ready = Ready { asked, caller: &caller, ask: &ask, body: &body, plan: &plan, timeout };
-    let question = match snapshot.remembered.question(&ready.to_remember())? {
+    let tally = Tally { metrics: &snapshot.cache_metrics, stats: &plan.hour };
+    let question = match snapshot.remembered.question(&ready.to_remember(), &tally)? {
         Ok(question) => question,
-        Err(bypass) => return ready.ask_directly(shared, bypass.header(), alarm, record).await,
+        Err(bypass) => {
+            tally.bypassed();
+            return ready.ask_directly(shared, bypass.header(), alarm, record).await;
+        }
     };
+    let now = Millis::now();
     if !question.terms.no_cache
-        && let Some(found) = snapshot.remembered.peek(&question, Millis::now())
+        && let Some(found) = snapshot.remembered.peek(&question, now)
         && let Some(replay) = ready.replay(&found.entry, question.form)
     {
+        tally.remembered(is_stale(&found), &replay, now);
         if is_stale(&found) {
             ready.refresh(shared, snapshot, &question, record)?;
         }
         return Ok(Answered::remembered(replay, status::hit(found.tier), found.age));
     }
+    tally.memory_missed();
     // Boxed, as it is large and a hit has no need of it.
     Box::pin(ready.board(shared, snapshot, &question, alarm, record)).await
 }
@@ -150,6 +158,10 @@ impl Ready<'_> {
             request: self.ask,
             plan: self.plan,
         }
+    }
+
+    fn tally<'t>(&'t self, snapshot: &'t Snapshot) -> Tally<'t> {
+        Tally { metrics: &snapshot.cache_metrics, stats: &self.plan.hour }
     }
 
     fn replay(&self, entry: &Entry, form: Form) -> Option<Replay> {
@@ -219,6 +231,7 @@ impl Ready<'_> {
         record: &mut Record,
     ) -> Result<Answered, Failure> {
         let anew = question.terms.no_cache;
+        let tally = self.tally(snapshot);
         let deadline = self.timeout.map(|timeout| record.started() + timeout);
         for _ in 0..BOARDINGS_MAX {
             let (seat, cache) = match snapshot.remembered.departures.board((question.key, anew)) {
@@ -227,13 +240,16 @@ impl Ready<'_> {
                     shared.worker.background.spawn(fly(job, self.call(record), pilot));
                     (seat, if anew { status::Bypass::NoCache.header() } else { status::miss() })
                 }
-                Boarded::Seat(seat) => (seat, status::coalesced()),
+                Boarded::Seat(seat) => {
+                    tally.coalesced(Millis::now());
+                    (seat, status::coalesced())
+                }
                 Boarded::Full => return self.ask_directly(shared, status::miss(), alarm, record).await,
             };
             record.waits(Instant::now());
             let mut ride = Ride::new(seat, self.ask.usage_to_caller, alarm, deadline);
             match ride.first().await {
-                Ok(part) => match self.answered(part, ride, cache, question, record) {
+                Ok(part) => match self.answered(part, ride, cache, question, &tally, record) {
                     Ok(answered) => return Ok(answered),
                     // It is older than this caller will have it.
                     Err(ride) => {
@@ -261,6 +277,7 @@ impl Ready<'_> {
         ride: Ride,
         cache: HeaderValue,
         question: &Question<'_>,
+        tally: &Tally<'_>,
         record: &mut Record,
     ) -> Result<Answered, Ride> {
         let of = |head: &crate::remember::part::Head, content| Answered {
@@ -277,7 +294,10 @@ impl Ready<'_> {
                 let age = entry.age(Millis::now());
                 let replay = self.replay(&entry, question.form);
                 match replay.filter(|_| question.terms.accepts(age)) {
-                    Some(replay) => Ok(Answered::remembered(replay, hit, age)),
+                    Some(replay) => {
+                        tally.saved(&replay, Millis::now());
+                        Ok(Answered::remembered(replay, hit, age))
+                    }
                     None => Err(ride),
                 }
             }
@@ -321,6 +341,7 @@ impl Ready<'_> {
             operation: self.asked.operation,
             looks,
             policy: question.policy,
+            hour: Arc::clone(&self.plan.hour),
             lifetime: (!lifetime.fresh.is_zero()).then_some(lifetime),
             tags: question.tags(&self.plan.target, self.asked.operation),
             // A caller's own limit is for that caller to keep: others wait for the same answer.

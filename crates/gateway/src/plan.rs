@@ -5,8 +5,10 @@
 //! arm and the cache key have their place here, before the target's health is looked at.
 
 use crate::config::{AliasCache, Config, Secret};
+use crate::remember::Remembered;
 use crate::upstream::Upstream;
 use cache::key::{Place, PlaceParts};
+use cache::stats::Stats;
 use foldhash::HashMap;
 use foldhash::HashMapExt as _;
 use guard::weighted::Weighted;
@@ -40,6 +42,7 @@ pub struct Routes {
     aliases: HashMap<Box<str>, Alias>,
     providers: HashMap<Box<str>, Provider>,
     other: Arc<Route>,
+    other_hour: Arc<Stats>,
 }
 
 /// The metrics of one name, by operation.
@@ -50,12 +53,13 @@ struct Alias {
     targets: Weighted<Arc<Target>>,
     route: Arc<Route>,
     cache: AliasCache,
+    hour: Arc<Stats>,
 }
 
 struct Provider {
     upstream: Arc<Upstream>,
     /// Models that the configuration names, by the name behind the slash.
-    models: HashMap<Box<str>, (Arc<Target>, Arc<Route>)>,
+    models: HashMap<Box<str>, (Arc<Target>, Arc<Route>, Arc<Stats>)>,
     other: Arc<TargetMetrics>,
 }
 
@@ -81,6 +85,8 @@ pub struct Plan {
     pub route: Arc<Route>,
     /// What of its answers is remembered.
     pub cache: AliasCache,
+    /// What came of it in the last hour.
+    pub hour: Arc<Stats>,
 }
 
 impl Route {
@@ -126,10 +132,15 @@ impl Target {
 impl Routes {
     /// Resolves every alias, provider and metric of a configuration. `upstreams` holds each of its
     /// providers.
-    pub fn new(config: &Config, upstreams: &[Arc<Upstream>], metrics: Shard<'_>) -> Self {
+    pub fn new(
+        config: &Config,
+        upstreams: &[Arc<Upstream>],
+        remembered: &Remembered,
+        metrics: Shard<'_>,
+    ) -> Self {
         let providers = upstreams
             .iter()
-            .map(|upstream| (upstream.name().into(), Provider::new(upstream, metrics)))
+            .map(|upstream| (upstream.name().into(), Provider::new(upstream, remembered, metrics)))
             .collect::<HashMap<Box<str>, Provider>>();
         let mut aliases = HashMap::with_capacity(config.models.len());
         for (name, alias) in &config.models {
@@ -141,10 +152,14 @@ impl Routes {
             });
             if let Some(targets) = Weighted::new(targets) {
                 let route = Route::new(metrics, name);
-                aliases.insert(name.as_str().into(), Alias { targets, route, cache: alias.cache });
+                aliases.insert(
+                    name.as_str().into(),
+                    Alias { targets, route, cache: alias.cache, hour: remembered.hour_of(name) },
+                );
             }
         }
-        Self { aliases, providers, other: Route::new(metrics, OTHER) }
+        let (other, other_hour) = (Route::new(metrics, OTHER), remembered.hour_of(OTHER));
+        Self { aliases, providers, other, other_hour }
     }
 
     /// The metrics of requests whose model is not, or not yet, known.
@@ -189,24 +204,26 @@ impl Routes {
                 target: Arc::clone(alias.targets.draw(dice)),
                 route: Arc::clone(&alias.route),
                 cache: alias.cache,
+                hour: Arc::clone(&alias.hour),
             });
         }
         let (provider, model) = model.split_once('/')?;
         let cache = AliasCache::default();
         let provider = self.providers.get(provider)?;
-        if let Some((target, route)) = provider.models.get(model) {
-            return Some(Plan { target: Arc::clone(target), route: Arc::clone(route), cache });
+        if let Some((target, route, hour)) = provider.models.get(model) {
+            let (target, route, hour) = (Arc::clone(target), Arc::clone(route), Arc::clone(hour));
+            return Some(Plan { target, route, cache, hour });
         }
         if model.is_empty() {
             return None;
         }
         let target = Target::new(&provider.upstream, model, Arc::clone(&provider.other))?;
-        Some(Plan { target, route: Arc::clone(&self.other), cache })
+        Some(Plan { target, route: Arc::clone(&self.other), cache, hour: Arc::clone(&self.other_hour) })
     }
 }
 
 impl Provider {
-    fn new(upstream: &Arc<Upstream>, metrics: Shard<'_>) -> Self {
+    fn new(upstream: &Arc<Upstream>, remembered: &Remembered, metrics: Shard<'_>) -> Self {
         let name = upstream.name();
         let mut models = HashMap::new();
         let settings = upstream.settings();
@@ -215,8 +232,9 @@ impl Provider {
         for model in settings.models.iter().map(String::as_str).chain(built_in.iter().copied()) {
             let handles = Arc::new(metrics.target(name, model));
             if let Some(target) = Target::new(upstream, model, handles) {
-                let route = Route::new(metrics, &format!("{name}/{model}"));
-                models.insert(model.into(), (target, route));
+                let full = format!("{name}/{model}");
+                let (route, hour) = (Route::new(metrics, &full), remembered.hour_of(&full));
+                models.insert(model.into(), (target, route, hour));
             }
         }
         Self { upstream: Arc::clone(upstream), models, other: Arc::new(metrics.target(name, OTHER)) }

@@ -13,6 +13,7 @@ pub mod question;
 pub mod replay;
 pub mod ride;
 pub mod status;
+pub mod tally;
 pub mod terms;
 mod tiers;
 pub mod worth;
@@ -20,9 +21,12 @@ pub mod worth;
 use crate::config;
 use cache::clock::Millis;
 use cache::key::{Key, Secret};
+use cache::stats::{Stats, Summary};
 use cache::{Found, Freshness};
 use guard::flight::Flights;
 use part::Part;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wire::failure::Failure;
 
@@ -40,6 +44,8 @@ pub struct Remembered {
     /// What keys are made with.
     pub secret: Secret,
     settings: config::Cache,
+    /// The last hour of each alias and model that the configuration names.
+    hours: Mutex<BTreeMap<String, Arc<Stats>>>,
 }
 
 impl Remembered {
@@ -52,6 +58,7 @@ impl Remembered {
             departures: Flights::new(guard::flight::Options::default()),
             secret: Secret::new(settings.secret.as_ref().map_or("", config::Secret::expose)),
             settings: settings.clone(),
+            hours: Mutex::default(),
         }
     }
 
@@ -59,6 +66,21 @@ impl Remembered {
     #[must_use]
     pub fn enabled(&self) -> bool {
         self.settings.enabled
+    }
+
+    /// The last hour of one alias or model; begun when it is first asked for.
+    #[must_use]
+    pub fn hour_of(&self, name: &str) -> Arc<Stats> {
+        let mut hours = self.hours.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(hours.entry(name.to_owned()).or_default())
+    }
+
+    /// The last hour of each alias and model, by name.
+    #[must_use]
+    pub fn hours(&self) -> Vec<(String, Summary)> {
+        let now = Millis::now();
+        let hours = self.hours.lock().unwrap_or_else(PoisonError::into_inner);
+        hours.iter().map(|(name, stats)| (name.clone(), stats.summary(now))).collect()
     }
 
     /// How it was configured.

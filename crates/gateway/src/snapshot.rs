@@ -7,7 +7,7 @@ use crate::config::{Config, Loaded, Server};
 use crate::plan::Routes;
 use crate::remember::Remembered;
 use crate::upstream::{Error, Upstream};
-use measure::metrics::Metrics;
+use measure::metrics::{CacheMetrics, Metrics};
 use std::sync::Arc;
 
 /// One configuration, ready to serve.
@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub routes: Routes,
     /// What is remembered of answers: one for all workers.
     pub remembered: Arc<Remembered>,
+    /// Where what comes of it is counted.
+    pub cache_metrics: CacheMetrics,
     /// Every provider.
     pub upstreams: Vec<Arc<Upstream>>,
     /// The configuration itself.
@@ -58,8 +60,9 @@ impl Snapshot {
         Ok(Self {
             server: config.server.clone(),
             callers: Callers::new(&config.keys),
-            routes: Routes::new(&config, &upstreams, metrics.shard(worker)),
+            routes: Routes::new(&config, &upstreams, remembered, metrics.shard(worker)),
             remembered: Arc::clone(remembered),
+            cache_metrics: metrics.shard(worker).cache(),
             upstreams,
             config,
             shown: format!("{:#}", loaded.to_json()),

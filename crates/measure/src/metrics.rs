@@ -4,17 +4,22 @@
 //! the configuration loads ([`Shard::route`], [`Shard::target`]); on a request's path a metric
 //! is an atomic increment, and no label is looked up or formatted.
 
+mod cache;
 mod labels;
 mod sharded;
 
-use labels::{AttemptLabels, OperationLabels, RequestLabels, RouteLabels, TargetLabels, TokenLabels};
+pub use cache::{CacheMetrics, CacheResult};
+use labels::{
+    AttemptLabels, CacheLabels, OperationLabels, RequestLabels, RouteLabels, TargetLabels, TokenLabels,
+};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::family::{Family, MetricConstructor as _};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use sharded::{Bounds, CounterShard, GaugeShard, HistogramShard, Shards};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// How a request ended, as `tidegate_requests_total{outcome}` counts it.
@@ -173,10 +178,20 @@ pub struct Metrics {
     attempts: Counters<AttemptLabels>,
     first_token: Histograms<TargetLabels>,
     tokens: Counters<TokenLabels>,
+    cache_requests: Counters<CacheLabels>,
+    cache_key: sharded::Histogram,
+    cache_saved_tokens: sharded::Counter,
+    cache_saved_bytes: sharded::Counter,
     /// Callers' connections open now.
     pub connections: Gauge,
     /// Connections refused because `server.connections_max` was reached.
     pub connections_refused: Counter,
+    /// The share of the last hour's look-ups that were answered; set before the metrics are read.
+    pub cache_hit_rate: Gauge<f64, AtomicU64>,
+    /// Answers in memory; set before the metrics are read.
+    pub cache_entries: Gauge,
+    /// Bytes that they take; set before the metrics are read.
+    pub cache_bytes: Gauge,
     /// Configurations applied since the start, the first among them.
     pub reloads: Counter,
     /// Configurations refused since the start.
@@ -196,6 +211,13 @@ impl Metrics {
             attempts: Family::new_with_constructor(shards),
             first_token: Family::new_with_constructor(Bounds(shards, FIRST_TOKEN_SECONDS)),
             tokens: Family::new_with_constructor(shards),
+            cache_requests: Family::new_with_constructor(shards),
+            cache_key: Bounds(shards, KEY_SECONDS).new_metric(),
+            cache_saved_tokens: shards.new_metric(),
+            cache_saved_bytes: shards.new_metric(),
+            cache_hit_rate: Gauge::default(),
+            cache_entries: Gauge::default(),
+            cache_bytes: Gauge::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             reloads: Counter::default(),
@@ -239,6 +261,40 @@ impl Metrics {
             self.first_token.clone(),
         );
         registry.register("tidegate_tokens", "Tokens as the providers counted them", self.tokens.clone());
+        registry.register(
+            "tidegate_cache_requests",
+            "Requests by what each tier of the cache had for them",
+            self.cache_requests.clone(),
+        );
+        registry.register_with_unit(
+            "tidegate_cache_key",
+            "Time to make a cache key",
+            Unit::Seconds,
+            self.cache_key.clone(),
+        );
+        registry.register(
+            "tidegate_cache_saved_tokens",
+            "Tokens of answers that came from the cache",
+            self.cache_saved_tokens.clone(),
+        );
+        registry.register_with_unit(
+            "tidegate_cache_saved",
+            "Bytes of answers that came from the cache",
+            Unit::Bytes,
+            self.cache_saved_bytes.clone(),
+        );
+        registry.register(
+            "cache_hit_rate",
+            "The share of the last hour's look-ups that were answered",
+            self.cache_hit_rate.clone(),
+        );
+        registry.register("tidegate_cache_entries", "Answers in memory", self.cache_entries.clone());
+        registry.register_with_unit(
+            "tidegate_cache_memory",
+            "Bytes that the answers in memory take",
+            Unit::Bytes,
+            self.cache_bytes.clone(),
+        );
         registry.register("tidegate_connections", "Callers' connections open", self.connections.clone());
         registry.register(
             "tidegate_connections_refused",
@@ -273,6 +329,11 @@ impl Metrics {
 }
 
 impl Shard<'_> {
+    /// The handles of the cache.
+    pub fn cache(self) -> CacheMetrics {
+        CacheMetrics::new(self)
+    }
+
     /// The handles of one operation on one model as the configuration names it.
     pub fn route(self, operation: &'static str, model: &str) -> RouteMetrics {
         let of = OperationLabels { operation };
@@ -321,6 +382,10 @@ impl Shard<'_> {
 /// 10 µs … 50 ms and beyond: the range in which a gateway's own time is good, tolerable or bad.
 const OVERHEAD_SECONDS: &[f64] =
     &[10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3];
+
+/// 0.5 µs … 10 ms: a key of a short prompt, and of one of many megabytes.
+const KEY_SECONDS: &[f64] =
+    &[5e-7, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 10e-3];
 
 /// The GenAI conventions' bounds for an operation's duration: 0.01 × 2ⁿ up to 81.92 s.
 const REQUEST_SECONDS: &[f64] =

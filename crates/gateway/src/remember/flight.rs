@@ -6,6 +6,7 @@
 use super::notes::Notes;
 use super::part::{Head, Part};
 use super::question::Form;
+use super::tally::Tally;
 use super::{Remembered, status, worth};
 use crate::alarm::Alarm;
 use crate::attempt::{Attempt, Sent, Whole};
@@ -21,6 +22,8 @@ use cache::clock::Millis;
 use cache::entry::{BODY_BYTES_MAX, Entry, Lifetime};
 use cache::epochs::{Stamp, Tag};
 use cache::key::Key;
+use cache::stats::Stats;
+use cache::tier::TierName;
 use guard::flight::{Abandoned, Pilot};
 use measure::metrics::Outcome;
 use std::sync::Arc;
@@ -50,6 +53,8 @@ pub struct Job {
     pub looks: bool,
     /// What the alias keeps.
     pub policy: AliasCache,
+    /// What came of it in the last hour.
+    pub hour: Arc<Stats>,
     /// How long the answer may be served; `None`: it is not kept.
     pub lifetime: Option<Lifetime>,
     /// What the answer is invalidated by.
@@ -114,13 +119,31 @@ impl Job {
     async fn look(&self) -> Option<Part> {
         let (tiers, now) = (&self.remembered().tiers, Millis::now());
         let fresh = |found: &cache::Found| found.freshness == Freshness::Fresh;
-        if let Some(found) = tiers.look_further(&self.key, now).await.filter(fresh) {
-            return Some(Part::Remembered(found.entry, status::hit(found.tier)));
-        }
-        let found = tiers.get(&self.sibling?, now).await.filter(fresh)?;
-        let entry = Arc::new(self.converted(&found.entry)?);
-        tiers.keep(&self.key, &entry);
-        Some(Part::Remembered(entry, status::hit(found.tier)))
+        let tally = Tally { metrics: &self.snapshot.cache_metrics, stats: &self.hour };
+        let (own, other) = tokio::join!(tiers.look_further(&self.key, now), self.look_for_sibling(now));
+        let (entry, tier) = match (own.filter(fresh), other) {
+            (Some(found), _) => (found.entry, found.tier),
+            (None, Some((entry, tier))) => {
+                tiers.keep(&self.key, &entry);
+                (entry, tier)
+            }
+            (None, None) => {
+                for tier in tiers.far() {
+                    tally.asked(tier, false, now);
+                }
+                tally.missed(now);
+                return None;
+            }
+        };
+        tally.asked(tier, true, now);
+        Some(Part::Remembered(entry, status::hit(tier)))
+    }
+
+    /// The answer made from its other form.
+    async fn look_for_sibling(&self, now: Millis) -> Option<(Arc<Entry>, TierName)> {
+        let found = self.remembered().tiers.get(&self.sibling?, now).await?;
+        let fresh = found.freshness == Freshness::Fresh;
+        fresh.then(|| self.converted(&found.entry)).flatten().map(|entry| (Arc::new(entry), found.tier))
     }
 
     /// The same answer in this job's form: as old, as long to live, invalidated by the same.

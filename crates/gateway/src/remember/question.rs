@@ -2,13 +2,16 @@
 
 use super::Remembered;
 use super::status::Bypass;
+use super::tally::Tally;
 use super::terms::Terms;
 use crate::config::AliasCache;
 use crate::plan::{Plan, Target};
+use cache::clock::Millis;
 use cache::epochs::Tag;
 use cache::key::{self, Key, Parts};
 use http::HeaderMap;
 use std::borrow::Cow;
+use std::time::Instant;
 use wire::failure::{Failure, Kind};
 use wire::openai::{Determinism, Request};
 use wire::operation::Operation;
@@ -19,6 +22,9 @@ const LEFT_OUT: [&str; 3] = ["model", "stream", "stream_options"];
 
 /// Every tenant: the place of the tenant's name in paths that invalidate over all of them.
 pub const ANY_TENANT: &str = "*";
+
+/// What a name in `x-tidegate-tags` begins with that says what the answer is made from.
+const DEPENDENCY: &str = "dep:";
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +68,11 @@ impl Remembered {
     ///
     /// # Errors
     /// 400 where a header about the cache cannot be read.
-    pub fn question<'a>(&self, asked: &Asked<'a>) -> Result<Result<Question<'a>, Bypass>, Failure> {
+    pub fn question<'a>(
+        &self,
+        asked: &Asked<'a>,
+        tally: &Tally<'_>,
+    ) -> Result<Result<Question<'a>, Bypass>, Failure> {
         let policy = asked.plan.cache;
         if !self.enabled() || !policy.enabled {
             return Ok(Err(Bypass::Disabled));
@@ -88,7 +98,9 @@ impl Remembered {
         let form = if asked.request.stream { Form::Stream } else { Form::Whole };
         let mut question =
             Question { key: Key::from_bytes([0; 32]), form, terms, policy, tenant: asked.tenant, scope };
+        let began = Instant::now();
         question.key = self.key(&question, asked, form)?;
+        tally.keyed(began.elapsed(), Millis::now());
         Ok(Ok(question))
     }
 
@@ -124,7 +136,10 @@ impl Question<'_> {
         let (provider, model) = (target.upstream.name(), &*target.model);
         let own = [self.tenant, provider, model, operation.name()];
         let any = [ANY_TENANT, provider, model, operation.name()];
-        let names = self.terms.tags().map(|name| Tag::named(self.tenant, name));
+        let names = self.terms.tags().map(|name| match name.strip_prefix(DEPENDENCY) {
+            Some(name) => Tag::dependency(self.tenant, name),
+            None => Tag::named(self.tenant, name),
+        });
         let mut tags = vec![Tag::key(&self.key)];
         tags.extend(Tag::prefixes(&own));
         tags.extend(Tag::prefixes(&any).skip(1));

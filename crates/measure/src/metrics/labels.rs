@@ -52,3 +52,9 @@ impl EncodeLabelSet for TokenLabels {
         ("type", self.kind).encode(encoder.encode_label())
     }
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct CacheLabels {
+    pub(super) tier: &'static str,
+    pub(super) result: &'static str,
+}
