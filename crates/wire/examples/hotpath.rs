@@ -95,6 +95,13 @@ fn bodies() -> Vec<(&'static str, Vec<u8>)> {
         ("chat 1 KB, tools", tools()),
         ("chat 100 KB", chat(100_000, "Tell me about tides. ")),
         ("chat 100 KB, escapes", chat(100_000, "She said \\\"tide\\\".\\n")),
+        (
+            "chat 100 KB, prose",
+            chat(
+                100_000,
+                "Whoever keeps it writes down each hour what came in and what went out: \\\"forty barrels, two letters\\\", he says.\\nA clerk copies the page twice. ",
+            ),
+        ),
         ("chat 100 KB, German", chat(100_000, "Ebbe fließt ab, Flut läuft auf. ")),
         ("chat 100 KB, Japanese", chat(100_000, "潮の満ち引きについて教えて。")),
         ("chat 10 MB", chat(10_000_000, "Tell me about tides. ")),

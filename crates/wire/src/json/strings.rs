@@ -1,10 +1,14 @@
 //! Strings: finding their end a block at a time, and decoding their escapes.
 
+mod wide;
+
+pub(super) use wide::skip_simple;
+
 /// Offset of the first byte from `at` on that is `"`, `\` or a control character; the length of
 /// `bytes` where there is none.
 #[inline]
 pub(super) fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(block) = block(bytes, at) {
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
         let specials = specials(block);
         if specials != 0 {
             return at + specials.trailing_zeros() as usize;
@@ -12,18 +16,6 @@ pub(super) fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
         at += BLOCK;
     }
     skip_words(bytes, at)
-}
-
-/// The block that begins at `at`, if the text has one more.
-#[inline(always)]
-pub(super) fn block(bytes: &[u8], at: usize) -> Option<&[u8; BLOCK]> {
-    bytes.get(at..).and_then(<[u8]>::first_chunk)
-}
-
-/// What is left of a block's special bytes behind its first `passed`, which are fewer than the block has.
-#[inline(always)]
-pub(super) fn from(specials: u32, passed: usize) -> u32 {
-    specials & (u32::MAX << passed)
 }
 
 /// Goes on word by word: the whole way where there are no vectors, and the last of it where there are.
@@ -42,28 +34,29 @@ fn skip_words(bytes: &[u8], mut at: usize) -> usize {
 
 /// Bytes looked at in one go: two vectors of SSE2, which every x86-64 processor has.
 #[cfg(target_arch = "x86_64")]
-pub(super) const BLOCK: usize = 32;
+const BLOCK: usize = 32;
 
 /// A bit for each byte of the block that is `"`, `\` or below 0x20.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[expect(unsafe_code, reason = "the one call that the compiler cannot know to be safe: see below")]
-pub(super) fn specials(block: &[u8; BLOCK]) -> u32 {
-    let words = block.as_chunks::<8>().0;
-    let word = |index: usize| words.get(index).map_or(0, |word| i64::from_le_bytes(*word));
-    // SAFETY: SSE2 is part of x86-64 itself, and the functions read no memory.
-    unsafe { specials_of(word(1), word(0)) | specials_of(word(3), word(2)) << 16 }
+fn specials(block: &[u8; BLOCK]) -> u32 {
+    let [low, high] = block.as_chunks::<16>().0 else { return 0 };
+    // SAFETY: SSE2 is part of x86-64 itself, and each function reads the sixteen bytes it is given.
+    unsafe { specials_of(low) | specials_of(high) << 16 }
 }
 
-/// The same for sixteen bytes, given as two words in little-endian order.
+/// The same for sixteen bytes.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "sse2")]
-fn specials_of(high: i64, low: i64) -> u32 {
+#[expect(unsafe_code, reason = "a load of sixteen bytes from a reference to as many")]
+fn specials_of(bytes: &[u8; 16]) -> u32 {
     use std::arch::x86_64::{
-        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
+        _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
     };
-    let bytes = _mm_set_epi64x(high, low);
+    // SAFETY: the reference is to sixteen bytes, and the load needs no alignment.
+    let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
     let quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"'.cast_signed()));
     let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\'.cast_signed()));
     let control = _mm_cmpeq_epi8(bytes, _mm_min_epu8(bytes, _mm_set1_epi8(0x1f)));
@@ -72,12 +65,12 @@ fn specials_of(high: i64, low: i64) -> u32 {
 
 /// Elsewhere a word is the block.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) const BLOCK: usize = 8;
+const BLOCK: usize = 8;
 
 /// A bit for each byte of the block that is `"`, `\` or below 0x20.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-pub(super) fn specials(block: &[u8; BLOCK]) -> u32 {
+fn specials(block: &[u8; BLOCK]) -> u32 {
     // Each byte's high bit to its place in the topmost byte: the products' other bits do not meet there.
     (special(u64::from_le_bytes(*block)) >> 7).wrapping_mul(0x0102_0408_1020_4080).wrapping_shr(56) as u32
 }

@@ -33,37 +33,17 @@ pub(super) fn string(bytes: &[u8], at: usize, rules: Rules) -> Result<(usize, bo
 }
 
 /// The same, from the first byte at `at` that is not plain text.
-///
-/// Prose has an escape every line or so. All the special bytes of a block are known from one look at
-/// it, so that what stands behind an escape is not looked at anew; the last few bytes of the text, less
-/// than a block, go one by one.
 fn string_with_escapes(bytes: &[u8], mut at: usize, rules: Rules) -> Result<(usize, bool), Stop> {
     let mut escaped = false;
-    while let Some(block) = strings::block(bytes, at) {
-        let mut behind = at + strings::BLOCK;
-        let mut specials = strings::specials(block);
-        while specials != 0 {
-            let special = at + specials.trailing_zeros() as usize;
-            match bytes.get(special) {
-                Some(b'\\') => behind = escape(bytes, special, rules)?,
-                Some(b'"') => return Ok((special + 1, escaped)),
-                _ => return Err(Stop::new(special, Cause::Control)),
-            }
-            escaped = true;
-            let passed = behind - at;
-            specials = if passed < strings::BLOCK { strings::from(specials, passed) } else { 0 };
-        }
-        at = behind.max(at + strings::BLOCK);
-    }
     loop {
         match bytes.get(at) {
             Some(b'"') => return Ok((at + 1, escaped)),
             Some(b'\\') => {
                 escaped = true;
-                at = strings::skip_plain(bytes, escape(bytes, at, rules)?);
+                let behind = escape(bytes, at, rules)?;
+                at = strings::skip_plain(bytes, strings::skip_simple(bytes, behind));
             }
-            Some(0..0x20) => return Err(Stop::new(at, Cause::Control)),
-            Some(_) => at += 1,
+            Some(_) => return Err(Stop::new(at, Cause::Control)),
             None => return Err(Stop::new(at, Cause::Quote)),
         }
     }
