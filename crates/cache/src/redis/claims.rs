@@ -225,6 +225,12 @@ impl Waiters {
         }
     }
 
+    /// Whether nobody waits.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.keys).is_empty()
+    }
+
     fn listen(&self, key: &Key) -> Listening<'_> {
         let mut keys = lock(&self.keys);
         let room = keys.len() < WAITED_FOR_MAX || keys.contains_key(key);

@@ -7,7 +7,7 @@ use super::lock;
 use super::options::{Nodes, Options};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
-use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -180,18 +180,14 @@ impl Lanes {
 
     async fn connect(&self) -> RedisResult<Connection> {
         let connecting = async {
-            match &self.nodes {
-                Nodes::One(client) => {
-                    let connecting = client.get_multiplexed_async_connection_with_config(&self.config);
-                    connecting.await.map(Connection::One)
-                }
-                Nodes::Cluster(client, _) => client.get_async_connection().await.map(Connection::Cluster),
+            if let Some(cluster) = &self.nodes.cluster {
+                return cluster.get_async_connection().await.map(Connection::Cluster);
             }
+            let Some(server) = self.nodes.node(0) else { return Err(no_connection()) };
+            server.get_multiplexed_async_connection_with_config(&self.config).await.map(Connection::One)
         };
         // The client bounds the connecting, and this what comes after it.
-        timeout(self.connect_timeout, connecting)
-            .await
-            .unwrap_or_else(|_| Err(redis::RedisError::from((redis::ErrorKind::Io, "no connection in time"))))
+        timeout(self.connect_timeout, connecting).await.unwrap_or_else(|_| Err(no_connection()))
     }
 
     /// Asks every open lane whether it is well. A cluster's client sees to that itself.
@@ -227,6 +223,10 @@ impl Drop for Lease<'_> {
     fn drop(&mut self) {
         self.lane.calls.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+fn no_connection() -> RedisError {
+    RedisError::from((ErrorKind::Io, "no connection in time"))
 }
 
 impl ConnectionLike for Connection {

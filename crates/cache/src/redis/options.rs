@@ -90,10 +90,10 @@ pub enum Fault {
 }
 
 /// Redis, parsed but not yet connected to.
-pub(super) enum Nodes {
-    One(Client),
-    /// The cluster, and its nodes one by one for what a cluster's client cannot do.
-    Cluster(ClusterClient, Vec<Client>),
+pub(super) struct Nodes {
+    /// The one server, or the cluster's nodes one by one for what a cluster's client cannot do.
+    pub(super) clients: Vec<Client>,
+    pub(super) cluster: Option<ClusterClient>,
 }
 
 impl Nodes {
@@ -103,32 +103,23 @@ impl Nodes {
             return Err(Fault::Namespace);
         }
         let infos: Vec<ConnectionInfo> = options.url.split(',').map(info).collect::<Result<_, _>>()?;
-        let clients: Vec<Client> =
-            infos.iter().map(|info| Client::open(info.clone()).map_err(url)).collect::<Result<_, _>>()?;
-        match <[Client; 1]>::try_from(clients) {
-            Ok([client]) if !options.cluster => Ok(Self::One(client)),
-            clients => {
-                let clients = clients.map_or_else(|clients| clients, Vec::from);
-                let cluster = ClusterClientBuilder::new(infos)
-                    .tcp_settings(tcp())
-                    .connection_timeout(options.connect_timeout.min(NODE_CONNECT_MAX))
-                    .response_timeout(NODE_ANSWER_MAX)
-                    .retries(2)
-                    .min_retry_wait(1)
-                    .max_retry_wait(10)
-                    .build()
-                    .map_err(url)?;
-                Ok(Self::Cluster(cluster, clients))
-            }
-        }
+        let clients: Result<Vec<_>, _> = infos.iter().map(|info| Client::open(info.clone())).collect();
+        let cluster = (options.cluster || infos.len() > 1).then(|| {
+            ClusterClientBuilder::new(infos)
+                .tcp_settings(tcp())
+                .connection_timeout(options.connect_timeout.min(NODE_CONNECT_MAX))
+                .response_timeout(NODE_ANSWER_MAX)
+                .retries(2)
+                .min_retry_wait(1)
+                .max_retry_wait(10)
+                .build()
+        });
+        Ok(Self { clients: clients.map_err(url)?, cluster: cluster.transpose().map_err(url)? })
     }
 
     /// A node to subscribe at; another one at every attempt, where there are several.
     pub(super) fn node(&self, attempt: usize) -> Option<&Client> {
-        match self {
-            Self::One(client) => Some(client),
-            Self::Cluster(_, clients) => clients.get(attempt % clients.len().max(1)),
-        }
+        self.clients.get(attempt % self.clients.len().max(1))
     }
 }
 

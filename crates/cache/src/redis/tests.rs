@@ -30,7 +30,6 @@ struct Replica {
     cache: Cache<Redis, Off>,
     redis: Redis,
     epochs: Arc<Epochs>,
-    tasks: TaskTracker,
     _drain: DropGuard,
 }
 
@@ -43,7 +42,7 @@ impl Replica {
         let (running, token) = (redis.clone(), drain.clone());
         tasks.spawn(async move { running.run(token).await });
         let cache = Cache::new(CacheOptions::default(), Some(redis.clone()), None, Arc::clone(&epochs));
-        Self { cache, redis, epochs, tasks, _drain: drain.drop_guard() }
+        Self { cache, redis, epochs, _drain: drain.drop_guard() }
     }
 
     /// A replica that is connected and in step.
