@@ -1,12 +1,13 @@
 //! A Redis process of the test's own.
 
-use super::{PATIENCE, eventually};
+use super::PATIENCE;
 use redis::{Cmd, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep};
 
 /// A server on a free port of this machine, gone when dropped.
 pub(super) struct Server {
@@ -18,11 +19,15 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn start(args: &[&str]) -> Self {
-        let (port, dir) = (free_port(), TempDir::new().unwrap());
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let server = Self { process: launch(port, &dir, &args), port, dir, args };
-        server.answers().await;
-        server
+        loop {
+            let (port, dir) = (free_port(), TempDir::new().unwrap());
+            let mut server = Self { process: launch(port, &dir, &args), port, dir, args: args.clone() };
+            // Another test may have taken the port in between.
+            if server.answers().await {
+                return server;
+            }
+        }
     }
 
     pub(super) fn url(&self) -> String {
@@ -66,7 +71,7 @@ impl Server {
     /// The same server once more, with what it had on its disk.
     pub(super) async fn restart(&mut self) {
         self.process = launch(self.port, &self.dir, &self.args);
-        self.answers().await;
+        assert!(self.answers().await, "port {} was taken meanwhile", self.port);
     }
 
     fn signal(&self, signal: Signal) {
@@ -74,13 +79,20 @@ impl Server {
         kill_process(pid, signal).unwrap();
     }
 
-    async fn answers(&self) {
-        timeout(
-            PATIENCE,
-            eventually("Redis answers", async || self.ask::<String>(&redis::cmd("PING")).await.is_ok()),
-        )
-        .await
-        .unwrap();
+    /// Waits until this very process answers; gives whether it does.
+    async fn answers(&mut self) -> bool {
+        let own = format!("process_id:{}\r", self.process.id());
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if self.ask::<String>(&redis::cmd("INFO")).await.is_ok_and(|info| info.contains(&own)) {
+                return true;
+            }
+            if self.process.try_wait().unwrap().is_some() {
+                return false;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("a Redis that does not answer")
     }
 }
 
