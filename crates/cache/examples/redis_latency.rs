@@ -57,7 +57,9 @@ async fn hits(bytes: usize, tasks: &TaskTracker, drain: &CancellationToken) -> O
     let server = Server::start()?;
     let tier = tier(server.port, tasks, drain).await?;
     let key = Key::from_bytes([7; 32]);
-    tier.put(&key, &entry(bytes)).await?;
+    while tier.put(&key, &entry(bytes)).await.is_err() {
+        sleep(Duration::from_millis(10)).await;
+    }
     let client = redis::Client::open(format!("redis://127.0.0.1:{}", server.port))?;
     let bare = client.get_multiplexed_async_connection().await?;
     let value: Vec<u8> = (0..bytes).map(|_| fastrand::u8(..)).collect();
@@ -68,13 +70,18 @@ async fn hits(bytes: usize, tasks: &TaskTracker, drain: &CancellationToken) -> O
             Ok(())
         });
         print(&format!("bare GET, {bytes} bytes, {at_once} at once"), took.await?);
+        let missed = AtomicU64::new(0);
         let took = measure(at_once, || async {
-            match tier.get(&key, Millis::now()).await? {
-                Some(_) => Ok(()),
-                None => Err("a miss".into()),
+            if !tier.get(&key, Millis::now()).await.is_ok_and(|found| found.is_some()) {
+                missed.fetch_add(1, Ordering::Relaxed);
             }
+            Ok(())
         });
         print(&format!("hit, {bytes} bytes, {at_once} at once"), took.await?);
+        // On a machine that is busy with other things the budget may run out.
+        if missed.load(Ordering::Relaxed) > 0 {
+            println!("  of which {} came to nothing", missed.load(Ordering::Relaxed));
+        }
     }
     Ok(())
 }

@@ -1,13 +1,13 @@
 //! The tier in Redis: shared by replicas, and never waited for.
 //!
-//! * **Calls** go over a few connections that the background opens ([`lanes`]); each is bounded by a budget
-//!   and stands behind a [`breaker`], so that a Redis that is gone, frozen, slow, full or read-only costs a
-//!   request some milliseconds at first and then nothing ([`call`]).
+//! * **Calls** go over a few connections that the background opens (`lanes`); each is bounded by a budget
+//!   and stands behind a breaker, so that a Redis that is gone, frozen, slow, full or read-only costs a
+//!   request some milliseconds at first and then nothing (`call`).
 //! * **Entries** are at rest as [`crate::entry::codec`] writes them, with the key in their checksum: what is
 //!   torn, foreign or misplaced is treated as absent and removed.
 //! * **Invalidations** are numbered by Redis for all replicas at once, told by publication, and read again
-//!   twice a second, so that nothing that was missed stays missed ([`sync`]).
-//! * **Claims** let one replica make an answer that others wait for ([`claims`]).
+//!   twice a second, so that nothing that was missed stays missed (`sync`).
+//! * **Claims** let one replica make an answer that others wait for (`claims`).
 //!
 //! [`Redis::run`] does what happens in the background; without it the tier never connects. One server, a
 //! cluster, TLS and Unix sockets are all the same to it; it needs Redis 5 or newer.
@@ -112,7 +112,8 @@ impl Redis {
         })))
     }
 
-    /// Connects, probes, tells and hears until the drain. To be driven by one task as long as the tier is
+    /// Connects, probes, tells and hears until the drain; then tells what is untold, within half a second. To
+    /// be driven by one task as long as the tier is
     /// used. From its beginning on, what is in any tier is trusted only as long as Redis is heard of, or for
     /// [`Options::age_max_when_away`].
     pub async fn run(&self, drain: CancellationToken) {
@@ -130,6 +131,7 @@ impl Redis {
             Box::pin(inner.caller.lanes.run(&drain)),
             Box::pin(async {
                 let _ = drain.run_until_cancelled(working).await;
+                inner.tell_the_rest().await;
             })
         );
     }

@@ -15,8 +15,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// A lane with as many calls under way is busy.
-const BUSY: usize = 16;
+/// A lane with as many calls under way is busy. Calls that share a connection share its system calls too:
+/// more connections than needed are slower, not faster.
+const BUSY: usize = 64;
 /// The pause after the first failed attempt to connect; it doubles.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause: Redis is found again soon after it is back.

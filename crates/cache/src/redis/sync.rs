@@ -159,14 +159,24 @@ impl Inner {
         }
     }
 
-    async fn step(&self) -> Result<(), Failed> {
+    /// Delivers all that is pending. Where Redis does not take it now, it is lost with this process: the
+    /// caller of [`Inner::tell`] was told so.
+    pub(super) async fn tell_the_rest(&self) {
+        let _ = timeout(ANSWER_MAX, self.deliver_pending()).await;
+    }
+
+    async fn deliver_pending(&self) -> Result<(), Failed> {
         loop {
             let tags = self.sync.pending.some(TAGS_AT_ONCE);
             if tags.is_empty() {
-                break;
+                return Ok(());
             }
             self.deliver(Kind::Background, &tags, Deadline::now() + ANSWER_MAX).await?;
         }
+    }
+
+    async fn step(&self) -> Result<(), Failed> {
+        self.deliver_pending().await?;
         let asked = Millis::now();
         let known = self.sync.known().0;
         let args = |cmd: &mut Cmd| {

@@ -59,7 +59,7 @@ impl Replica {
 
 /// A tier at `url` with a budget that a busy machine keeps.
 fn options(url: impl Into<String>) -> Options {
-    Options { url: url.into(), budget: Duration::from_millis(500), ..Options::default() }
+    Options { url: url.into(), budget: Duration::from_secs(2), ..Options::default() }
 }
 
 /// Waits until `holds` does.
@@ -73,5 +73,5 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 
 /// What comes of `call`, which must be over long before anybody loses patience.
 async fn bounded<T>(call: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(5), call).await.expect("a call that does not end")
+    timeout(Duration::from_secs(10), call).await.expect("a call that does not end")
 }

@@ -127,9 +127,9 @@ async fn connections_are_opened_as_they_are_needed() {
     let server = Server::start(&[]).await;
     let replica = Replica::join(Options { connections: 4, ..options(server.url()) }).await;
     assert_eq!(replica.redis.health().connections, 1);
-    replica.redis.put(&key(1), &entry(random(100_000))).await.unwrap();
+    replica.redis.put(&key(1), &entry(random(10_000))).await.unwrap();
     eventually("as many connections as allowed", async || {
-        let calls = (0..200).map(|_| get(&replica, 1));
+        let calls = (0..500).map(|_| get(&replica, 1));
         assert!(futures_util::future::join_all(calls).await.iter().all(Option::is_some));
         replica.redis.health().connections == 4
     })
