@@ -8,10 +8,12 @@
 //! * [`entry`] is what is stored, and its form at rest;
 //! * [`epochs`] invalidates by key, prefix, tag and dependency, whatever is filled meanwhile;
 //! * [`tier`] is the contract that [`memory`] and the other tiers keep, and the suite that tries them;
+//! * [`disk`] is the farthest tier, and what outlives the process;
 //! * [`stats`] is a sliding hour of what came of it.
 
 mod cache;
 pub mod clock;
+pub mod disk;
 pub mod entry;
 pub mod epochs;
 pub mod key;
