@@ -11,7 +11,7 @@ use crate::gateway::{Gateway, Shared};
 use crate::listener::watch::{SWEEP, Watches};
 use crate::listener::{self, Accepted, Bounds};
 use crate::worker::{self, Dealt, Worker};
-use crate::{admin, http};
+use crate::{admin, http, remember};
 use control::Signals;
 use measure::metrics::Metrics;
 use std::net::{SocketAddr, TcpListener};
@@ -91,7 +91,9 @@ pub fn run(
     let plane = DataPlane { gateway: Arc::clone(&gateway), acceptor: data_tls, stop: stop.clone() };
     let (dealer, threads) = worker::start(workers, &abort, move |dealt| plane.clone().run(dealt))?;
 
-    runtime.block_on(async {
+    let cache_end = CancellationToken::new();
+    let caching = remember::tiers::keep(gateway.remembered(), cache_end.clone());
+    let serving = async {
         let mut signals = Signals::listen()?;
         announce(config, listening);
         let drain = config.server.timeouts.drain;
@@ -112,6 +114,15 @@ pub fn run(
             () = control::drain(threads, drain, &abort, &mut signals) => Ok(()),
             result = admin_plane => result.map_err(Error::from),
         }
+    };
+    runtime.block_on(async {
+        // To its end on every way out: what is remembered is written before the process goes.
+        let serving = async {
+            let result = serving.await;
+            cache_end.cancel();
+            result
+        };
+        tokio::join!(serving, caching).0
     })
 }
 

@@ -9,11 +9,13 @@ use arc_swap::ArcSwap;
 use measure::metrics::Metrics;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
 
 /// The gateway's state, one for the process.
 pub struct Gateway {
     /// One for each worker.
     snapshots: Box<[ArcSwap<Snapshot>]>,
+    remembered: watch::Sender<Arc<Remembered>>,
     draining: AtomicBool,
     /// Everything that is counted.
     pub metrics: Metrics,
@@ -45,7 +47,8 @@ impl Gateway {
             .map(|worker| Snapshot::new(loaded, None, &remembered, worker, workers, &metrics))
             .map(|snapshot| snapshot.map(ArcSwap::from_pointee))
             .collect();
-        Ok(Self { snapshots: snapshots?.into(), draining: AtomicBool::new(false), metrics })
+        let remembered = watch::Sender::new(remembered);
+        Ok(Self { snapshots: snapshots?.into(), remembered, draining: AtomicBool::new(false), metrics })
     }
 
     /// The snapshot in force on a worker; each says the same.
@@ -74,7 +77,17 @@ impl Gateway {
         for (snapshot, fresh) in self.snapshots.iter().zip(fresh?) {
             snapshot.store(Arc::new(fresh));
         }
+        self.remembered.send_if_modified(|known| {
+            let is_new = !Arc::ptr_eq(known, &remembered);
+            *known = remembered;
+            is_new
+        });
         Ok(())
+    }
+
+    /// What is remembered, from one configuration to the next.
+    pub fn remembered(&self) -> watch::Receiver<Arc<Remembered>> {
+        self.remembered.subscribe()
     }
 
     /// Says that we are leaving: `/health/ready` turns to 503.

@@ -140,6 +140,7 @@ async fn exchange(
         && let Some(replay) = ready.replay(&found.entry, question.form)
     {
         tally.remembered(is_stale(&found), &replay, now);
+        snapshot.remembered.note_hit(&question.key, &replay.notes);
         if is_stale(&found) {
             ready.refresh(shared, snapshot, &question, record)?;
         }

@@ -7,6 +7,7 @@
 //! seat on it.
 
 pub mod flight;
+mod late;
 pub mod notes;
 pub mod part;
 pub mod question;
@@ -15,7 +16,7 @@ pub mod ride;
 pub mod status;
 pub mod tally;
 pub mod terms;
-mod tiers;
+pub mod tiers;
 pub mod worth;
 
 use crate::config;
@@ -49,8 +50,8 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// Remembers as the configuration says. Nothing is dialled and no file opened before
-    /// [`Remembered::run`].
+    /// Remembers as the configuration says. Nothing is dialled and no file opened before it is kept:
+    /// [`tiers::keep`].
     #[must_use]
     pub fn new(settings: &config::Cache) -> Self {
         Self {

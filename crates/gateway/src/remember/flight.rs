@@ -22,15 +22,19 @@ use cache::clock::Millis;
 use cache::entry::{BODY_BYTES_MAX, Entry, Lifetime};
 use cache::epochs::{Stamp, Tag};
 use cache::key::Key;
+use cache::redis::{Claim, End, Guard, HELD_FOR, Outcome};
 use cache::stats::Stats;
 use cache::tier::TierName;
 use guard::flight::{Abandoned, Pilot};
-use measure::metrics::Outcome;
+use measure::metrics::Outcome as Counted;
 use std::sync::Arc;
 use wire::failure::Failure;
 use wire::openai::Usage;
 use wire::openai::stored::{self, StoredStream};
 use wire::operation::Operation;
+
+/// Claims that are tried for one answer before it is fetched without.
+const CLAIMS_MAX: u32 = 3;
 
 /// What a flight is flown by. Its key says besides whether the answer must be fetched anew.
 pub type Controls = Pilot<(Key, bool), Part, Failure>;
@@ -68,22 +72,42 @@ pub struct Job {
 /// Flies `job` to its end; `call` is what the provider is asked.
 pub async fn fly(job: Job, call: Call, pilot: Controls) {
     let (snapshot, key) = (Arc::clone(&job.snapshot), job.key);
-    let flown = tokio::select! {
-        flown = job.fetch(call, &pilot) => flown,
-        // What fetches is dropped here, and the provider's call with it.
+    let (fetched, claim) = tokio::select! {
+        flown = job.fly(call, &pilot) => flown,
+        // What fetches is dropped here, and the provider's call with it; a claim is given up.
         () = pilot.abandoned() => return,
     };
-    match flown {
-        Err(failure) => pilot.finish(Err(failure)),
-        Ok(None) => pilot.finish(Ok(())),
+    let end = match fetched {
+        Err(failure) => {
+            pilot.finish(Err(failure));
+            End::Failed
+        }
+        Ok(None) => {
+            pilot.finish(Ok(()));
+            End::Failed
+        }
         Ok(Some(entry)) => {
             // In memory before the flight ends: whoever comes next finds one or the other.
             let tiers = &snapshot.remembered.tiers;
             tiers.keep(&key, &entry);
             pilot.finish(Ok(()));
             tiers.store(&key, entry).await;
+            End::Stored
         }
+    };
+    if let Some(claim) = claim {
+        claim.release(end).await;
     }
+}
+
+/// What came of asking other replicas.
+enum Claimed {
+    /// One of them had the answer made.
+    Answer(Part),
+    /// They wait for ours.
+    Held(Guard),
+    /// Nobody waits for anybody.
+    Alone,
 }
 
 /// Why a fetch ended without an answer to keep.
@@ -94,18 +118,72 @@ impl Job {
         &self.snapshot.remembered
     }
 
-    async fn fetch(mut self, call: Call, pilot: &Controls) -> Fetched {
-        if self.looks
-            && let Some(part) = self.look().await
-        {
-            return Ok(pilot.push(part).await.map_or(None, |()| None));
+    /// Looks in the tiers, then at other replicas, then asks the provider. Gives what is to be kept, and the
+    /// claim that others wait on.
+    async fn fly(self, call: Call, pilot: &Controls) -> (Fetched, Option<Guard>) {
+        let mut claim = None;
+        if self.looks {
+            let part = match self.look().await {
+                Some(part) => Some(part),
+                None => match self.claim().await {
+                    Claimed::Answer(part) => Some(part),
+                    Claimed::Held(guard) => {
+                        claim = Some(guard);
+                        None
+                    }
+                    Claimed::Alone => None,
+                },
+            };
+            if let Some(part) = part {
+                return (Ok(pilot.push(part).await.map_or(None, |()| None)), None);
+            }
         }
+        let fetched = match &claim {
+            Some(guard) => guard.renewing(self.fetch(call, pilot)).await,
+            None => self.fetch(call, pilot).await,
+        };
+        (fetched, claim)
+    }
+
+    /// Agrees with other replicas on who asks the provider, where an answer is dear enough to wait for; where
+    /// they cannot be asked everybody asks for himself.
+    async fn claim(&self) -> Claimed {
+        let settings = self.remembered().settings().redis.as_ref();
+        let is_dear = self.operation != Operation::Embeddings;
+        let tiers = &self.remembered().tiers;
+        let Some(redis) = tiers.redis().filter(|_| is_dear && settings.is_some_and(|redis| redis.coalesce))
+        else {
+            return Claimed::Alone;
+        };
+        for _ in 0..CLAIMS_MAX {
+            match redis.claim(&self.key, HELD_FOR).await {
+                Claim::Held(guard) => return Claimed::Held(guard),
+                Claim::Unknown => return Claimed::Alone,
+                Claim::Elsewhere => {
+                    match redis.wait(&self.key, self.attempt.patience.deadline.into()).await {
+                        Outcome::Stored => {
+                            let found = tiers.look_further(&self.key, Millis::now()).await;
+                            return found.map_or(Claimed::Alone, |found| {
+                                Claimed::Answer(Part::Remembered(found.entry, status::coalesced()))
+                            });
+                        }
+                        // Whoever had it is gone: somebody else must.
+                        Outcome::Vanished => {}
+                        Outcome::Failed | Outcome::TimedOut => return Claimed::Alone,
+                    }
+                }
+            }
+        }
+        Claimed::Alone
+    }
+
+    async fn fetch(mut self, call: Call, pilot: &Controls) -> Fetched {
         // Before anything is asked: what is invalidated from here on is not kept.
         let stamp = self.remembered().tiers.stamp();
         let mut alarm = Alarm::default();
         match self.attempt.send(&self.shared, call, &mut alarm, &mut self.record).await? {
             Sent::Refusal(status, body) => {
-                let head = self.head(status, Outcome::CallerError, HeaderMap::new());
+                let head = self.head(status, Counted::CallerError, HeaderMap::new());
                 Ok(pilot.push(Part::Whole(head, body)).await.map_or(None, |()| None))
             }
             Sent::Answer(answer) => match self.form {
@@ -178,7 +256,7 @@ impl Job {
     ) -> Fetched {
         let Whole { head, body, usage } = self.attempt.whole(answer, &mut alarm, &mut self.record).await?;
         let plain = !head.contains_key(header::CONTENT_ENCODING);
-        let head = self.head(StatusCode::OK, Outcome::Ok, head);
+        let head = self.head(StatusCode::OK, Counted::Ok, head);
         if pilot.push(Part::Whole(head, body.clone())).await == Err(Abandoned) || !plain {
             return Ok(None);
         }
@@ -197,7 +275,7 @@ impl Job {
     ) -> Fetched {
         let (head, mut stream) = self.attempt.stream(&self.shared, answer, alarm, &mut self.record).await?;
         let plain = !head.contains_key(header::CONTENT_ENCODING);
-        let head = self.head(StatusCode::OK, Outcome::Ok, head);
+        let head = self.head(StatusCode::OK, Counted::Ok, head);
         let Ok(()) = pilot.push(Part::Begins(head)).await else { return Ok(None) };
         let mut frames = BytesMut::new();
         while let Some(bytes) = stream.next(&mut self.record).await? {
@@ -237,7 +315,10 @@ impl Job {
             return None;
         }
         match worth::judge(worth, &self.policy) {
-            Ok(()) => Some(Arc::new(Entry::new(body, notes.encode(), lifetime, stamp, &self.tags))),
+            Ok(()) => {
+                self.remembered().note_put(&self.key, notes);
+                Some(Arc::new(Entry::new(body, notes.encode(), lifetime, stamp, &self.tags)))
+            }
             Err(unfit) => {
                 tracing::debug!(?unfit, "an answer is not kept");
                 None
@@ -245,7 +326,7 @@ impl Job {
         }
     }
 
-    fn head(&self, status: StatusCode, outcome: Outcome, provider: HeaderMap) -> Arc<Head> {
+    fn head(&self, status: StatusCode, outcome: Counted, provider: HeaderMap) -> Arc<Head> {
         let target = self.attempt.target.header.clone();
         Arc::new(Head { status, outcome, provider, target, attempts: self.record.attempts() })
     }

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Judge;
@@ -9,6 +10,7 @@ use crate::config::quantity::{Size, Span};
 use crate::config::raw;
 use crate::config::tree::Path;
 use crate::config::{AliasCache, Cache, CacheDisk, CacheRedis, Secret};
+use cache::redis;
 
 /// How long an answer may be kept: up to 30 days.
 const TTL: RangeInclusive<Span> = Span::seconds(1)..=Span::seconds(30 * 86_400);
@@ -16,8 +18,6 @@ const TTL: RangeInclusive<Span> = Span::seconds(1)..=Span::seconds(30 * 86_400);
 const STALE: RangeInclusive<Span> = Span::seconds(0)..=Span::seconds(86_400);
 /// Fewest bytes of a secret.
 const SECRET_BYTES_MIN: usize = 16;
-/// The forms of an address of Redis.
-const SCHEMES: [&str; 6] = ["redis://", "rediss://", "valkey://", "valkeys://", "unix://", "redis+unix://"];
 
 impl Judge<'_> {
     pub(super) fn cache(&mut self, raw: &raw::Cache, data: &std::path::Path) -> Cache {
@@ -51,18 +51,14 @@ impl Judge<'_> {
     /// `None` where no address is given, as where `${REDIS_URL:-}` is empty: the tier is off then.
     fn cache_redis(&mut self, at: &Path, raw: &raw::Redis) -> Option<CacheRedis> {
         let url = raw.url.as_ref().map(|url| url.0.trim()).filter(|url| !url.is_empty())?;
-        if !url.split(',').all(|node| SCHEMES.iter().any(|scheme| node.trim().starts_with(scheme))) {
-            let what = "not an address of Redis";
-            self.fault(
-                &at.key("url"),
-                what,
-                "write it as redis://HOST:PORT or rediss://USER:PASSWORD@HOST:PORT",
-            );
-        }
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
         if raw.prefix.is_empty() || raw.prefix.len() > 64 || !raw.prefix.chars().all(plain) {
             let mend = "use 1 to 64 letters, digits and - _ . :";
             self.fault(&at.key("prefix"), "not a prefix for keys", mend);
+        }
+        let options = redis::Options { url: url.to_owned(), ..redis::Options::default() };
+        if let Err(fault) = redis::Redis::new(options, Arc::default()) {
+            self.fault(&at.key("url"), "not an address of Redis", fault.to_string());
         }
         let budget = Span(Duration::from_millis(1))..=Span::seconds(5);
         Some(CacheRedis {
