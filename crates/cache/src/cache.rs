@@ -4,6 +4,7 @@
 //! and still trusted; what is found far away is kept nearer. A write goes to all of them. A tier that fails
 //! is a miss and a line in the log, never an error of the caller's.
 
+mod compute;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,8 @@ use crate::key::Key;
 use crate::memory::{self, Memory};
 use crate::stats::{Count, Stats};
 use crate::tier::{Error, Off, Tier, TierName};
+pub use compute::Failed;
+use guard::flight::Flights;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,6 +49,7 @@ pub struct Cache<R = Off, D = Off> {
     disk: Option<D>,
     epochs: Arc<Epochs>,
     stats: Stats,
+    flights: Flights<Key, compute::Value, Failed>,
 }
 
 /// An entry, and how it was come by.
@@ -70,11 +74,27 @@ pub enum Freshness {
     Stale,
 }
 
+impl Cache {
+    /// A cache in this process alone.
+    #[must_use]
+    pub fn in_memory(options: Options) -> Self {
+        Self::new(options, None, None, Arc::default())
+    }
+}
+
 impl<R: Tier, D: Tier> Cache<R, D> {
     /// A cache of these tiers; memory is always there. What is invalidated is told by `epochs`, which other
     /// parts may hold too.
     pub fn new(options: Options, redis: Option<R>, disk: Option<D>, epochs: Arc<Epochs>) -> Self {
-        Self { options, memory: Memory::new(options.memory), redis, disk, epochs, stats: Stats::default() }
+        Self {
+            options,
+            memory: Memory::new(options.memory),
+            redis,
+            disk,
+            epochs,
+            stats: Stats::default(),
+            flights: Flights::new(guard::flight::Options::default()),
+        }
     }
 
     /// What an entry must be stamped with: to be taken **before** its making begins.

@@ -22,4 +22,4 @@ pub mod redis;
 pub mod stats;
 pub mod tier;
 
-pub use cache::{Cache, Found, Freshness, Options};
+pub use cache::{Cache, Failed, Found, Freshness, Options};

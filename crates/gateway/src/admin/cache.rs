@@ -8,10 +8,11 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
 use axum::response::{IntoResponse, Response};
 use cache::clock::Millis;
+use cache::disk::{self, Disk};
 use cache::epochs::Tag;
 use cache::key::Key;
+use cache::redis::{self, Redis};
 use cache::stats::{Count, Summary};
-use cache::tier::TierName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -49,7 +50,6 @@ pub async fn show(State(gateway): State<Arc<Gateway>>) -> Response {
         "entries_max": remembered.settings().memory.entries,
         "bytes_max": remembered.settings().memory.bytes,
     });
-    let far: Vec<&str> = tiers.far().map(TierName::name).collect();
     let own = tiers.stats().summary(Millis::now());
     let hours = remembered.hours();
     let total = hours.iter().fold(Summary::default(), |total, (_, hour)| total.plus(hour));
@@ -61,7 +61,8 @@ pub async fn show(State(gateway): State<Arc<Gateway>>) -> Response {
     Json(json!({
         "enabled": remembered.enabled(),
         "memory": memory,
-        "tiers": far,
+        "redis": tiers.redis().map(of_redis),
+        "disk": tiers.disk().map(|disk| disk.get().map_or(json!({ "state": "opening" }), of_disk)),
         "flights": { "under_way": remembered.departures.len(), "bytes": remembered.departures.held_bytes() },
         "last_hour": of_hour(&total),
         "tiers_last_hour": {
@@ -74,6 +75,40 @@ pub async fn show(State(gateway): State<Arc<Gateway>>) -> Response {
         "models": models,
     }))
     .into_response()
+}
+
+fn of_redis(redis: &Redis) -> Value {
+    let health = redis.health();
+    let state = |state: redis::State| match state {
+        redis::State::Closed => "closed",
+        redis::State::Open => "open",
+        redis::State::HalfOpen => "half_open",
+    };
+    json!({
+        "breaker": state(health.server),
+        "breaker_of_writes": state(health.writes),
+        "trips": health.trips,
+        "connections": health.connections,
+        "invalidations_not_yet_told": health.pending_tags,
+        "corrupt": health.corrupt,
+    })
+}
+
+fn of_disk(disk: &Disk) -> Value {
+    let counts = disk.counts();
+    json!({
+        "state": match disk.state() {
+            disk::State::Open => "open",
+            disk::State::Resting => "resting",
+            disk::State::Closed => "closed",
+        },
+        "bytes_max": disk.capacity_bytes(),
+        "written": counts.written,
+        "torn": counts.torn,
+        "given_up": counts.given_up,
+        "late": counts.late,
+        "outages": counts.outages,
+    })
 }
 
 fn of_hour(hour: &Summary) -> Value {
