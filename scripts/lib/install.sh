@@ -16,6 +16,8 @@ install_programs() {
     fi
     need cc build-essential
     need python3 python3
+    # The tests start servers of their own.
+    need redis-server redis-server
     if [ "$part" != rust ]; then
         python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
         need node nodejs
