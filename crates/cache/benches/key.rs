@@ -47,6 +47,9 @@ fn keys(bench: &mut Criterion) {
                 Key::new(&secret, &parts).unwrap()
             });
         });
+        group.bench_function(BenchmarkId::new("bare BLAKE3", name), |b| {
+            b.iter(|| blake3::keyed_hash(&[7; 32], black_box(body.as_bytes())));
+        });
         group.bench_function(BenchmarkId::new("canonical JSON + SHA-256", name), |b| {
             b.iter(|| {
                 let value: serde_json::Value = serde_json::from_str(black_box(&body)).unwrap();

@@ -66,6 +66,12 @@ pub fn decode(raw: &str) -> String {
     strings::decode(raw)
 }
 
+/// As [`decode`], without a copy of the whole: `take` gets the decoded text piece by piece, runs without
+/// escapes as they stand in `raw` and each escape's character by itself.
+pub fn decode_each(raw: &str, take: impl FnMut(&str)) {
+    strings::decode_each(raw, take);
+}
+
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {

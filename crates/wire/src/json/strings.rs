@@ -103,16 +103,22 @@ pub(super) fn hex4(digits: &[u8]) -> Option<u16> {
 /// pair, which only a provider's reply may hold, becomes U+FFFD.
 pub(super) fn decode(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
+    decode_each(raw, |piece| out.push_str(piece));
+    out
+}
+
+/// The same, piece by piece: runs without escapes as they stand, each escape's character by itself.
+#[inline]
+pub(super) fn decode_each(raw: &str, mut take: impl FnMut(&str)) {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        out.push_str(rest.get(..at).unwrap_or_default());
+        take(rest.get(..at).unwrap_or_default());
         let escape = rest.get(at..).unwrap_or_default();
         let (character, length) = decode_escape(escape.as_bytes());
-        out.push(character);
+        take(character.encode_utf8(&mut [0; 4]));
         rest = escape.get(length..).unwrap_or_default();
     }
-    out.push_str(rest);
-    out
+    take(rest);
 }
 
 /// The character of the escape that `bytes` begin with, and the escape's length.
