@@ -16,7 +16,8 @@ use std::time::Duration;
 pub const BODY_BYTES_MAX: usize = 64 << 20;
 /// Most bytes of [`Entry::info`].
 pub const INFO_BYTES_MAX: usize = 64 << 10;
-/// Most tags of an entry.
+/// Most tags of an entry. One with more is expired from the start: a tag that is not kept could not
+/// invalidate it.
 pub const TAGS_MAX: usize = 64;
 
 /// The level that stored answers are compressed with: fast, and within a few per cent of the default.
@@ -66,15 +67,20 @@ impl Entry {
     #[must_use]
     pub fn new(body: Bytes, info: Bytes, lifetime: Lifetime, stamp: Stamp, tags: &[Tag]) -> Self {
         let now = Millis::now();
-        let fresh_until = now.after(lifetime.fresh.mul_f64(1.0 + JITTER * (2.0 * fastrand::f64() - 1.0)));
+        let (fresh_until, stale_until) = if tags.len() > TAGS_MAX {
+            (now, now)
+        } else {
+            let fresh_until = now.after(jittered(lifetime.fresh));
+            (fresh_until, fresh_until.after(lifetime.stale))
+        };
         Self {
             body: Body::plain(body),
             info,
             stored_at: now,
             fresh_until,
-            stale_until: fresh_until.after(lifetime.stale),
+            stale_until,
             stamp,
-            tags: tags.iter().copied().take(TAGS_MAX).collect(),
+            tags: tags.into(),
         }
     }
 
@@ -101,6 +107,12 @@ impl Entry {
     pub fn weight(&self) -> usize {
         size_of::<Self>() + self.body.bytes.len() + self.info.len() + size_of_val(&*self.tags)
     }
+}
+
+/// Shortened or lengthened by up to [`JITTER`]; what is too long for that is forever.
+fn jittered(life: Duration) -> Duration {
+    let seconds = life.as_secs_f64() * (1.0 + JITTER * (2.0 * fastrand::f64() - 1.0));
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 impl Body {
