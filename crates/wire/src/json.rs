@@ -66,9 +66,9 @@ pub fn decode(raw: &str) -> String {
     strings::decode(raw)
 }
 
-/// As [`decode`], without a copy of the whole: `take` gets the decoded text piece by piece, runs without
-/// escapes as they stand in `raw` and each escape's character by itself.
-pub fn decode_each(raw: &str, take: impl FnMut(&str)) {
+/// As [`decode`], without a copy of the whole: `take` gets piece by piece what is decoded and how it is
+/// written, runs without escapes and every escape's character by itself.
+pub fn decode_each(raw: &str, take: impl FnMut(&str, &str)) {
     strings::decode_each(raw, take);
 }
 

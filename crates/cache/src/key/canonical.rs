@@ -2,9 +2,10 @@
 //!
 //! One walk over the text notes where each token stands (16 bytes a token, no copy of the text); then the
 //! canonical text is fed: no white space, an object's members sorted by name, every string with the fewest
-//! escapes that JSON allows. It is JSON itself, so that two texts that mean different things are never fed as
-//! the same bytes. Strings that come that way already, as nearly all do, are fed as they stand. So are
-//! numbers: `1` and `1.0` are two keys, which costs a hit at most and never gives one to the wrong request.
+//! escapes that JSON allows. But for a comma after every last member it is JSON itself, so that two texts
+//! that mean different things are never fed as the same bytes. Strings that come that way already, as nearly
+//! all do, are fed as they stand. So are numbers: `1` and `1.0` are two keys, which costs a hit at most and
+//! never gives one to the wrong request.
 //!
 //! The walk trusts the text to be JSON (it comes from a reader that has checked it) and so refuses only what
 //! it stumbles over; it always ends and never reads outside the text.
@@ -48,6 +49,14 @@ enum Kind {
     Escaped,
     /// Numbers and literals.
     Bare,
+}
+
+impl Node {
+    /// Where all of its text stands, a string's quotes included.
+    fn span(&self) -> Range<usize> {
+        let quote = usize::from(matches!(self.kind, Kind::String | Kind::Escaped));
+        (self.start as usize).saturating_sub(quote)..self.end as usize + quote
+    }
 }
 
 type Nodes = SmallVec<[Node; 96]>;
@@ -155,9 +164,8 @@ impl<'a> Feeder<'a> {
             Kind::Object => return self.object(sink, at, node, leave_out),
             Kind::Array => return self.array(sink, at, node),
             Kind::String | Kind::Escaped if self.is_hole(node) => sink.push(b"_"),
-            Kind::String => sink.push(self.quoted(node)),
-            Kind::Escaped => self.rewritten(sink, node),
-            Kind::Bare => sink.push(self.raw(node).as_bytes()),
+            Kind::String | Kind::Escaped => self.string(sink, node),
+            Kind::Bare => sink.push(self.slice(node.span())),
         }
         Ok(())
     }
@@ -186,12 +194,28 @@ impl<'a> Feeder<'a> {
             if leave_out.contains(&&*member.name) {
                 continue;
             }
-            self.value(sink, member.at, &[])?;
-            sink.push(b":");
-            self.value(sink, member.at + 1, &[])?;
-            sink.push(b",");
+            self.member(sink, member.at)?;
         }
         sink.push(b"}");
+        Ok(())
+    }
+
+    /// Feeds the member whose name is node `at`: in one piece where it is canonical as it stands.
+    fn member(&self, sink: &mut Sink, at: usize) -> Result<(), Fault> {
+        let (name, value) = (self.node(at)?, self.node(at + 1)?);
+        let (name_span, value_span) = (name.span(), value.span());
+        if name.kind == Kind::String
+            && matches!(value.kind, Kind::String | Kind::Bare)
+            && name_span.end + 1 == value_span.start
+            && !self.is_hole(value)
+        {
+            sink.push(self.slice(name_span.start..value_span.end));
+        } else {
+            self.string(sink, name);
+            sink.push(b":");
+            self.value(sink, at + 1, &[])?;
+        }
+        sink.push(b",");
         Ok(())
     }
 
@@ -215,24 +239,17 @@ impl<'a> Feeder<'a> {
         Ok(())
     }
 
-    /// Feeds a string with other escapes than it needs.
-    fn rewritten(&self, sink: &mut Sink, node: &Node) {
-        let raw = self.raw(node);
-        let mut has_half = false;
-        sink.push(b"\"");
-        rewrite_each(raw, |piece| {
-            has_half |= piece == HALF;
-            sink.push(piece.as_bytes());
-        });
-        sink.push(b"\"");
-        // All halves of surrogate pairs decode to one character: what was written tells them apart.
-        if has_half {
-            sink.push(self.quoted(node));
+    fn string(&self, sink: &mut Sink, node: &Node) {
+        if node.kind == Kind::String {
+            return sink.push(self.slice(node.span()));
         }
+        sink.push(b"\"");
+        rewrite_each(self.raw(node), |piece| sink.push(piece.as_bytes()));
+        sink.push(b"\"");
     }
 
     fn is_hole(&self, node: &Node) -> bool {
-        self.hole.is_some_and(|hole| *hole == with_quotes(node))
+        self.hole.is_some_and(|hole| *hole == node.span())
     }
 
     /// The node at `at`. By reference: a copy in an `Option` is put together byte by byte.
@@ -240,18 +257,14 @@ impl<'a> Feeder<'a> {
         self.nodes.get(at).filter(|node| node.size > 0).ok_or(Fault::Malformed)
     }
 
+    /// A string's text between its quotes.
     fn raw(&self, node: &Node) -> &'a str {
         self.text.get(node.start as usize..node.end as usize).unwrap_or_default()
     }
 
-    /// A string with its quotes.
-    fn quoted(&self, node: &Node) -> &'a [u8] {
-        self.text.as_bytes().get(with_quotes(node)).unwrap_or_default()
+    fn slice(&self, span: Range<usize>) -> &'a [u8] {
+        self.text.as_bytes().get(span).unwrap_or_default()
     }
-}
-
-fn with_quotes(node: &Node) -> Range<usize> {
-    (node.start as usize).saturating_sub(1)..node.end as usize + 1
 }
 
 /// What stands between a string's quotes, with the fewest escapes that JSON allows.
@@ -263,7 +276,7 @@ fn rewrite(raw: &str) -> String {
 
 /// The same, piece by piece.
 fn rewrite_each(raw: &str, mut take: impl FnMut(&str)) {
-    json::decode_each(raw, |piece| match piece.as_bytes() {
+    json::decode_each(raw, |decoded, written| match decoded.as_bytes() {
         b"\"" => take("\\\""),
         b"\\" => take("\\\\"),
         b"\n" => take("\\n"),
@@ -272,12 +285,11 @@ fn rewrite_each(raw: &str, mut take: impl FnMut(&str)) {
         b"\x08" => take("\\b"),
         b"\x0c" => take("\\f"),
         &[control @ ..0x20] => take(&format!("\\u{control:04x}")),
-        _ => take(piece),
+        // All halves of surrogate pairs decode to this: only what is written tells them apart.
+        b"\xef\xbf\xbd" if !written.eq_ignore_ascii_case("\\ufffd") => take(written),
+        _ => take(decoded),
     });
 }
-
-/// What half a surrogate pair decodes to.
-const HALF: &str = "\u{fffd}";
 
 /// The hash, with pieces gathered before it: a call costs more than a short copy, and many chunks in one
 /// call are hashed side by side.
