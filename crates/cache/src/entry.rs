@@ -9,8 +9,10 @@ use crate::epochs::{Stamp, Tag};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io;
 use std::time::Duration;
+use zstd::bulk::{Compressor, Decompressor};
 
 /// Most bytes of an answer that is stored, before compression.
 pub const BODY_BYTES_MAX: usize = 64 << 20;
@@ -152,7 +154,7 @@ impl Body {
         if !self.compressed {
             return Ok(self.bytes.clone());
         }
-        let plain = zstd::bulk::decompress(&self.bytes, self.plain_len())?;
+        let plain = decompress(&self.bytes, self.plain_len())?;
         if plain.len() != self.plain_len() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame of another length"));
         }
@@ -165,11 +167,35 @@ impl Body {
         if self.compressed || self.bytes.len() <= above {
             return Cow::Borrowed(self);
         }
-        match zstd::bulk::compress(&self.bytes, LEVEL) {
+        match compress(&self.bytes) {
             Ok(frame) if frame.len() < self.bytes.len() => {
                 Cow::Owned(Self { bytes: frame.into(), plain_len: self.plain_len, compressed: true })
             }
             _ => Cow::Borrowed(self),
         }
     }
+}
+
+thread_local! {
+    /// What zstd works with, one a thread: to make one costs more than to compress a short answer.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let mut compressor = kept.take().map_or_else(|| Compressor::new(LEVEL), Ok)?;
+        let frame = compressor.compress(plain)?;
+        *kept = Some(compressor);
+        Ok(frame)
+    })
+}
+
+fn decompress(frame: &[u8], length: usize) -> io::Result<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let mut decompressor = kept.take().map_or_else(Decompressor::new, Ok)?;
+        let plain = decompressor.decompress(frame, length)?;
+        *kept = Some(decompressor);
+        Ok(plain)
+    })
 }
