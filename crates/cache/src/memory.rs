@@ -78,7 +78,8 @@ impl Memory {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let entries = options.entries.max(1);
-        let least = options.bytes.div_ceil(entries as u64).max(1);
+        // A single entry gets a little more than half: `quick_cache` takes none that fills all of its room.
+        let least = options.bytes.div_ceil(entries as u64).min(options.bytes / 2 + 1);
         let held = Cache::with(
             entries,
             options.bytes,
