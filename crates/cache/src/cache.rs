@@ -17,6 +17,7 @@ use crate::stats::{Count, Stats};
 use crate::tier::{Error, Off, Tier, TierName};
 pub use compute::Failed;
 use guard::flight::Flights;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -108,7 +109,7 @@ impl<R: Tier, D: Tier> Cache<R, D> {
     pub fn peek(&self, key: &Key, now: Millis) -> Option<Found> {
         let entry = self.memory.peek(key, now)?;
         if !self.epochs.is_valid(&entry) {
-            self.memory.forget(key);
+            self.memory.forget_this(key, &entry);
             return None;
         }
         self.epochs.is_trusted(&entry, now).then(|| Found::new(entry, TierName::Memory, now))
@@ -151,8 +152,10 @@ impl<R: Tier, D: Tier> Cache<R, D> {
             log(tier.name(), "read", &error);
             None
         })?;
-        let serves =
-            entry.age(now) < ttl && self.epochs.is_valid(&entry) && self.epochs.is_trusted(&entry, now);
+        let serves = entry.age(now) < ttl
+            && !entry.is_expired(now)
+            && self.epochs.is_valid(&entry)
+            && self.epochs.is_trusted(&entry, now);
         serves.then_some(entry)
     }
 
@@ -170,6 +173,11 @@ impl<R: Tier, D: Tier> Cache<R, D> {
         if !self.epochs.is_valid(&entry) {
             return;
         }
+        // Once for all tiers that would.
+        let entry = match entry.body.compress(memory::LARGE_BYTES) {
+            Cow::Borrowed(_) => entry,
+            Cow::Owned(body) => Arc::new(Entry { body, ..Entry::clone(&entry) }),
+        };
         self.memory.keep(key, &entry, now);
         tokio::join!(put(self.redis.as_ref(), key, &entry), put(self.disk.as_ref(), key, &entry));
         self.stats.took(Count::Writes, Count::WriteNanos, began.elapsed(), now);
@@ -178,7 +186,7 @@ impl<R: Tier, D: Tier> Cache<R, D> {
     }
 
     /// Invalidates everything that carries one of `tags`, here and, as soon as they hear, on other replicas
-    /// and after a restart. What was begun before this returns is never served again here.
+    /// and after a restart. What was begun before this was called is never served here once it has returned.
     ///
     /// # Errors
     /// The tiers that could not take it on, with why. It is in force here all the same.

@@ -9,14 +9,17 @@ use crate::epochs::{Stamp, Tag};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io;
 use std::time::Duration;
+use zstd::bulk::{Compressor, Decompressor};
 
 /// Most bytes of an answer that is stored, before compression.
 pub const BODY_BYTES_MAX: usize = 64 << 20;
 /// Most bytes of [`Entry::info`].
 pub const INFO_BYTES_MAX: usize = 64 << 10;
-/// Most tags of an entry.
+/// Most tags of an entry. One with more is expired from the start: a tag that is not kept could not
+/// invalidate it.
 pub const TAGS_MAX: usize = 64;
 
 /// The level that stored answers are compressed with: fast, and within a few per cent of the default.
@@ -66,15 +69,20 @@ impl Entry {
     #[must_use]
     pub fn new(body: Bytes, info: Bytes, lifetime: Lifetime, stamp: Stamp, tags: &[Tag]) -> Self {
         let now = Millis::now();
-        let fresh_until = now.after(lifetime.fresh.mul_f64(1.0 + JITTER * (2.0 * fastrand::f64() - 1.0)));
+        let (fresh_until, stale_until) = if tags.len() > TAGS_MAX {
+            (now, now)
+        } else {
+            let fresh_until = now.after(jittered(lifetime.fresh));
+            (fresh_until, fresh_until.after(lifetime.stale))
+        };
         Self {
             body: Body::plain(body),
             info,
             stored_at: now,
             fresh_until,
-            stale_until: fresh_until.after(lifetime.stale),
+            stale_until,
             stamp,
-            tags: tags.iter().copied().take(TAGS_MAX).collect(),
+            tags: tags.into(),
         }
     }
 
@@ -101,6 +109,12 @@ impl Entry {
     pub fn weight(&self) -> usize {
         size_of::<Self>() + self.body.bytes.len() + self.info.len() + size_of_val(&*self.tags)
     }
+}
+
+/// Shortened or lengthened by up to [`JITTER`]; what is too long for that is forever.
+fn jittered(life: Duration) -> Duration {
+    let seconds = life.as_secs_f64() * (1.0 + JITTER * (2.0 * fastrand::f64() - 1.0));
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 impl Body {
@@ -140,7 +154,7 @@ impl Body {
         if !self.compressed {
             return Ok(self.bytes.clone());
         }
-        let plain = zstd::bulk::decompress(&self.bytes, self.plain_len())?;
+        let plain = decompress(&self.bytes, self.plain_len())?;
         if plain.len() != self.plain_len() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame of another length"));
         }
@@ -153,11 +167,35 @@ impl Body {
         if self.compressed || self.bytes.len() <= above {
             return Cow::Borrowed(self);
         }
-        match zstd::bulk::compress(&self.bytes, LEVEL) {
+        match compress(&self.bytes) {
             Ok(frame) if frame.len() < self.bytes.len() => {
                 Cow::Owned(Self { bytes: frame.into(), plain_len: self.plain_len, compressed: true })
             }
             _ => Cow::Borrowed(self),
         }
     }
+}
+
+thread_local! {
+    /// What zstd works with, one a thread: to make one costs more than to compress a short answer.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let mut compressor = kept.take().map_or_else(|| Compressor::new(LEVEL), Ok)?;
+        let frame = compressor.compress(plain)?;
+        *kept = Some(compressor);
+        Ok(frame)
+    })
+}
+
+fn decompress(frame: &[u8], length: usize) -> io::Result<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let mut decompressor = kept.take().map_or_else(Decompressor::new, Ok)?;
+        let plain = decompressor.decompress(frame, length)?;
+        *kept = Some(decompressor);
+        Ok(plain)
+    })
 }

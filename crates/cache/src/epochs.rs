@@ -37,10 +37,10 @@ pub struct Stamp(pub u64);
 pub struct Tag(pub u64);
 
 impl Tag {
-    /// Everything of one cache.
+    /// Everything of one cache. No entry needs to carry it.
     #[must_use]
-    pub fn everything() -> Self {
-        Self::of("everything", &[])
+    pub const fn everything() -> Self {
+        Self(0)
     }
 
     /// The one entry under a key.
@@ -81,7 +81,7 @@ impl Tag {
         }
         let mut first = [0; 8];
         first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-        Self(u64::from_le_bytes(first))
+        Self(u64::from_le_bytes(first).max(1))
     }
 }
 
@@ -112,8 +112,8 @@ impl Epochs {
         Stamp(self.latest.load(Ordering::Acquire))
     }
 
-    /// Invalidates everything that carries one of `tags` and was begun before this returns. Gives the
-    /// invalidation's number.
+    /// Invalidates everything that carries one of `tags` and was begun before this was called: once it has
+    /// returned, none of that is valid. Gives the invalidation's number.
     pub fn invalidate(&self, tags: &[Tag]) -> Stamp {
         self.record(clock_us(), tags)
     }
@@ -128,10 +128,7 @@ impl Epochs {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let number = number.max(self.latest.load(Ordering::Relaxed) + 1);
         for tag in tags {
-            table.tags.insert(*tag, number);
-        }
-        if table.tags.len() > TAGS_REMEMBERED_MAX {
-            table.fold();
+            table.note(*tag, number);
         }
         self.latest.store(number, Ordering::Release);
         Stamp(number)
@@ -159,7 +156,7 @@ impl Epochs {
         }
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         let after = |tag: &Tag| table.tags.get(tag).is_some_and(|number| *number > entry.stamp.0);
-        entry.stamp.0 >= table.floor && !after(&Tag::everything()) && !entry.tags.iter().any(after)
+        entry.stamp.0 >= table.floor && !entry.tags.iter().any(after)
     }
 
     /// From now on others invalidate too: what is here is trusted for `trust` beyond the last time that
@@ -198,17 +195,29 @@ impl Epochs {
         let mut latest = floor.0;
         for (tag, number) in tags {
             latest = latest.max(number.0);
-            let known = table.tags.entry(tag).or_default();
-            *known = number.0.max(*known);
-        }
-        if table.tags.len() > TAGS_REMEMBERED_MAX {
-            table.fold();
+            table.note(tag, number.0);
         }
         self.latest.fetch_max(latest, Ordering::AcqRel);
     }
 }
 
 impl Table {
+    /// Remembers that `tag` was invalidated under `number`, or later if that is known already. Everything
+    /// makes the floor, and all that was invalidated before it is in it.
+    fn note(&mut self, tag: Tag, number: u64) {
+        if tag == Tag::everything() {
+            self.floor = self.floor.max(number);
+            let floor = self.floor;
+            self.tags.retain(|_, number| *number > floor);
+            return;
+        }
+        let known = self.tags.entry(tag).or_default();
+        *known = number.max(*known);
+        if self.tags.len() > TAGS_REMEMBERED_MAX {
+            self.fold();
+        }
+    }
+
     /// Forgets the older half, and with it whether entries from before were meant.
     fn fold(&mut self) {
         let mut numbers: Vec<u64> = self.tags.values().copied().collect();

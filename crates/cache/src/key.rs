@@ -19,7 +19,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// Changes whenever the meaning of a part does, so that old keys are never met again.
-const VERSION: &[u8] = b"tidegate cache key 1";
+const VERSION: &str = "tidegate 2026-11-21 cache keys, version 1";
 
 /// 256 bits that stand for a request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,9 +64,10 @@ pub struct Parts<'a> {
     pub form: u8,
     /// Well-formed JSON.
     pub body: &'a str,
-    /// Members of the body's top level that do not count.
+    /// Members of the body's top level that do not count; what is within them is not looked at.
     pub leave_out: &'a [&'a str],
-    /// A string in the body that does not count: its span, quotes included.
+    /// A string in the body that does not count: its span, quotes included. Where no string has just this
+    /// span, everything counts.
     pub hole: Option<Range<usize>>,
 }
 
@@ -74,7 +75,7 @@ impl Secret {
     /// From text of any length.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self(blake3::derive_key("tidegate 2026-11-21 cache keys", text.as_bytes()))
+        Self(blake3::derive_key(VERSION, text.as_bytes()))
     }
 }
 
@@ -106,8 +107,9 @@ impl Key {
     /// Where the body is not JSON, gives a key twice, or is nested deeper than is read.
     pub fn new(secret: &Secret, parts: &Parts<'_>) -> Result<Self, Fault> {
         let Parts { place, tenant, scope, form, body, leave_out, hole } = parts;
-        let mut sink = canonical::Sink::new(&secret.0);
-        for part in [VERSION, &place.0, tenant.as_bytes(), scope.as_bytes(), &[*form]] {
+        let expected = 80 + tenant.len() + scope.len() + body.len() + body.len() / 8;
+        let mut sink = canonical::Sink::new(&secret.0, expected);
+        for part in [&place.0[..], tenant.as_bytes(), scope.as_bytes(), &[*form]] {
             sink.part(part);
         }
         canonical::feed(&mut sink, body, leave_out, hole.as_ref())?;
@@ -117,8 +119,8 @@ impl Key {
     /// The key of a name of the caller's own; never equal to one that [`Key::new`] makes.
     #[must_use]
     pub fn named(secret: &Secret, tenant: &str, name: &str) -> Self {
-        let mut sink = canonical::Sink::new(&secret.0);
-        for part in [VERSION, b"named", tenant.as_bytes(), name.as_bytes()] {
+        let mut sink = canonical::Sink::new(&secret.0, 64 + tenant.len() + name.len());
+        for part in [&b"named"[..], tenant.as_bytes(), name.as_bytes()] {
             sink.part(part);
         }
         Self(sink.finish())

@@ -12,12 +12,13 @@
 mod tests;
 
 use crate::clock::Millis;
-use crate::entry::Entry;
+use crate::entry::{Body, Entry};
 use crate::key::Key;
 use crate::tier::{Error, Tier, TierName};
 use foldhash::fast::FixedState;
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -77,7 +78,8 @@ impl Memory {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let entries = options.entries.max(1);
-        let least = (options.bytes / entries as u64).max(1);
+        // A single entry gets a little more than half: `quick_cache` takes none that fills all of its room.
+        let least = options.bytes.div_ceil(entries as u64).min(options.bytes / 2 + 1);
         let held = Cache::with(
             entries,
             options.bytes,
@@ -112,9 +114,9 @@ impl Memory {
             self.held.remove(key);
             return;
         }
-        let entry = match entry.body.compress(LARGE_BYTES) {
-            std::borrow::Cow::Borrowed(_) => Arc::clone(entry),
-            std::borrow::Cow::Owned(body) => Arc::new(Entry { body, ..Entry::clone(entry) }),
+        let entry = match fit(&entry.body) {
+            Cow::Borrowed(_) => Arc::clone(entry),
+            Cow::Owned(body) => Arc::new(Entry { body, ..Entry::clone(entry) }),
         };
         self.held.insert(*key, Slot { entry, until });
     }
@@ -122,6 +124,11 @@ impl Memory {
     /// Forgets what is under `key`.
     pub fn forget(&self, key: &Key) {
         self.held.remove(key);
+    }
+
+    /// Forgets what is under `key` if it is `entry` still, and nothing that came since.
+    pub fn forget_this(&self, key: &Key, entry: &Arc<Entry>) {
+        self.held.remove_if(key, |held| Arc::ptr_eq(&held.entry, entry));
     }
 
     /// Forgets what is expired at `now`; gives how many that were.
@@ -167,6 +174,17 @@ impl Memory {
         let print = u64::from_le_bytes(first) | 1;
         let slot = self.seen.get((print >> 8) as usize % SEEN_SLOTS);
         slot.is_some_and(|slot| slot.swap(print, Ordering::Relaxed) == print)
+    }
+}
+
+/// The form in which a body is held: a small one ready to send, though a tier farther away compressed it.
+fn fit(body: &Body) -> Cow<'_, Body> {
+    if !body.is_compressed() || body.plain_len() > LARGE_BYTES {
+        return body.compress(LARGE_BYTES);
+    }
+    match body.to_plain() {
+        Ok(plain) => Cow::Owned(Body::plain(plain)),
+        Err(_) => Cow::Borrowed(body),
     }
 }
 

@@ -66,6 +66,12 @@ pub fn decode(raw: &str) -> String {
     strings::decode(raw)
 }
 
+/// As [`decode`], without a copy of the whole: `take` gets piece by piece what is decoded and how it is
+/// written, runs without escapes and every escape's character by itself.
+pub fn decode_each(raw: &str, take: impl FnMut(&str, &str)) {
+    strings::decode_each(raw, take);
+}
+
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {

@@ -39,17 +39,16 @@ pub enum Corrupt {
     Checksum,
 }
 
-/// `entry` at rest.
+/// `entry` at rest. One beyond the bounds of [`super`] is written as what [`decode`] refuses: cut to size it
+/// would be another entry.
 #[must_use]
 pub fn encode(key: &Key, entry: &Entry) -> Bytes {
-    let held = entry.body.held();
-    let info = entry.info.get(..INFO_BYTES_MAX).unwrap_or(&entry.info);
-    let tags = entry.tags.get(..TAGS_MAX).unwrap_or(&entry.tags);
+    let (held, info, tags) = (entry.body.held(), &entry.info, &entry.tags);
     let length = HEAD_BYTES + tags.len() * 8 + info.len() + held.len() + CHECKSUM_BYTES;
     let mut out = BytesMut::with_capacity(length);
     out.put_slice(MAGIC);
     out.put_u8(if entry.body.is_compressed() { COMPRESSED } else { 0 });
-    out.put_u8(tags.len() as u8);
+    out.put_u8(u8::try_from(tags.len()).unwrap_or(u8::MAX));
     out.put_u16_le(0);
     for number in [entry.stored_at.0, entry.fresh_until.0, entry.stale_until.0, entry.stamp.0] {
         out.put_u64_le(number);

@@ -1,5 +1,7 @@
 //! The suite that every tier runs. It holds a tier to what [`Tier`] promises.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use super::Tier;
 use crate::clock::Millis;
 use crate::entry::{Entry, Lifetime};

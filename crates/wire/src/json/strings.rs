@@ -101,16 +101,24 @@ pub(super) fn hex4(digits: &[u8]) -> Option<u16> {
 /// pair, which only a provider's reply may hold, becomes U+FFFD.
 pub(super) fn decode(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
+    decode_each(raw, |decoded, _| out.push_str(decoded));
+    out
+}
+
+/// The same, piece by piece, each decoded and as it is written: runs without escapes, and every escape's
+/// character by itself.
+#[inline]
+pub(super) fn decode_each(raw: &str, mut take: impl FnMut(&str, &str)) {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        out.push_str(rest.get(..at).unwrap_or_default());
+        let run = rest.get(..at).unwrap_or_default();
+        take(run, run);
         let escape = rest.get(at..).unwrap_or_default();
         let (character, length) = decode_escape(escape.as_bytes());
-        out.push(character);
+        take(character.encode_utf8(&mut [0; 4]), escape.get(..length).unwrap_or_default());
         rest = escape.get(length..).unwrap_or_default();
     }
-    out.push_str(rest);
-    out
+    take(rest, rest);
 }
 
 /// The character of the escape that `bytes` begin with, and the escape's length.
