@@ -40,7 +40,7 @@ pub(super) struct StatsArgs {
     #[command(flatten)]
     admin: AdminArgs,
     /// Print what the gateway says, as JSON.
-    #[arg(long)]
+    #[arg(long, help_heading = "Report")]
     json: bool,
 }
 
@@ -49,18 +49,18 @@ pub(super) struct StatsArgs {
 #[command(group = ArgGroup::new("what").required(true).multiple(true)
     .args(["everything", "key", "tag", "dependency", "tenant", "provider"]))]
 #[command(after_help = "Examples:
-  tidegate cache invalidate --tag docs                      # x-tidegate-tags: docs
-  tidegate cache invalidate --dependency manual --tenant search   # x-tidegate-tags: dep:manual
+  tidegate cache invalidate --tag docs                        # x-tidegate-tags: docs
+  tidegate cache invalidate --dependency manual --tenant a    # x-tidegate-tags: dep:manual
   tidegate cache invalidate --tenant search
   tidegate cache invalidate --provider openai --model gpt-4o --operation chat
   tidegate cache invalidate --everything
 
-Nothing is searched, so that it takes the same time however much is remembered, and nobody can say how much it
-reached. It holds in this gateway when the command returns; where replicas or a disk could not be told yet, a
-warning says so.
+Nothing is searched: it takes the same time however much is remembered, and nobody can say how
+much it reached. It holds in this gateway when the command returns; where a tier could not be
+told yet, a warning says so.
 
-Tags and dependencies are a tenant's own: where callers have keys, name the tenant, which is the key's id if the
-key has none.")]
+Tags and dependencies are a tenant's own: where callers have keys, name the tenant, which is
+the key's id if the key has none.")]
 pub(super) struct InvalidateArgs {
     #[command(flatten)]
     admin: AdminArgs,
@@ -89,7 +89,7 @@ pub(super) struct InvalidateArgs {
     #[arg(long, value_name = "NAME", requires = "model", value_parser = ["chat", "text_completion", "embeddings"], help_heading = "What")]
     operation: Option<String>,
     /// Print what the gateway says, as JSON.
-    #[arg(long)]
+    #[arg(long, help_heading = "Report")]
     json: bool,
 }
 
@@ -101,7 +101,7 @@ pub(super) struct ClearExpiredArgs {
     #[command(flatten)]
     admin: AdminArgs,
     /// Print what the gateway says, as JSON.
-    #[arg(long)]
+    #[arg(long, help_heading = "Report")]
     json: bool,
 }
 

@@ -26,6 +26,9 @@ use tokio_util::task::TaskTracker;
 use crate::config::Secret;
 use crate::upstream::{describe, tls};
 
+#[cfg(test)]
+mod tests;
+
 /// For a connection, TLS included.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Longest answer read.

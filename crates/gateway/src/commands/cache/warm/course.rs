@@ -99,7 +99,8 @@ impl Course {
                     };
                     bytes = asked.end.max(bytes);
                     match asked.refused.take() {
-                        Some(why) => drop(ended.get_or_insert(Ended::Refused(why))),
+                        // Also where the file is at its end: its last lines may be the ones refused.
+                        Some(why) => ended = Some(Ended::Refused(why)),
                         None => tally.prompts += 1,
                     }
                     idle.push(self.count(asked, &mut tally, progress));

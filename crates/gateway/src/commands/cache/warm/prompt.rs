@@ -32,8 +32,8 @@ pub(super) struct Asking {
 /// Why a line cannot be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
-    /// It is not JSON.
-    #[error("{0}")]
+    /// It is not JSON. Told without its line, which is always the first: the file's own stands before it.
+    #[error("{}", .0.to_string().replacen(" line 1", "", 1))]
     Json(#[from] json::Fault),
     /// It is JSON of another kind.
     #[error("expected a request's body, {{\"prompt\": \"text\"}} or a text in quotes")]
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_line_that_cannot_be_asked_says_why() {
         for (line, why) in [
-            ("hello", "expected a value"),
+            ("hello", "expected a value at column 1"),
             ("\"hello", "closing"),
             ("{\"prompt\":\"a\"", "expected ',' or '}'"),
             ("{\"prompt\":\"a\"} x", "nothing after the value"),
