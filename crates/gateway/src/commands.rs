@@ -1,12 +1,17 @@
 //! The command line: what there is to say, and which command says it.
 
+mod admin;
 mod bench;
+mod cache;
 mod check;
+mod client;
 mod config;
 mod keys;
 mod manual;
 mod mock;
+mod refusal;
 mod serve;
+mod signals;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -34,6 +39,9 @@ enum Command {
     /// Callers' keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// What the running gateway remembers: look at it, take it back, fill it beforehand.
+    #[command(subcommand)]
+    Cache(cache::Command),
     /// Run the simulated provider as a server of its own.
     Mock(mock::Args),
     /// Load-test any OpenAI-compatible URL.
@@ -52,6 +60,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Keys(command) => keys::run(&command),
+        Command::Cache(command) => cache::run(&command),
         Command::Mock(args) => mock::run(&args),
         Command::Bench(command) => bench::run(&command),
         Command::Completions(args) => manual::completions(&args),

@@ -9,7 +9,7 @@ mod answer;
 mod dial;
 mod payload;
 mod pool;
-mod tls;
+pub mod tls;
 
 pub use answer::Answer;
 
@@ -272,7 +272,7 @@ impl Upstream {
 
 impl Http {
     fn new(settings: &config::Provider, url: &config::BaseUrl) -> Result<Self, Error> {
-        let tls = url.https.then(|| tls::client(settings)).transpose()?;
+        let tls = url.https.then(|| tls::client(settings.ca_file.as_deref(), settings.http2)).transpose()?;
         let authority = url.authority();
         Ok(Self {
             dialer: Dialer::new(url, tls, settings.timeouts.connect)?,
@@ -401,7 +401,7 @@ async fn drive(connection: impl Future<Output = hyper::Result<()>>) {
 }
 
 /// An error with its causes, in one line.
-fn describe(error: &dyn std::error::Error) -> String {
+pub fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

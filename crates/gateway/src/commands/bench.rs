@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use rig::load::{self, Arrivals, Bar, Mode, Options, Progress, Prompt, Report, Silent, Threshold, Url};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use super::config::print;
+use super::signals::Signals;
 
 #[cfg(test)]
 mod tests;
@@ -154,7 +154,7 @@ pub(super) struct RunArgs {
     quiet: bool,
 }
 
-fn header(text: &str) -> Result<(String, String), String> {
+pub(super) fn header(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {
         Some((name, value)) if !name.trim().is_empty() => {
             Ok((name.trim().to_owned(), value.trim().to_owned()))
@@ -246,7 +246,10 @@ fn seed_of_now() -> u64 {
 fn load_until_stopped(options: &Options, quiet: bool) -> Result<Report, Refusal> {
     let failed = |error: std::io::Error| (FAILED, error.to_string());
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let mut signals = Signals::catch(&runtime).map_err(failed)?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::catch().map_err(failed)?
+    };
     let (stop, over) = (CancellationToken::new(), CancellationToken::new());
     thread::scope(|scope| {
         let load = scope.spawn(|| {
@@ -263,26 +266,6 @@ fn load_until_stopped(options: &Options, quiet: bool) -> Result<Report, Refusal>
         let loaded = load.join().map_err(|_| (FAILED, "the load generator died".to_owned()))?;
         loaded.map_err(|error| refusal(&error))
     })
-}
-
-/// The signals that ask for an end.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn catch(runtime: &Runtime) -> std::io::Result<Self> {
-        let _inside = runtime.enter();
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 fn refusal(error: &load::Error) -> Refusal {

@@ -1,20 +1,19 @@
-//! TLS towards providers: the system's roots, and a provider's own CA file beside them.
+//! TLS towards servers: the system's roots, and a CA file of the server's own beside them.
 
 use super::Error;
-use crate::config;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-/// The client side's settings for one provider.
+/// The client side's settings for one server; `http2`: whether it is offered.
 ///
 /// # Errors
 /// Where the CA file cannot be read or holds no certificate.
-pub(super) fn client(provider: &config::Provider) -> Result<Arc<ClientConfig>, Error> {
+pub fn client(ca_file: Option<&Path>, http2: bool) -> Result<Arc<ClientConfig>, Error> {
     let mut roots = system_roots().clone();
-    if let Some(path) = &provider.ca_file {
+    if let Some(path) = ca_file {
         add_file(&mut roots, path)?;
     }
     let ring = Arc::new(rustls::crypto::ring::default_provider());
@@ -24,7 +23,7 @@ pub(super) fn client(provider: &config::Provider) -> Result<Arc<ClientConfig>, E
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols =
-        if provider.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
+        if http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
     Ok(Arc::new(config))
 }
 

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod client;
+mod commands;
 mod compress;
 mod gateway;
 mod outbound;
