@@ -241,9 +241,10 @@ impl Ready<'_> {
                         return self.ask_directly(shared, status::miss(), ride.leave(), record).await;
                     }
                 },
-                Err(Lost::Failed(failure)) => {
+                Err(Lost::Failed(broken)) => {
                     record.waited(Instant::now());
-                    return Err(failure);
+                    record.attempted(broken.attempts);
+                    return Err(broken.failure);
                 }
                 Err(Lost::Gone) => {
                     record.waited(Instant::now());

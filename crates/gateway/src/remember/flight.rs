@@ -4,7 +4,7 @@
 //! listens any more, and then the provider's call ends with it.
 
 use super::notes::Notes;
-use super::part::{Head, Part};
+use super::part::{Broken, Head, Part};
 use super::question::Form;
 use super::{Remembered, status, worth};
 use crate::alarm::Alarm;
@@ -30,7 +30,7 @@ use wire::openai::stored::{self, StoredStream};
 use wire::operation::Operation;
 
 /// What a flight is flown by. Its key says besides whether the answer must be fetched anew.
-pub type Controls = Pilot<(Key, bool), Part, Failure>;
+pub type Controls = Pilot<(Key, bool), Part, Broken>;
 
 /// What a flight is told: all its own, as it outlives the request that began it.
 pub struct Job {
@@ -61,7 +61,7 @@ pub struct Job {
 }
 
 /// Flies `job` to its end; `call` is what the provider is asked.
-pub async fn fly(job: Job, call: Call, pilot: Controls) {
+pub async fn fly(mut job: Job, call: Call, pilot: Controls) {
     let (snapshot, key) = (Arc::clone(&job.snapshot), job.key);
     let flown = tokio::select! {
         flown = job.fetch(call, &pilot) => flown,
@@ -69,7 +69,7 @@ pub async fn fly(job: Job, call: Call, pilot: Controls) {
         () = pilot.abandoned() => return,
     };
     match flown {
-        Err(failure) => pilot.finish(Err(failure)),
+        Err(failure) => pilot.finish(Err(Broken { failure, attempts: job.record.attempts() })),
         Ok(None) => pilot.finish(Ok(())),
         Ok(Some(entry)) => {
             // In memory before the flight ends: whoever comes next finds one or the other.
@@ -89,7 +89,7 @@ impl Job {
         &self.snapshot.remembered
     }
 
-    async fn fetch(mut self, call: Call, pilot: &Controls) -> Fetched {
+    async fn fetch(&mut self, call: Call, pilot: &Controls) -> Fetched {
         if self.looks
             && let Some(part) = self.look().await
         {
@@ -147,7 +147,7 @@ impl Job {
     }
 
     async fn whole(
-        mut self,
+        &mut self,
         answer: Response<Answer>,
         mut alarm: Alarm,
         stamp: Stamp,
@@ -166,7 +166,7 @@ impl Job {
     }
 
     async fn stream(
-        mut self,
+        &mut self,
         answer: Response<Answer>,
         alarm: Alarm,
         stamp: Stamp,
