@@ -344,7 +344,7 @@ def test_one_who_reads_nothing_holds_up_nobody(launch):
 @FORMS
 def test_waves_of_askers_cost_one_call_a_question(caller, stream):
     """Answers that come at once, so that asking, ending and keeping meet in every order."""
-    for _ in range(30):
+    for _ in range(100):
         caller = Caller(caller.gateway, caller.mock)
         data = json.dumps(question(stream=stream)).encode()
 

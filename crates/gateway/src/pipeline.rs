@@ -339,6 +339,11 @@ impl Ready<'_> {
         record: &Record,
     ) -> Result<(), Failure> {
         if let Boarded::Pilot(pilot, mut seat) = snapshot.remembered.departures.board((question.key, true)) {
+            // Another refresh may have ended between our look and this boarding.
+            let found = snapshot.remembered.tiers.peek(&question.key, Millis::now());
+            if found.is_some_and(|found| !is_stale(&found)) {
+                return Ok(());
+            }
             let job = self.job(shared, snapshot, question, false, record)?;
             let call = self.call(record);
             // The seat keeps the flight in the air, and must read what it is handed.

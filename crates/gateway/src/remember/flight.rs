@@ -110,11 +110,17 @@ impl Job {
         }
     }
 
-    /// The answer from a tier farther away, or made from the other form.
+    /// The answer from memory, where it came there between the caller's look and this flight; from a tier
+    /// farther away; or made from the other form.
     async fn look(&self) -> Option<Part> {
         let (tiers, now) = (&self.remembered().tiers, Millis::now());
         let fresh = |found: &cache::Found| found.freshness == Freshness::Fresh;
-        if let Some(found) = tiers.look_further(&self.key, now).await.filter(fresh) {
+        let near = tiers.peek(&self.key, now).filter(fresh);
+        let found = match near {
+            Some(found) => Some(found),
+            None => tiers.look_further(&self.key, now).await.filter(fresh),
+        };
+        if let Some(found) = found {
             return Some(Part::Remembered(found.entry, status::hit(found.tier)));
         }
         let found = tiers.get(&self.sibling?, now).await.filter(fresh)?;
