@@ -218,14 +218,15 @@ impl Ready<'_> {
         mut alarm: Alarm,
         record: &mut Record,
     ) -> Result<Answered, Failure> {
-        let anew = question.terms.no_cache;
+        let mut anew = question.terms.no_cache;
         let deadline = self.timeout.map(|timeout| record.started() + timeout);
         for _ in 0..BOARDINGS_MAX {
             let (seat, cache) = match snapshot.remembered.departures.board((question.key, anew)) {
                 Boarded::Pilot(pilot, seat) => {
                     let job = self.job(shared, snapshot, question, !anew, record)?;
                     shared.worker.background.spawn(fly(job, self.call(record), pilot));
-                    (seat, if anew { status::Bypass::NoCache.header() } else { status::miss() })
+                    let no_cache = question.terms.no_cache;
+                    (seat, if no_cache { status::Bypass::NoCache.header() } else { status::miss() })
                 }
                 Boarded::Seat(seat) => (seat, status::coalesced()),
                 Boarded::Full => return self.ask_directly(shared, status::miss(), alarm, record).await,
@@ -235,10 +236,11 @@ impl Ready<'_> {
             match ride.first().await {
                 Ok(part) => match self.answered(part, ride, cache, question, record) {
                     Ok(answered) => return Ok(answered),
-                    // It is older than this caller will have it.
+                    // It is older than this caller will have it: fetched anew, and kept for all.
                     Err(ride) => {
                         record.waited(Instant::now());
-                        return self.ask_directly(shared, status::miss(), ride.leave(), record).await;
+                        alarm = ride.leave();
+                        anew = true;
                     }
                 },
                 Err(Lost::Failed(broken)) => {
