@@ -377,7 +377,7 @@ impl Answered {
         }
         match &mut self.content {
             Content::Whole(bytes, Outcome::Ok) => {
-                compress::answer(compress_above, asked, headers, bytes).await
+                compress::answer(compress_above, asked, headers, bytes).await;
             }
             Content::Replay(replay) if replay.compressed => compress::encoded(headers, Coding::Zstd),
             Content::Replay(replay) if replay.form == Form::Whole => {
