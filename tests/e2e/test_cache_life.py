@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 
 import pytest
@@ -84,6 +85,28 @@ def test_a_refresh_that_fails_leaves_the_old_answer(launch):
             return text == "new"
 
         wait_until("the new answer is served", served_new)
+
+
+def test_a_refresh_that_hangs_does_not_hold_the_process(launch):
+    def answer(connection, request) -> None:
+        if len(upstream.requests) == 1:
+            connection.sendall(spoken(request, "old"))
+        else:
+            threading.Event().wait(30)
+
+    with Upstream(answer) as upstream:
+        gateway = launch(
+            configuration.provider("up", upstream.port),
+            configuration.alias("swr", ("up/m", 1), cache=STALE),
+            server=('timeouts = { drain = "500ms" }',),
+        )
+        body = question("swr")
+        assert answer_of(gateway, body) == ("miss", "old")
+        wait_until(
+            "the refresh is asked for",
+            lambda: answer_of(gateway, body) == (HIT, "old") and len(upstream.requests) == 2,
+        )
+        gateway.stop()
 
 
 def test_a_whole_gateway_may_serve_stale_answers(launch):

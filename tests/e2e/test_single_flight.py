@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 
 from collections import Counter
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support import configuration, simlog
+from support.processes import listening
 from support.prompts import directive
 from support.raw import Connection, Response, complete, events
 from support.remembering import (
@@ -309,6 +311,14 @@ def test_a_hurry_of_one_s_own_ends_one_s_own_wait(launch, stream):
         assert len(upstream.requests) == 1
 
 
+@FORMS
+def test_a_hurry_of_the_only_one_ends_the_call(caller, stream):
+    body = question(content=directive(hang=True), stream=stream)
+    response = caller.ask(body, x_tidegate_timeout_ms="300")
+    assert response.status == 504 and response.error()["code"] == "provider_timeout"
+    assert simlog.ended(caller.mock, caller.mark)["outcome"] == "cancelled"
+
+
 def test_a_hurry_in_a_stream_ends_with_an_error_event(caller):
     body = question(content=directive(tokens=60, between_tokens="25ms"), stream=True)
     mark = {"x_request_id": caller.mark}
@@ -336,6 +346,23 @@ def test_one_who_reads_nothing_holds_up_nobody(launch):
     for each in bodies:
         assert each == b"".join(frames)
     assert told_idle[-1] != "[DONE]" and "error" in json.loads(told_idle[-1])
+
+
+# Stopping
+
+
+@FORMS
+def test_a_crowd_is_answered_before_the_process_ends(launch, stream):
+    with gated(numbered()) as (upstream, gate):
+        gateway = launch(configuration.provider("up", upstream.port))
+        with crowd(gateway, question("up/m", stream=stream), 20) as connections:
+            gateway.signal(signal.SIGTERM)
+            wait_until("the listener is closed", lambda: not listening(gateway.port))
+            gate.open.set()
+            all_answers = answers(connections)
+        assert {response.status for response in all_answers} == {200}
+        assert len({response.body for response in all_answers}) == 1
+        assert gateway.wait() == 0
 
 
 # A storm
