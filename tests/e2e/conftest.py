@@ -12,6 +12,7 @@ import pytest
 from support import configuration, processes
 from support.processes import Daemon
 from support.raw import ask
+from support.remembering import Caller
 
 TIMEOUTS = 'timeouts = { header = "1s", body = "1s", idle = "3s", drain = "5s" }'
 
@@ -68,3 +69,35 @@ def launch(tmp_path) -> Iterator[Launch]:
     for daemon in started:
         if daemon.alive():
             daemon.stop()
+
+
+# Aliases of one target that differ in what they have remembered of its answers.
+POLICIES = {
+    "strict": "",
+    "warm": "any_temperature = true",
+    "cut": "truncated = true",
+    "calls": "tool_calls = true",
+    "own": "per_user = true",
+    "forgetful": "enabled = false",
+    "brief": 'ttl = "1s"',
+}
+
+
+@pytest.fixture(scope="session")
+def remembering(mock, tmp_path_factory) -> Iterator[Daemon]:
+    """A gateway with an alias for each of the policies."""
+    folder = tmp_path_factory.mktemp("remembering")
+    aliases = [
+        configuration.alias(name, ("mock/instant", 1), cache=policy) for name, policy in POLICIES.items()
+    ]
+    text = configuration.gateway(
+        folder / "data", configuration.mock_provider(mock.port), *aliases, server=[TIMEOUTS]
+    )
+    with processes.start_gateway(folder, text) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def caller(remembering, mock) -> Caller:
+    """One who asks it."""
+    return Caller(remembering, mock)

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import threading
-import time
 
 import pytest
 from support import configuration, processes
-from support.processes import Daemon, free_port, listening, run
+from support.processes import Daemon, configured, free_port, listening, run, write
 from support.prompts import directive
 from support.raw import Closed, Connection, ask, chat, complete, events, head
+from support.waiting import SETTLE_SECONDS_MAX, wait_until
 
-SETTLE_SECONDS_MAX = 10.0
 SLOW_STREAM = chat("mock/instant", f"go on {directive(tokens=40, between_tokens='25ms')}", stream=True)
-
-
-def wait_until(what: str, there) -> None:
-    deadline = time.monotonic() + SETTLE_SECONDS_MAX
-    while not there():
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.01)
 
 
 def begin_stream(port: int) -> Connection:
@@ -161,18 +152,6 @@ class Load:
                 self.answers += 1
                 if not whole:
                     self.failures.append(f"{response.status}: {response.body[:200]!r}")
-
-
-def write(gateway: Daemon, text: str) -> None:
-    """Puts a new file in the old one's place at once, as editors and orchestrators do."""
-    path = gateway.folder / "tidegate.toml"
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text)
-    os.replace(fresh, path)
-
-
-def configured(gateway: Daemon) -> str:
-    return (gateway.folder / "tidegate.toml").read_text()
 
 
 def knows(gateway: Daemon, model: str) -> bool:

@@ -34,15 +34,18 @@ def mock_provider(port: int) -> str:
     )
 
 
-def alias(name: str, *targets: tuple[str, int]) -> str:
-    """An alias with weighted targets."""
+def alias(name: str, *targets: tuple[str, int], cache: str = "") -> str:
+    """An alias with weighted targets; `cache` is what it says of its answers, as members of a TOML table."""
     rows = ", ".join(f'{{ model = "{model}", weight = {weight} }}' for model, weight in targets)
-    return f"[models.{name}]\ntargets = [ {rows} ]\n"
+    remembers = f"cache = {{ {cache} }}\n" if cache else ""
+    return f"[models.{name}]\ntargets = [ {rows} ]\n{remembers}"
 
 
-def key_row(key: dict, models: Iterable[str] = ()) -> str:
+def key_row(key: dict, models: Iterable[str] = (), tenant: str | None = None) -> str:
     """A `[[keys]]` row for what `tidegate keys create --json` printed."""
     rows = ["[[keys]]", f'id = "{key["id"]}"', f'hash = "{key["hash"]}"']
+    if tenant:
+        rows.append(f'tenant = "{tenant}"')
     if models:
         rows.append(f"models = {json.dumps(list(models))}")
     return "\n".join([*rows, ""])

@@ -170,6 +170,19 @@ def start_gateway(folder: Path, configuration: str, **environment: str) -> Daemo
     return Daemon(["serve", "--config", path], folder, environment)
 
 
+def configured(gateway: Daemon) -> str:
+    """The configuration file of a gateway that `start_gateway` started."""
+    return (gateway.folder / "tidegate.toml").read_text()
+
+
+def write(gateway: Daemon, text: str) -> None:
+    """Puts a new file in the old one's place at once, as editors and orchestrators do."""
+    path = gateway.folder / "tidegate.toml"
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    os.replace(fresh, path)
+
+
 def create_key(*arguments: str) -> dict:
     """What `tidegate keys create --json` prints."""
     result = run("keys", "create", "--json", *arguments)

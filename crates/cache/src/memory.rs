@@ -38,7 +38,8 @@ pub struct Options {
     pub entries: usize,
     /// Most bytes, entries' own overhead included.
     pub bytes: u64,
-    /// Longest stay of an entry, whatever its own expiry.
+    /// Longest stay of an entry, whatever its own expiry. Where the entry's own time ends by then it stays on for
+    /// as long as it may be served stale.
     pub ttl: Duration,
 }
 
@@ -104,7 +105,7 @@ impl Memory {
 
     /// Keeps `entry` under `key`, where its size lets it.
     pub fn keep(&self, key: &Key, entry: &Arc<Entry>, now: Millis) {
-        let until = now.after(self.ttl).min(entry.stale_until);
+        let until = self.until(entry, now);
         if now >= until {
             return;
         }
@@ -119,6 +120,16 @@ impl Memory {
             Cow::Owned(body) => Arc::new(Entry { body, ..Entry::clone(entry) }),
         };
         self.held.insert(*key, Slot { entry, until });
+    }
+
+    /// Until when an entry stays.
+    fn until(&self, entry: &Entry, now: Millis) -> Millis {
+        let stay = now.after(self.ttl);
+        // A life of this tier's own length may have been lengthened by a tenth: see `Entry::new`.
+        if entry.fresh_until > now.after(self.ttl + self.ttl / 10) {
+            return stay;
+        }
+        stay.min(entry.fresh_until).after(entry.stale_until.since(entry.fresh_until))
     }
 
     /// Forgets what is under `key`.

@@ -231,7 +231,7 @@ impl Ready<'_> {
         mut alarm: Alarm,
         record: &mut Record,
     ) -> Result<Answered, Failure> {
-        let anew = question.terms.no_cache;
+        let mut anew = question.terms.no_cache;
         let tally = self.tally(snapshot);
         let deadline = self.timeout.map(|timeout| record.started() + timeout);
         for _ in 0..BOARDINGS_MAX {
@@ -239,7 +239,8 @@ impl Ready<'_> {
                 Boarded::Pilot(pilot, seat) => {
                     let job = self.job(shared, snapshot, question, !anew, record)?;
                     shared.worker.background.spawn(fly(job, self.call(record), pilot));
-                    (seat, if anew { status::Bypass::NoCache.header() } else { status::miss() })
+                    let no_cache = question.terms.no_cache;
+                    (seat, if no_cache { status::Bypass::NoCache.header() } else { status::miss() })
                 }
                 Boarded::Seat(seat) => {
                     tally.coalesced(Millis::now());
@@ -252,15 +253,17 @@ impl Ready<'_> {
             match ride.first().await {
                 Ok(part) => match self.answered(part, ride, cache, question, &tally, record) {
                     Ok(answered) => return Ok(answered),
-                    // It is older than this caller will have it.
+                    // It is older than this caller will have it: fetched anew, and kept for all.
                     Err(ride) => {
                         record.waited(Instant::now());
-                        return self.ask_directly(shared, status::miss(), ride.leave(), record).await;
+                        alarm = ride.leave();
+                        anew = true;
                     }
                 },
-                Err(Lost::Failed(failure)) => {
+                Err(Lost::Failed(broken)) => {
                     record.waited(Instant::now());
-                    return Err(failure);
+                    record.attempted(broken.attempts);
+                    return Err(broken.failure);
                 }
                 Err(Lost::Gone) => {
                     record.waited(Instant::now());
@@ -360,6 +363,11 @@ impl Ready<'_> {
         record: &Record,
     ) -> Result<(), Failure> {
         if let Boarded::Pilot(pilot, mut seat) = snapshot.remembered.departures.board((question.key, true)) {
+            // Another refresh may have ended between our look and this boarding.
+            let found = snapshot.remembered.tiers.peek(&question.key, Millis::now());
+            if found.is_some_and(|found| !is_stale(&found)) {
+                return Ok(());
+            }
             let job = self.job(shared, snapshot, question, false, record)?;
             let call = self.call(record);
             // The seat keeps the flight in the air, and must read what it is handed.
@@ -391,7 +399,7 @@ impl Answered {
         }
         match &mut self.content {
             Content::Whole(bytes, Outcome::Ok) => {
-                compress::answer(compress_above, asked, headers, bytes).await
+                compress::answer(compress_above, asked, headers, bytes).await;
             }
             Content::Replay(replay) if replay.compressed => compress::encoded(headers, Coding::Zstd),
             Content::Replay(replay) if replay.form == Form::Whole => {

@@ -73,6 +73,8 @@ pub struct Target {
     pub header: HeaderValue,
     /// Where its attempts are counted.
     pub metrics: Arc<TargetMetrics>,
+    /// What the name that leads here has remembered.
+    cache: AliasCache,
     /// Its part of a cache's keys, by operation; made when first asked for.
     places: OnceLock<[Place; 3]>,
 }
@@ -102,10 +104,15 @@ impl Route {
 }
 
 impl Target {
-    fn new(upstream: &Arc<Upstream>, model: &str, metrics: Arc<TargetMetrics>) -> Option<Arc<Self>> {
+    fn new(
+        upstream: &Arc<Upstream>,
+        model: &str,
+        metrics: Arc<TargetMetrics>,
+        cache: AliasCache,
+    ) -> Option<Arc<Self>> {
         let header = HeaderValue::try_from(format!("{}/{model}", upstream.name())).ok()?;
-        let places = OnceLock::new();
-        Some(Arc::new(Self { upstream: Arc::clone(upstream), model: model.into(), header, metrics, places }))
+        let (upstream, places) = (Arc::clone(upstream), OnceLock::new());
+        Some(Arc::new(Self { upstream, model: model.into(), header, metrics, cache, places }))
     }
 
     /// Its part of a cache's keys.
@@ -119,7 +126,7 @@ impl Target {
         let credential = settings.api_key.as_ref().map_or("", Secret::expose);
         Place::new(&PlaceParts {
             operation: operation.name(),
-            policy: CACHE_POLICY,
+            policy: policy_of(&self.cache),
             provider: &settings.name,
             base_url: &settings.base_url.as_ref().map(ToString::to_string).unwrap_or_default(),
             // A digest: what is hashed into a key that others may see is not the credential itself.
@@ -127,6 +134,24 @@ impl Target {
             model: &self.model,
         })
     }
+}
+
+/// What an alias keeps and for how long, as a number. Only those who would keep the same answers as long share
+/// them: one alias' truncated or old answer is not for another that wants none.
+fn policy_of(cache: &AliasCache) -> u64 {
+    // Taken apart, so that a new member does not compile until it is decided whether it counts. Those that do
+    // not decide about requests, which is done anew for each.
+    let AliasCache { ttl, stale, truncated, tool_calls, enabled: _, any_temperature: _, per_user: _ } =
+        *cache;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&CACHE_POLICY.to_le_bytes());
+    for life in [ttl, stale] {
+        hasher.update(&life.map_or(u128::MAX, |life| life.as_nanos()).to_le_bytes());
+    }
+    hasher.update(&[u8::from(truncated), u8::from(tool_calls)]);
+    let mut first = [0; 8];
+    hasher.finalize_xof().fill(&mut first);
+    u64::from_le_bytes(first)
 }
 
 impl Routes {
@@ -147,8 +172,8 @@ impl Routes {
             let targets = alias.targets.iter().filter_map(|target| {
                 let provider = providers.get(target.provider.as_str())?;
                 let metrics = metrics.target(&target.provider, &target.model);
-                let target_ready = Target::new(&provider.upstream, &target.model, Arc::new(metrics))?;
-                Some((target_ready, target.weight))
+                let ready = Target::new(&provider.upstream, &target.model, Arc::new(metrics), alias.cache)?;
+                Some((ready, target.weight))
             });
             if let Some(targets) = Weighted::new(targets) {
                 let route = Route::new(metrics, name);
@@ -217,7 +242,7 @@ impl Routes {
         if model.is_empty() {
             return None;
         }
-        let target = Target::new(&provider.upstream, model, Arc::clone(&provider.other))?;
+        let target = Target::new(&provider.upstream, model, Arc::clone(&provider.other), cache)?;
         Some(Plan { target, route: Arc::clone(&self.other), cache, hour: Arc::clone(&self.other_hour) })
     }
 }
@@ -231,7 +256,7 @@ impl Provider {
         let built_in = if settings.base_url.is_none() { rig::sim::MODELS.as_slice() } else { &[] };
         for model in settings.models.iter().map(String::as_str).chain(built_in.iter().copied()) {
             let handles = Arc::new(metrics.target(name, model));
-            if let Some(target) = Target::new(upstream, model, handles) {
+            if let Some(target) = Target::new(upstream, model, handles, AliasCache::default()) {
                 let full = format!("{name}/{model}");
                 let (route, hour) = (Route::new(metrics, &full), remembered.hour_of(&full));
                 models.insert(model.into(), (target, route, hour));

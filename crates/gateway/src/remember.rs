@@ -25,16 +25,15 @@ use cache::key::{Key, Secret};
 use cache::stats::{Stats, Summary};
 use cache::{Found, Freshness};
 use guard::flight::Flights;
-use part::Part;
+use part::{Broken, Part};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use wire::failure::Failure;
 
 pub use tiers::Tiers;
 
 /// The flights under way: by key, and by whether the answer must be fetched anew.
-pub type Departures = Flights<(Key, bool), Part, Failure>;
+pub type Departures = Flights<(Key, bool), Part, Broken>;
 
 /// Everything that is remembered: one for the process.
 pub struct Remembered {

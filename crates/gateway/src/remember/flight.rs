@@ -4,7 +4,7 @@
 //! listens any more, and then the provider's call ends with it.
 
 use super::notes::Notes;
-use super::part::{Head, Part};
+use super::part::{Broken, Head, Part};
 use super::question::Form;
 use super::tally::Tally;
 use super::{Remembered, status, worth};
@@ -37,7 +37,7 @@ use wire::operation::Operation;
 const CLAIMS_MAX: u32 = 3;
 
 /// What a flight is flown by. Its key says besides whether the answer must be fetched anew.
-pub type Controls = Pilot<(Key, bool), Part, Failure>;
+pub type Controls = Pilot<(Key, bool), Part, Broken>;
 
 /// What a flight is told: all its own, as it outlives the request that began it.
 pub struct Job {
@@ -70,7 +70,7 @@ pub struct Job {
 }
 
 /// Flies `job` to its end; `call` is what the provider is asked.
-pub async fn fly(job: Job, call: Call, pilot: Controls) {
+pub async fn fly(mut job: Job, call: Call, pilot: Controls) {
     let (snapshot, key) = (Arc::clone(&job.snapshot), job.key);
     let (fetched, claim) = tokio::select! {
         flown = job.fly(call, &pilot) => flown,
@@ -79,7 +79,7 @@ pub async fn fly(job: Job, call: Call, pilot: Controls) {
     };
     let end = match fetched {
         Err(failure) => {
-            pilot.finish(Err(failure));
+            pilot.finish(Err(Broken { failure, attempts: job.record.attempts() }));
             End::Failed
         }
         Ok(None) => {
@@ -120,7 +120,7 @@ impl Job {
 
     /// Looks in the tiers, then at other replicas, then asks the provider. Gives what is to be kept, and the
     /// claim that others wait on.
-    async fn fly(self, call: Call, pilot: &Controls) -> (Fetched, Option<Guard>) {
+    async fn fly(&mut self, call: Call, pilot: &Controls) -> (Fetched, Option<Guard>) {
         let mut claim = None;
         if self.looks {
             let part = match self.look().await {
@@ -177,7 +177,7 @@ impl Job {
         Claimed::Alone
     }
 
-    async fn fetch(mut self, call: Call, pilot: &Controls) -> Fetched {
+    async fn fetch(&mut self, call: Call, pilot: &Controls) -> Fetched {
         // Before anything is asked: what is invalidated from here on is not kept.
         let stamp = self.remembered().tiers.stamp();
         let mut alarm = Alarm::default();
@@ -193,12 +193,13 @@ impl Job {
         }
     }
 
-    /// The answer from a tier farther away, or made from the other form.
+    /// The answer from memory, where it came there between the caller's look and this flight; from a tier
+    /// farther away; or made from the other form.
     async fn look(&self) -> Option<Part> {
         let (tiers, now) = (&self.remembered().tiers, Millis::now());
         let fresh = |found: &cache::Found| found.freshness == Freshness::Fresh;
         let tally = Tally { metrics: &self.snapshot.cache_metrics, stats: &self.hour };
-        let (own, other) = tokio::join!(tiers.look_further(&self.key, now), self.look_for_sibling(now));
+        let (own, other) = tokio::join!(tiers.get(&self.key, now), self.look_for_sibling(now));
         let (entry, tier) = match (own.filter(fresh), other) {
             (Some(found), _) => (found.entry, found.tier),
             (None, Some((entry, tier))) => {
@@ -248,7 +249,7 @@ impl Job {
     }
 
     async fn whole(
-        mut self,
+        &mut self,
         answer: Response<Answer>,
         mut alarm: Alarm,
         stamp: Stamp,
@@ -267,7 +268,7 @@ impl Job {
     }
 
     async fn stream(
-        mut self,
+        &mut self,
         answer: Response<Answer>,
         alarm: Alarm,
         stamp: Stamp,

@@ -6,6 +6,7 @@ use guard::flight::Weigh;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use measure::metrics::Outcome;
 use std::sync::Arc;
+use wire::failure::Failure;
 
 /// One piece of an answer.
 #[derive(Clone, Debug)]
@@ -22,6 +23,15 @@ pub enum Part {
     Usage(Bytes),
     /// It came to its end.
     Done,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// What went wrong, in the caller's words.
+    pub failure: Failure,
+    /// Tries made.
+    pub attempts: u32,
 }
 
 /// The head of a provider's answer.

@@ -1,6 +1,6 @@
 //! A caller's seat on a flight: the answer's stream as this caller gets it.
 
-use super::part::Part;
+use super::part::{Broken, Part};
 use super::replay::DONE;
 use crate::alarm::Alarm;
 use crate::recorder::{Record, outcome_of};
@@ -14,7 +14,7 @@ use wire::failure::{Failure, Kind};
 
 /// A seat, and how long its caller waits.
 pub struct Ride {
-    seat: Seat<Part, Failure>,
+    seat: Seat<Part, Broken>,
     usage_to_caller: bool,
     alarm: Alarm,
     /// When the whole must have ended, if the caller says so.
@@ -25,7 +25,7 @@ pub struct Ride {
 /// Why a seat brought no answer.
 pub enum Lost {
     /// The answer failed.
-    Failed(Failure),
+    Failed(Broken),
     /// The flight is gone without a word: whoever flew it fell over, or this seat lagged. Another try
     /// may do better.
     Gone,
@@ -34,7 +34,7 @@ pub enum Lost {
 impl Ride {
     /// Takes a seat.
     pub fn new(
-        seat: Seat<Part, Failure>,
+        seat: Seat<Part, Broken>,
         usage_to_caller: bool,
         alarm: Alarm,
         deadline: Option<Instant>,
@@ -58,9 +58,9 @@ impl Ride {
         };
         match next {
             Ok(Some(Ok(part))) => Ok(part),
-            Ok(Some(Err(SeatError::Failed(failure)))) => Err(Lost::Failed(failure)),
+            Ok(Some(Err(SeatError::Failed(broken)))) => Err(Lost::Failed(broken)),
             Ok(None | Some(Err(SeatError::Lost | SeatError::Expelled))) => Err(Lost::Gone),
-            Err(_) => Err(Lost::Failed(late())),
+            Err(_) => Err(Lost::Failed(Broken { failure: late(), attempts: 0 })),
         }
     }
 
@@ -92,8 +92,8 @@ impl Ride {
                     return Poll::Ready(Some(Bytes::from_static(DONE)));
                 }
                 Some(Ok(_)) => {}
-                Some(Err(SeatError::Failed(failure))) => {
-                    return Poll::Ready(Some(self.fail(&failure, record)));
+                Some(Err(SeatError::Failed(broken))) => {
+                    return Poll::Ready(Some(self.fail(&broken.failure, record)));
                 }
                 Some(Err(SeatError::Lost | SeatError::Expelled)) => {
                     return Poll::Ready(Some(self.fail(&gone(), record)));
