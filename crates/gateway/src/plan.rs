@@ -59,8 +59,15 @@ struct Alias {
 struct Provider {
     upstream: Arc<Upstream>,
     /// Models that the configuration names, by the name behind the slash.
-    models: HashMap<Box<str>, (Arc<Target>, Arc<Route>, Arc<Stats>)>,
+    models: HashMap<Box<str>, Known>,
     other: Arc<TargetMetrics>,
+}
+
+/// A model that the configuration names.
+struct Known {
+    target: Arc<Target>,
+    route: Arc<Route>,
+    hour: Arc<Stats>,
 }
 
 /// One provider's model.
@@ -235,9 +242,13 @@ impl Routes {
         let (provider, model) = model.split_once('/')?;
         let cache = AliasCache::default();
         let provider = self.providers.get(provider)?;
-        if let Some((target, route, hour)) = provider.models.get(model) {
-            let (target, route, hour) = (Arc::clone(target), Arc::clone(route), Arc::clone(hour));
-            return Some(Plan { target, route, cache, hour });
+        if let Some(known) = provider.models.get(model) {
+            return Some(Plan {
+                target: Arc::clone(&known.target),
+                route: Arc::clone(&known.route),
+                cache,
+                hour: Arc::clone(&known.hour),
+            });
         }
         if model.is_empty() {
             return None;
@@ -259,7 +270,7 @@ impl Provider {
             if let Some(target) = Target::new(upstream, model, handles, AliasCache::default()) {
                 let full = format!("{name}/{model}");
                 let (route, hour) = (Route::new(metrics, &full), remembered.hour_of(&full));
-                models.insert(model.into(), (target, route, hour));
+                models.insert(model.into(), Known { target, route, hour });
             }
         }
         Self { upstream: Arc::clone(upstream), models, other: Arc::new(metrics.target(name, OTHER)) }

@@ -99,7 +99,7 @@ impl<R: Tier, D: Tier> Cache<R, D> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
     use super::Failed;
     use crate::epochs::Tag;
