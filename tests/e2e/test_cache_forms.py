@@ -1,4 +1,5 @@
-"""Whole answers and streams are kept apart, and each is made from the other: read as OpenAI's SDK reads them."""
+"""Whole answers and streams are kept apart, and each is made from the other: read as OpenAI's SDK reads
+them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How long an answer lives: beyond its time while a new one is fetched, and over a change of the configuration."""
+"""How long an answer lives: beyond its time while a new one is fetched, and over a change of the
+configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +11,19 @@ import pytest
 from support import configuration
 from support.processes import Daemon, configured, write
 from support.raw import ask, complete
-from support.remembering import HIT, Gate, again, answers, crowd, gated, numbered, question, spoken, text_of, told
+from support.remembering import (
+    HIT,
+    Gate,
+    again,
+    answers,
+    crowd,
+    gated,
+    numbered,
+    question,
+    spoken,
+    text_of,
+    told,
+)
 from support.upstream import Upstream, reply
 from support.waiting import wait_until
 
