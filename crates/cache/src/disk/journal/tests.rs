@@ -65,7 +65,7 @@ async fn numbers_outlive_what_is_dropped_for_its_age() {
 async fn a_grown_file_is_written_anew_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = open(folder.path(), false);
-    let tags: Vec<Tag> = (0..2500).map(Tag).collect();
+    let tags: Vec<Tag> = (1..=2500).map(Tag).collect();
     for number in 0..100 {
         journal.append(ago(1_000_000 - number), &tags).await.unwrap();
     }
@@ -80,7 +80,7 @@ async fn many_at_once_are_all_there() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = open(folder.path(), false);
     let mut tasks = tokio::task::JoinSet::new();
-    for tag in 0..500 {
+    for tag in 1..=500 {
         let journal = journal.clone();
         tasks.spawn(async move { journal.append(ago(tag), &[Tag(tag)]).await });
     }
@@ -100,7 +100,7 @@ async fn a_file_torn_anywhere_gives_what_was_whole_before() {
     let (journal, _) = open(folder.path(), false);
     let path = folder.path().join(NAME);
     let mut ends = vec![std::fs::metadata(&path).unwrap().len() as usize];
-    for tag in 0..5 {
+    for tag in 1..6 {
         journal.append(ago(100 - tag), &[Tag(tag), Tag(tag + 10)]).await.unwrap();
         ends.push(std::fs::metadata(&path).unwrap().len() as usize);
     }
@@ -118,7 +118,7 @@ async fn a_file_torn_anywhere_gives_what_was_whole_before() {
 async fn a_file_damaged_before_its_end_invalidates_everything() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = open(folder.path(), false);
-    for tag in 0..5 {
+    for tag in 1..6 {
         journal.append(ago(100 - tag), &[Tag(tag)]).await.unwrap();
     }
     let path = folder.path().join(NAME);
