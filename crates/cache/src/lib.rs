@@ -16,6 +16,7 @@ pub mod entry;
 pub mod epochs;
 pub mod key;
 pub mod memory;
+pub mod semantic;
 pub mod stats;
 pub mod tier;
 
