@@ -10,19 +10,23 @@
 //!
 //! The paper takes L from a normal approximation around the likeliest curve. Here it is the ε-quantile of the
 //! posterior over a grid of curves with a flat prior: that needs no iteration, and is also defined where all
-//! the evidence is of one kind, as it is at first.
+//! the evidence is of one kind, as it is at first. And where the paper spends its whole allowance of errors even
+//! on answers that it knows to be wrong, here nothing is served whose lower bound is under [`SERVED_MIN`].
 
 /// Comparisons kept of a question; newer ones push out older ones.
 pub const EVIDENCE_MAX: usize = 64;
 /// Comparisons before which nothing is accepted.
 pub const EVIDENCE_MIN: usize = 5;
 
+/// The chance of being right below which an answer is never served.
+pub const SERVED_MIN: f64 = 0.9;
+
 /// Where the curve may have its middle: `STEPS` of them from `LOWEST` on.
 const LOWEST: f32 = 0.70;
 const STEP: f32 = 0.02;
 const STEPS: usize = 18;
 /// How steep it may be.
-const STEEPNESS: [f32; 5] = [10.0, 20.0, 40.0, 80.0, 160.0];
+const STEEPNESS: [f32; 5] = [6.0, 12.0, 24.0, 48.0, 96.0];
 /// The confidences that are tried.
 const EPSILONS: [f64; 6] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2];
 
@@ -65,11 +69,9 @@ impl Evidence {
             return 1.0;
         }
         let curves = self.posterior(cosine);
-        let least = |epsilon: f64| {
-            let right = (1.0 - epsilon) * quantile(&curves, epsilon);
-            (1.0 - error_max / (1.0 - right)).max(0.0)
-        };
-        EPSILONS.iter().map(|epsilon| least(*epsilon)).fold(1.0, f64::min)
+        let bounds = EPSILONS.iter().map(|epsilon| (1.0 - epsilon) * quantile(&curves, *epsilon));
+        let right = bounds.fold(0.0, f64::max);
+        if right < SERVED_MIN { 1.0 } else { (1.0 - error_max / (1.0 - right)).max(0.0) }
     }
 
     /// For each curve of the grid its value at `cosine` and its probability, the lowest values first.

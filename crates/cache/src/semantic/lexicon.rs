@@ -4,9 +4,10 @@
 #[cfg(test)]
 mod tests;
 
+use super::reading::Shape;
 use super::stem::stem;
 use foldhash::fast::FixedState;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 type Map<K, V> = HashMap<K, V, FixedState>;
@@ -83,17 +84,31 @@ static MISSPELLINGS: LazyLock<Map<&str, &str>> = LazyLock::new(|| {
 static IRREGULAR: LazyLock<Map<&str, Irregular>> = LazyLock::new(|| {
     let mut forms = Map::default();
     for line in lines(include_str!("lexicon/irregular.txt")) {
-        let (left, right) = line.split_once('|').unwrap_or((line, ""));
-        let mut left = left.split_whitespace();
-        let Some(base) = left.next() else { continue };
-        for past in left {
-            forms.insert(past, Irregular { base, past: true });
+        let mut words = line.split_whitespace();
+        let Some(base) = words.next() else { continue };
+        for form in words {
+            let shape = if form.ends_with("ing") {
+                Shape::Ing
+            } else if form.ends_with('s') {
+                Shape::Plain
+            } else {
+                Shape::Past
+            };
+            forms.insert(form, Irregular { base, shape });
         }
-        for other in right.split_whitespace() {
-            forms.entry(other).or_insert(Irregular { base, past: false });
+    }
+    for line in lines(include_str!("lexicon/plurals.txt")) {
+        if let Some((base, plural)) = line.split_once(' ') {
+            forms.insert(plural, Irregular { base, shape: Shape::Plain });
         }
     }
     forms
+});
+
+static CONTAINERS: LazyLock<HashSet<String, FixedState>> = LazyLock::new(|| {
+    const WORDS: &str = "cup glass bottle box bag can jar bowl pot pack packet piece slice spoon teaspoon tablespoon \
+        bucket tank barrel basket kind type sort lot couple pair dozen fear love hatred day master state king queen";
+    WORDS.split_whitespace().map(stem).collect()
 });
 
 /// Words said together that mean one thing.
@@ -111,7 +126,7 @@ struct Fillers {
 
 struct Irregular {
     base: &'static str,
-    past: bool,
+    shape: Shape,
 }
 
 /// Lines that are neither empty nor comments.
@@ -157,14 +172,24 @@ pub(super) fn base_form(word: &str) -> Option<&'static str> {
     IRREGULAR.get(word).map(|form| form.base)
 }
 
-/// Whether the word can only be a past form, or a participle.
-pub(super) fn is_irregular_past(word: &str) -> bool {
-    IRREGULAR.get(word).is_some_and(|form| form.past)
+/// The ending of a word: what its stem no longer shows.
+pub(super) fn shape(word: &str) -> Shape {
+    if let Some(form) = IRREGULAR.get(word) {
+        return form.shape;
+    }
+    let strips = stem(word) != word;
+    if word.ends_with("ing") && word.len() > 4 && strips {
+        Shape::Ing
+    } else if word.len() > 4 && word.ends_with("ed") && !word.ends_with("eed") && strips {
+        Shape::Past
+    } else {
+        Shape::Plain
+    }
 }
 
-/// Whether a verb's form can be a participle.
-pub(super) fn is_participle(word: &str) -> bool {
-    IRREGULAR.contains_key(word) || (word.len() > 4 && word.ends_with("ed") && !word.ends_with("eed"))
+/// Whether a thing can hold or measure another, by its stem: a cup of coffee is no coffee cup.
+pub(super) fn is_container(stem: &str) -> bool {
+    CONTAINERS.contains(stem)
 }
 
 /// What is meant by letters that are another word in lower case.

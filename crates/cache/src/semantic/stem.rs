@@ -10,7 +10,7 @@ pub(super) fn stem(word: &str) -> String {
     if let Some(base) = lexicon::base_form(word) {
         return finish(base.to_owned());
     }
-    if word.len() < 4 || !word.is_ascii() {
+    if word.len() < 4 || !word.is_ascii() || is_kept(word) {
         return finish(word.to_owned());
     }
     finish(strip(word))
@@ -18,7 +18,7 @@ pub(super) fn stem(word: &str) -> String {
 
 /// Takes off one ending.
 fn strip(word: &str) -> String {
-    if let Some(rest) = word.strip_suffix("ing").filter(|rest| has_vowel(rest) && !is_kept(word)) {
+    if let Some(rest) = word.strip_suffix("ing").filter(|rest| has_vowel(rest)) {
         return restore(rest);
     }
     if let Some(rest) = word.strip_suffix("ied").filter(|rest| rest.len() >= 2) {
@@ -28,7 +28,6 @@ fn strip(word: &str) -> String {
         && rest.len() >= 3
         && has_vowel(rest)
         && !rest.ends_with('e')
-        && !is_kept(word)
     {
         return restore(rest);
     }
@@ -44,36 +43,12 @@ fn strip(word: &str) -> String {
     word.to_owned()
 }
 
-/// Words whose ending is part of them.
+/// Words whose ending is part of them, or makes them another word: clothes are not cloth.
 fn is_kept(word: &str) -> bool {
-    matches!(
-        word,
-        "nothing"
-            | "something"
-            | "anything"
-            | "everything"
-            | "during"
-            | "morning"
-            | "evening"
-            | "ceiling"
-            | "embed"
-            | "hundred"
-            | "wedding"
-            | "sibling"
-            | "shilling"
-            | "naked"
-            | "sacred"
-            | "hatred"
-            | "news"
-            | "lens"
-            | "always"
-            | "perhaps"
-            | "series"
-            | "species"
-            | "canvas"
-            | "alias"
-            | "atlas"
-    )
+    const WORDS: &str = "nothing something anything everything during morning evening ceiling embed hundred wedding \
+        sibling shilling naked sacred hatred news lens always perhaps series species canvas alias atlas clothes \
+        glasses goods arms customs savings earnings contents premises shorts jeans stairs spirits pants odds";
+    WORDS.split_whitespace().any(|kept| kept == word)
 }
 
 /// A verb without its ending, with the doubled letter or the silent e that the ending changed undone.

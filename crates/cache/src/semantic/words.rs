@@ -61,7 +61,9 @@ pub(super) fn split(text: &str) -> Vec<Word> {
         .replace(['\u{201c}', '\u{201d}', '\u{ab}', '\u{bb}'], "\"");
     let text = text.replace("->", " to ").replace(['\u{2192}', '\u{21d2}'], " to ");
     let shouting = is_shouting(&text);
-    let mut splitter = Splitter { words: Vec::new(), quote: None, broken: false, initial: true, shouting };
+    let formula = text.split_whitespace().any(|piece| matches!(piece, "+" | "*" | "/" | "=" | "^"));
+    let mut splitter =
+        Splitter { words: Vec::new(), quote: None, broken: false, initial: true, shouting, formula };
     for piece in text.split_whitespace() {
         splitter.piece(piece);
     }
@@ -81,6 +83,8 @@ struct Splitter {
     broken: bool,
     initial: bool,
     shouting: bool,
+    /// Brackets and lone signs are part of a formula.
+    formula: bool,
 }
 
 impl Splitter {
@@ -90,12 +94,12 @@ impl Splitter {
         while let Some(first) = rest.chars().next() {
             if self.quote.is_none() && matches!(first, '"' | '`' | '\'') && rest.len() > 1 {
                 self.quote = Some(first);
-            } else if !matches!(first, '(' | '[' | '{' | '\u{bf}' | '\u{a1}') || !is_wrapper(rest) {
+            } else if self.formula || !matches!(first, '(' | '[' | '{' | '\u{bf}' | '\u{a1}') {
                 break;
             }
             rest = rest.get(first.len_utf8()..).unwrap_or_default();
         }
-        let (core, tail) = cut_tail(rest);
+        let (core, tail) = cut_tail(rest, self.formula);
         if !core.is_empty() {
             self.core(core);
         }
@@ -113,7 +117,7 @@ impl Splitter {
         if self.quote.is_some() {
             return self.push(core.to_owned(), core, kind_of(core));
         }
-        if matches!(core, "-" | "--" | "\u{2013}" | "\u{2014}" | "/") {
+        if !self.formula && matches!(core, "-" | "--" | "\u{2013}" | "\u{2014}" | "/") {
             self.broken = true;
             return;
         }
@@ -203,22 +207,17 @@ impl Splitter {
     }
 }
 
-/// Whether the bracket at the beginning of `piece` only wraps it.
-fn is_wrapper(piece: &str) -> bool {
-    !piece.starts_with(['(', '[', '{'])
-        || piece.ends_with(|c: char| c.is_alphanumeric())
-        || !piece.contains('=')
-}
-
 /// Parts the punctuation at the end of `piece` from it. A closing bracket belongs to what it opened in.
-fn cut_tail(piece: &str) -> (&str, &str) {
+fn cut_tail(piece: &str, formula: bool) -> (&str, &str) {
     let mut end = piece.len();
     while let Some(last) = piece.get(..end).and_then(|head| head.chars().next_back()) {
         let head = piece.get(..end).unwrap_or_default();
         let is_tail = match last {
-            '.' | ',' | ';' | ':' | '?' | '!' | '"' | '`' | '\u{2026}' => true,
+            // 5! is no 5.
+            '!' => !head.trim_end_matches('!').ends_with(|c: char| c.is_ascii_digit()),
+            '.' | ',' | ';' | ':' | '?' | '"' | '`' | '\u{2026}' => true,
             '\'' => !head.ends_with("s'"),
-            ')' => !head.contains('('),
+            ')' => !formula && !head.contains('('),
             ']' => !head.contains('['),
             '}' => !head.contains('{'),
             _ => false,

@@ -34,14 +34,15 @@ impl Embedder for Lexical {
         let reading = Reading::of(&mut words::split(text));
         let mut values = vec![0.0_f32; DIMENSIONS];
         for chunk in &reading.chunks {
-            for term in &chunk.terms {
+            let terms: Vec<&str> = chunk.terms.iter().map(|term| term.text.as_str()).collect();
+            for term in &terms {
                 add(&mut values, &[b"w", term.as_bytes()], WORD);
                 let marked = format!("<{term}>");
                 for run in marked.as_bytes().windows(3) {
                     add(&mut values, &[b"c", run], LETTERS);
                 }
             }
-            for pair in chunk.terms.windows(2) {
+            for pair in terms.windows(2) {
                 if let [a, b] = pair {
                     add(&mut values, &[b"p", a.as_bytes(), b" ", b.as_bytes()], PAIR);
                 }

@@ -3,6 +3,10 @@
 use super::*;
 use crate::semantic::words;
 
+fn terms(chunk: &Chunk) -> Vec<&str> {
+    chunk.terms.iter().map(|term| term.text.as_str()).collect()
+}
+
 #[track_caller]
 fn check(text: &str, expected: &str) {
     let reading = Reading::of(&mut words::split(text));
@@ -11,7 +15,7 @@ fn check(text: &str, expected: &str) {
         .iter()
         .map(|chunk| {
             let not = if chunk.negations > 0 { "!" } else { "" };
-            format!("{}[{not}{}]", chunk.role, chunk.terms.join(" "))
+            format!("{}[{not}{}]", chunk.role, terms(chunk).join(" "))
         })
         .collect();
     assert_eq!(format!("{:?} {}", reading.form, chunks.join(" ")), expected, "{text}");

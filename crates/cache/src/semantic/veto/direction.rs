@@ -19,7 +19,7 @@ fn directed(question: &Question) -> BTreeSet<(&str, &str)> {
     let chunks = question.reading.chunks.iter();
     chunks
         .filter(|chunk| ROLES.contains(&chunk.role.as_str()))
-        .filter_map(|chunk| Some((chunk.role.as_str(), chunk.terms.first()?.as_str())))
+        .filter_map(|chunk| Some((chunk.role.as_str(), chunk.terms.first()?.text.as_str())))
         .collect()
 }
 

@@ -15,7 +15,10 @@ fn may_meet(a: Form, b: Form) -> bool {
             Form::Task | Form::Describe | Form::What,
             Form::How | Form::What | Form::Difference | Form::Comparison,
         ) => true,
-        (Form::Task, Form::Measure(_) | Form::Describe | Form::Who | Form::When | Form::Where) => true,
+        (
+            Form::Task,
+            Form::List | Form::Measure(_) | Form::Describe | Form::Who | Form::When | Form::Where,
+        ) => true,
         (Form::Difference, Form::How) => true,
         (Form::What, Form::Measure(Measure::Much | Measure::Many | Measure::Far | Measure::Long)) => true,
         _ => false,
