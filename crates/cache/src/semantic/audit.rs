@@ -116,11 +116,8 @@ impl Audit {
     /// A label; gives whether it switched the category off.
     pub fn label(&mut self, category: Form, right: bool, options: &Options) -> bool {
         let tally = self.tallies.entry(category).or_default();
-        if right {
-            tally.right += 1
-        } else {
-            tally.wrong += 1
-        }
+        tally.right += u64::from(right);
+        tally.wrong += u64::from(!right);
         let switched = !tally.off && tally.is_beyond(options);
         tally.off |= switched;
         switched

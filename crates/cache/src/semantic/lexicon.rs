@@ -187,6 +187,11 @@ pub(super) fn shape(word: &str) -> Shape {
     }
 }
 
+/// Whether something has it by being or by doing: its price is what it costs.
+pub(super) fn is_attribute(stem: &str) -> bool {
+    matches!(stem, "pric" | "mean" | "weigh" | "weight")
+}
+
 /// Whether a thing can hold or measure another, by its stem: a cup of coffee is no coffee cup.
 pub(super) fn is_container(stem: &str) -> bool {
     CONTAINERS.contains(stem)

@@ -161,8 +161,8 @@ impl Semantic {
     /// An empty tier.
     #[must_use]
     pub fn new(mut options: Options) -> Self {
-        // NaN is raised too.
-        options.cosine = options.cosine.max(COSINE_MIN).min(1.0);
+        let cosine = if options.cosine.is_nan() { COSINE_MIN } else { options.cosine };
+        options.cosine = cosine.clamp(COSINE_MIN, 1.0);
         let aliases = options.bounds.aliases.max(1);
         Self {
             options,

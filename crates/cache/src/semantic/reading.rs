@@ -70,17 +70,22 @@ pub(super) enum Tense {
     Past,
 }
 
-/// Whom a question speaks of.
+/// Whose things a question speaks of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Persons {
-    /// I or we.
-    pub me: bool,
+pub(super) struct Owners {
     /// What is mine or ours.
     pub mine: bool,
-    /// You.
-    pub you: bool,
     /// What is yours.
     pub yours: bool,
+}
+
+/// The auxiliary of the question: `is the door open` is not `does the door open`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Auxiliary {
+    #[default]
+    None,
+    Be,
+    Do,
 }
 
 /// Who does what `how` asks for.
@@ -120,9 +125,13 @@ pub(super) struct Term {
     /// The stem of its group of synonyms; code, numbers and quotations as they stand.
     pub text: String,
     pub shape: Shape,
-    /// The preposition that it stood under, where it was made part of a compound.
+    /// What it stood under before it was made part of a compound: a preposition; `of` for a possessive;
+    /// [`NAME`] for a name under `of`.
     pub under: String,
 }
+
+/// Stands for `of` or nothing: `the population of Paris`, `Paris's population`, `Paris population`.
+pub(super) const NAME: &str = "of a name";
 
 /// A row of content words under one preposition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,7 +150,8 @@ pub(super) struct Chunk {
 pub(super) struct Reading {
     pub form: Form,
     pub tense: Tense,
-    pub persons: Persons,
+    pub owners: Owners,
+    pub auxiliary: Auxiliary,
     pub subject: Subject,
     pub article: Article,
     /// How many things are spoken of as one of many: `a joke about a cat`.

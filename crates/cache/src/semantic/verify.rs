@@ -15,16 +15,16 @@
 mod tests;
 
 use super::lexicon;
-use super::reading::{Article, Chunk, Form, Persons, Reading, Shape, Tense, Term};
+use super::reading::{Article, Auxiliary, Chunk, Form, NAME, Reading, Shape, Tense, Term};
 
 /// Why two questions are not taken for the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// They ask for other things: who, when, how.
+    /// They ask for other things: who, when, how; or what is for what happens.
     Form,
     /// One is over, or to come, and the other is not.
     Tense,
-    /// They speak of other persons, or of what is another's.
+    /// They speak of what is another's.
     Owner,
     /// One means a certain thing, or one thing, and the other any.
     Article,
@@ -35,9 +35,9 @@ pub enum Refusal {
 /// Whether `a` and `b` ask the same; symmetric, and true of equal readings.
 pub(super) fn verify(a: &Reading, b: &Reading) -> Result<(), Refusal> {
     let checks = [
-        (forms_agree(a, b), Refusal::Form),
+        (forms_agree(a, b) && auxiliaries_agree(a, b), Refusal::Form),
         (!differ_in_tense(a.tense, b.tense), Refusal::Tense),
-        (persons_agree(a, b), Refusal::Owner),
+        (owners_agree(a, b), Refusal::Owner),
         (articles_agree(a, b), Refusal::Article),
         (content_agrees(a, b), Refusal::Content),
     ];
@@ -57,6 +57,13 @@ fn forms_agree(a: &Reading, b: &Reading) -> bool {
     }
 }
 
+/// What something is, is not what it does; but what it costs is its price.
+fn auxiliaries_agree(a: &Reading, b: &Reading) -> bool {
+    let known = a.auxiliary != Auxiliary::None && b.auxiliary != Auxiliary::None;
+    let says = |reading: &Reading| reading.terms().any(lexicon::is_attribute);
+    a.auxiliary == b.auxiliary || !known || (a.form.max(b.form) == Form::What && says(a) && says(b))
+}
+
 /// Past and future show; whether the present does is a matter of style.
 fn differ_in_tense(a: Tense, b: Tense) -> bool {
     a != b && a.max(b) > Tense::Present
@@ -64,11 +71,9 @@ fn differ_in_tense(a: Tense, b: Tense) -> bool {
 
 /// How something is done is told to anyone alike, but not of mine and of yours; other answers depend on
 /// whose it is.
-fn persons_agree(a: &Reading, b: &Reading) -> bool {
-    let (one, two) = (a.persons, b.persons);
-    let first = |persons: Persons| (persons.me || persons.mine) && !persons.you && !persons.yours;
-    let second = |persons: Persons| (persons.you || persons.yours) && !persons.me && !persons.mine;
-    let crossed = (first(one) && second(two)) || (second(one) && first(two));
+fn owners_agree(a: &Reading, b: &Reading) -> bool {
+    let (one, two) = (a.owners, b.owners);
+    let crossed = (one.mine && two.yours) || (one.yours && two.mine);
     let few_words = a.terms().take(2).count() < 2;
     match a.form.max(b.form) {
         Form::How => !crossed && (!few_words || a.subject == b.subject),
@@ -93,7 +98,7 @@ fn content_agrees(a: &Reading, b: &Reading) -> bool {
     let verb_first = matches!(a.form, Form::How | Form::When | Form::Where | Form::Who);
     a.terms().next().is_some()
         && FOLDS.iter().any(|fold| {
-            let (ways_a, ways_b) = (ways(a, *fold), ways(b, *fold));
+            let (ways_a, ways_b) = (ways(a, b.fronted, *fold), ways(b, a.fronted, *fold));
             ways_a.iter().any(|one| ways_b.iter().any(|other| rows_agree(one, other, verb_first)))
         })
 }
@@ -114,7 +119,12 @@ fn rows_agree(a: &[Chunk], b: &[Chunk], verb_first: bool) -> bool {
 fn terms_agree(a: &Term, b: &Term, verb: bool) -> bool {
     let shapes = a.shape == b.shape
         || (verb && a.shape.max(b.shape) < Shape::Passive && a.shape.min(b.shape) == Shape::Plain);
-    let under = a.under == b.under || a.under.is_empty() || b.under.is_empty();
+    let meet = |one: &str, other: &str| match one {
+        "" => matches!(other, "in" | "for" | NAME),
+        "of" => other == NAME,
+        _ => false,
+    };
+    let under = a.under == b.under || meet(&a.under, &b.under) || meet(&b.under, &a.under);
     a.text == b.text && shapes && under
 }
 
@@ -138,11 +148,12 @@ const FOLDS: [Fold; 4] = [
 
 /// The chunks in a row, in each of the ways that they may have been said: what stood before the question word
 /// at the end, or after the main chunk.
-fn ways(reading: &Reading, fold: Fold) -> Vec<Vec<Chunk>> {
+fn ways(reading: &Reading, other_fronted: usize, fold: Fold) -> Vec<Vec<Chunk>> {
     let last = reading.chunks.clone();
     let mut ways = vec![last];
     let others = reading.chunks.len().saturating_sub(1);
-    if reading.fronted > 0 && reading.fronted < others {
+    // Where both put something first, it must be the same.
+    if reading.fronted > 0 && other_fronted == 0 && reading.fronted < others {
         let mut first = reading.chunks.clone();
         if let Some(others) = first.get_mut(1..) {
             others.rotate_right(reading.fronted);
@@ -176,10 +187,11 @@ impl Fold {
             while let Some(mut right) = folded.pop_if(|right| self.applies(form, &chunk, right)) {
                 let is_name = names_first(form) || !chunk.role.is_empty();
                 let head = if self.front && is_name { 0 } else { chunk.terms.len() - 1 };
-                for term in &mut right.terms {
-                    if term.under.is_empty() {
-                        term.under.clone_from(&right.role);
-                    }
+                let is_attribute = chunk.terms.last().is_some_and(|head| lexicon::is_attribute(&head.text));
+                let under =
+                    if right.role == "of" && (right.named || is_attribute) { NAME } else { &*right.role };
+                for term in right.terms.iter_mut().filter(|term| term.under.is_empty()) {
+                    under.clone_into(&mut term.under);
                 }
                 chunk.terms.splice(head..head, right.terms);
             }

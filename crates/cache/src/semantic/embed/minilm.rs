@@ -189,7 +189,7 @@ impl Shape {
             words: count("vocab_size")?,
             epsilon: number("layer_norm_eps").unwrap_or(1e-12),
         };
-        if shape.hidden % shape.heads != 0 || !text.contains("\"bert\"") {
+        if !shape.hidden.is_multiple_of(shape.heads) || !text.contains("\"bert\"") {
             return Err(Error::Model("config.json is not of a BERT model".to_owned()));
         }
         Ok(shape)

@@ -46,8 +46,8 @@ fn the_approximate_scan_finds_what_the_exact_one_does() {
         let asked = Vector::new(mixed).unwrap();
         let mut exact = partition.scan(asked.values(), 0.85);
         let mut sketched = partition.scan_sketches(asked.values(), 0.85);
-        exact.sort_by(|a, b| a.1.cmp(&b.1));
-        sketched.sort_by(|a, b| a.1.cmp(&b.1));
+        exact.sort_by_key(|found| found.1);
+        sketched.sort_by_key(|found| found.1);
         assert!(!exact.is_empty());
         assert_eq!(exact, sketched);
     }

@@ -1,7 +1,9 @@
 //! The walk over the words of a question, phrase by phrase.
 
 use super::prepare::longest;
-use super::{Article, Chunk, Form, Measure, Persons, Reading, Shape, Subject, Tense, Term, role_of};
+use super::{
+    Article, Auxiliary, Chunk, Form, Measure, NAME, Owners, Reading, Shape, Subject, Tense, Term, role_of,
+};
 use crate::semantic::lexicon::{self, Phrase};
 use crate::semantic::words::{Kind, Word};
 
@@ -18,7 +20,8 @@ pub(super) struct Reader {
     turns: bool,
     /// The form was read and nothing else since.
     after_marker: bool,
-    persons: Persons,
+    owners: Owners,
+    auxiliary: Auxiliary,
     subject: Subject,
     article: Article,
     indefinite: u8,
@@ -51,9 +54,9 @@ impl Reader {
                 let ends = next.is_none_or(|next| next.broken || role_of(&next.text).is_some());
                 // `what should I do` asks for a deed; elsewhere `do` is an auxiliary.
                 if ends && word.text == "do" {
-                    self.term("do".to_owned(), Shape::Plain)
+                    self.term("do".to_owned(), Shape::Plain);
                 } else {
-                    self.word(word)
+                    self.word(word);
                 }
                 at += 1;
                 continue;
@@ -80,7 +83,8 @@ impl Reader {
         match word {
             "~past" => self.tense = self.tense.max(Tense::Past),
             "~future" => self.tense = self.tense.max(Tense::Future),
-            "~passive" => self.passive = true,
+            "~passive" => (self.passive, self.auxiliary) = (true, Auxiliary::Be),
+            "~do" => self.auxiliary = Auxiliary::Do,
             "~turn" => self.turns = true,
             "~the" => self.article = Article::Definite,
             _ => match form_of(word) {
@@ -99,6 +103,7 @@ impl Reader {
         self.fronted = self.chunks.len();
         self.subject = subject_of(phrase);
         (self.form, self.passive, self.after_marker) = (Some(form), false, true);
+        self.auxiliary = Auxiliary::None;
     }
 
     fn word(&mut self, word: &Word) {
@@ -137,6 +142,9 @@ impl Reader {
         };
         self.tense = self.tense.max(tense);
         self.passive |= passive;
+        if self.auxiliary == Auxiliary::None {
+            self.auxiliary = if passive { Auxiliary::Be } else { Auxiliary::Do };
+        }
         true
     }
 
@@ -152,10 +160,8 @@ impl Reader {
                 }
             }
             "the" | "please" | "really" | "actually" | "exactly" => {}
-            "i" | "me" | "we" | "us" => self.persons.me = true,
-            "my" | "our" => self.persons.mine = true,
-            "you" => self.persons.you = true,
-            "your" => self.persons.yours = true,
+            "my" | "our" => self.owners.mine = true,
+            "your" => self.owners.yours = true,
             _ => return false,
         }
         true
@@ -167,6 +173,13 @@ impl Reader {
             chunk.named = word.capital && !word.initial;
         }
         self.term(text, shape);
+        let chunk = self.open.as_mut().unwrap_or(&mut self.main);
+        if word.possessive
+            && let Some(term) = chunk.terms.last_mut()
+        {
+            let under = if word.capital && !word.initial { NAME } else { "of" };
+            under.clone_into(&mut term.under);
+        }
     }
 
     fn term(&mut self, text: String, shape: Shape) {
@@ -215,7 +228,8 @@ impl Reader {
         let mut reading = Reading {
             form: self.form.unwrap_or(Form::Task),
             tense,
-            persons: self.persons,
+            owners: self.owners,
+            auxiliary: self.auxiliary,
             subject: self.subject,
             article: self.article,
             indefinite: self.indefinite,
@@ -236,6 +250,7 @@ impl Reader {
             if let Some(verb) = self.main.terms.first_mut() {
                 verb.shape = Shape::Plain;
             }
+            self.auxiliary = Auxiliary::None;
         }
     }
 }

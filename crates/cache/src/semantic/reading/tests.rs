@@ -32,7 +32,7 @@ fn what_is_said_around_a_question_goes() {
 fn prepositions_give_roles() {
     check("Find flights from Boston to Denver", "Task [locat flight] from[boston] to[denver]");
     check("In Python, how do I sort a list?", "How [sort list] in[python]");
-    check("If my card is stolen, what should I do?", "What [should do] if[card steal]");
+    check("If my card is stolen, what should I do?", "What [should i do] if[card steal]");
 }
 
 #[test]

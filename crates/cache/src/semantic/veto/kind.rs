@@ -10,17 +10,16 @@ pub(super) fn differ(a: &Question, b: &Question) -> bool {
 
 /// Whether a question of one form can say what one of the other does.
 fn may_meet(a: Form, b: Form) -> bool {
-    match (a, b) {
+    matches!(
+        (a, b),
         (
-            Form::Task | Form::Describe | Form::What,
+            Form::Task | Form::Describe | Form::What | Form::List,
             Form::How | Form::What | Form::Difference | Form::Comparison,
-        ) => true,
-        (
+        ) | (
             Form::Task,
-            Form::List | Form::Measure(_) | Form::Describe | Form::Who | Form::When | Form::Where,
-        ) => true,
-        (Form::Difference, Form::How) => true,
-        (Form::What, Form::Measure(Measure::Much | Measure::Many | Measure::Far | Measure::Long)) => true,
-        _ => false,
-    }
+            Form::List | Form::Measure(_) | Form::Describe | Form::Who | Form::When | Form::Where
+        ) | (Form::What, Form::List)
+            | (Form::Difference, Form::How)
+            | (Form::What, Form::Measure(Measure::Much | Measure::Many | Measure::Far | Measure::Long))
+    )
 }

@@ -2,13 +2,11 @@
 
 use super::marks;
 use crate::semantic::question::Question;
-use crate::semantic::reading::Persons;
 
 pub(super) fn differ(a: &Question, b: &Question) -> bool {
-    let (one, two) = (a.reading.persons, b.reading.persons);
-    let first = |persons: Persons| persons.mine && !persons.yours;
-    let second = |persons: Persons| persons.yours && !persons.mine;
-    let crossed = (first(one) && second(two)) || (second(one) && first(two));
+    let (one, two) = (a.reading.owners, b.reading.owners);
+    let crossed = (one.mine && !one.yours && two.yours && !two.mine)
+        || (two.mine && !two.yours && one.yours && !one.mine);
     crossed || others(a) != others(b)
 }
 
