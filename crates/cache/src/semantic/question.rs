@@ -1,5 +1,8 @@
 //! One question, read once for everything that looks at it.
 
+#[cfg(test)]
+mod tests;
+
 use super::eligible::{self, Ineligible};
 use super::reading::{Form, Reading};
 use super::verify::{self, Refusal};

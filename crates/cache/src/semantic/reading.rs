@@ -60,6 +60,28 @@ pub enum Measure {
     Far,
 }
 
+impl Form {
+    /// Its name in metrics and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::How => "how",
+            Self::What => "what",
+            Self::List => "list",
+            Self::Describe => "describe",
+            Self::Why => "why",
+            Self::When => "when",
+            Self::Where => "where",
+            Self::Who => "who",
+            Self::Measure(_) => "measure",
+            Self::YesNo => "yes_no",
+            Self::Difference => "difference",
+            Self::Comparison => "comparison",
+        }
+    }
+}
+
 /// When it is, as far as auxiliaries and irregular verbs say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Tense {

@@ -220,6 +220,80 @@ mod tests {
         assert!(error.contains("config.json"), "{error}");
     }
 
+    /// A model of two heads, one layer and four words, with weights that follow a pattern.
+    fn tiny(folder: &Path) {
+        let names = [
+            ("embeddings.word_embeddings.weight", vec![8, 8]),
+            ("embeddings.position_embeddings.weight", vec![16, 8]),
+            ("embeddings.token_type_embeddings.weight", vec![2, 8]),
+            ("embeddings.LayerNorm.weight", vec![8]),
+            ("embeddings.LayerNorm.bias", vec![8]),
+            ("encoder.layer.0.attention.self.query.weight", vec![8, 8]),
+            ("encoder.layer.0.attention.self.query.bias", vec![8]),
+            ("encoder.layer.0.attention.self.key.weight", vec![8, 8]),
+            ("encoder.layer.0.attention.self.key.bias", vec![8]),
+            ("encoder.layer.0.attention.self.value.weight", vec![8, 8]),
+            ("encoder.layer.0.attention.self.value.bias", vec![8]),
+            ("encoder.layer.0.attention.output.dense.weight", vec![8, 8]),
+            ("encoder.layer.0.attention.output.dense.bias", vec![8]),
+            ("encoder.layer.0.attention.output.LayerNorm.weight", vec![8]),
+            ("encoder.layer.0.attention.output.LayerNorm.bias", vec![8]),
+            ("encoder.layer.0.intermediate.dense.weight", vec![12, 8]),
+            ("encoder.layer.0.intermediate.dense.bias", vec![12]),
+            ("encoder.layer.0.output.dense.weight", vec![8, 12]),
+            ("encoder.layer.0.output.dense.bias", vec![8]),
+            ("encoder.layer.0.output.LayerNorm.weight", vec![8]),
+            ("encoder.layer.0.output.LayerNorm.bias", vec![8]),
+        ];
+        let mut random = fastrand::Rng::with_seed(3);
+        let tensors: std::collections::HashMap<String, Tensor> = names
+            .into_iter()
+            .map(|(name, shape)| {
+                let values: Vec<f32> = (0..shape.iter().product()).map(|_| random.f32() - 0.4).collect();
+                (name.to_owned(), Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
+            })
+            .collect();
+        candle_core::safetensors::save(&tensors, folder.join("model.safetensors")).unwrap();
+        let config = r#"{"model_type": "bert", "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "max_position_embeddings": 16, "type_vocab_size": 2, "vocab_size": 8,
+            "layer_norm_eps": 1e-12}"#;
+        std::fs::write(folder.join("config.json"), config).unwrap();
+        let tokens = r#"{"version": "1.0", "truncation": {"max_length": 4, "strategy": "LongestFirst", "stride": 0,
+            "direction": "Right"}, "padding": {"strategy": {"Fixed": 12}, "direction": "Right",
+            "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0, "pad_token": "?"}, "added_tokens": [],
+            "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
+            "model": {"type": "WordLevel", "vocab": {"?": 0, "a": 1, "b": 2, "c": 3}, "unk_token": "?"}}"#;
+        std::fs::write(folder.join("tokenizer.json"), tokens).unwrap();
+    }
+
+    #[test]
+    fn a_text_is_embedded_whole_and_without_padding() {
+        let folder = tempfile::tempdir().unwrap();
+        tiny(folder.path());
+        let model = MiniLm::open(folder.path()).unwrap();
+        let embed = |text: &str| model.embed_blocking(text).unwrap();
+        assert_eq!((model.dimensions(), embed("a b").values().len()), (8, 8));
+        assert_eq!(embed("a b c"), embed("a b c"));
+        // The order of words counts, and so does the fifth, beyond the tokenizer's own cut.
+        assert!(embed("a b c").cosine(&embed("c b a")) < 0.9999);
+        assert!(embed("a b c a b").cosine(&embed("a b c a c")) < 0.9999);
+        // With padding, one and two words would hardly differ among twelve tokens.
+        assert!(embed("a").cosine(&embed("a b")) < 0.999);
+        assert_eq!(embed(&"a ".repeat(16)), embed(&"a ".repeat(500)), "cut where positions end");
+    }
+
+    #[test]
+    fn models_are_told_apart() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        tiny(one.path());
+        tiny(two.path());
+        let mut weights = std::fs::read(two.path().join("model.safetensors")).unwrap();
+        *weights.last_mut().unwrap() ^= 1;
+        std::fs::write(two.path().join("model.safetensors"), weights).unwrap();
+        let (one, two) = (MiniLm::open(one.path()).unwrap(), MiniLm::open(two.path()).unwrap());
+        assert_ne!(one.id(), two.id());
+    }
+
     #[test]
     fn other_models_are_refused() {
         for config in ["{}", "{\"model_type\":\"gpt2\",\"hidden_size\":8}", "\u{1}"] {
