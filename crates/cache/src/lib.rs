@@ -19,6 +19,7 @@ pub mod epochs;
 pub mod key;
 pub mod memory;
 pub mod redis;
+pub mod semantic;
 pub mod stats;
 pub mod tier;
 
