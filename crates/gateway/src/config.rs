@@ -37,7 +37,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use base_url::BaseUrl;
-pub use cache::{AliasCache, Cache, CacheDisk, CacheRedis};
+pub use cache::{Accept, AliasCache, Cache, CacheDisk, CacheRedis, CacheSemantic, EmbeddedBy};
 pub use environment::Environment;
 pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, Override, Sources};

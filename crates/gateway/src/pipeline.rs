@@ -346,6 +346,8 @@ impl Ready<'_> {
             looks,
             policy: question.policy,
             hour: Arc::clone(&self.plan.hour),
+            kindred: remembered.kindred(question, &self.to_remember()),
+            candidate: None,
             lifetime: (!lifetime.fresh.is_zero()).then_some(lifetime),
             tags: question.tags(&self.plan.target, self.asked.operation),
             // A caller's own limit is for that caller to keep: others wait for the same answer.

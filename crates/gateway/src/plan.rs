@@ -148,8 +148,16 @@ impl Target {
 fn policy_of(cache: &AliasCache) -> u64 {
     // Taken apart, so that a new member does not compile until it is decided whether it counts. Those that do
     // not decide about requests, which is done anew for each.
-    let AliasCache { ttl, stale, truncated, tool_calls, enabled: _, any_temperature: _, per_user: _ } =
-        *cache;
+    let AliasCache {
+        ttl,
+        stale,
+        truncated,
+        tool_calls,
+        enabled: _,
+        any_temperature: _,
+        semantic: _,
+        per_user: _,
+    } = *cache;
     let mut hasher = blake3::Hasher::new();
     hasher.update(&CACHE_POLICY.to_le_bytes());
     for life in [ttl, stale] {

@@ -49,9 +49,14 @@ impl Record {
     /// The record of a flight: its attempts are counted, and no request, as those have records of their
     /// own.
     pub fn of_flight(&self, plan: &Plan) -> Box<Self> {
+        Self::of_errand(self.id.clone(), self.operation, plan)
+    }
+
+    /// The record of a call that no request made.
+    pub fn of_errand(id: HeaderValue, operation: Operation, plan: &Plan) -> Box<Self> {
         Box::new(Self {
-            id: self.id.clone(),
-            operation: self.operation,
+            id,
+            operation,
             stopwatch: Stopwatch::start(Instant::now()),
             route: Arc::clone(&plan.route),
             target: Some(Arc::clone(&plan.target.metrics)),

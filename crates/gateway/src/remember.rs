@@ -6,7 +6,9 @@
 //! may be kept, [`notes`] what is kept beside it, [`flight`] the task that fetches it, and [`ride`] a caller's
 //! seat on it.
 
+pub mod errand;
 pub mod flight;
+pub mod kin;
 mod late;
 pub mod notes;
 pub mod part;
@@ -43,6 +45,8 @@ pub struct Remembered {
     pub departures: Departures,
     /// What keys are made with.
     pub secret: Secret,
+    /// What is known of questions that mean the same.
+    pub kin: kin::Kin,
     settings: config::Cache,
     /// The last hour of each alias and model that the configuration names.
     hours: Mutex<BTreeMap<String, Arc<Stats>>>,
@@ -57,6 +61,7 @@ impl Remembered {
             tiers: tiers::build(settings),
             departures: Flights::new(guard::flight::Options::default()),
             secret: Secret::new(settings.secret.as_ref().map_or("", config::Secret::expose)),
+            kin: kin::Kin::new(&settings.semantic),
             settings: settings.clone(),
             hours: Mutex::default(),
         }

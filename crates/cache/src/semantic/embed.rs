@@ -48,6 +48,20 @@ pub trait Embedder: Send + Sync {
     fn embed_blocking(&self, text: &str) -> Result<Vector, Error>;
 }
 
+impl<E: Embedder + ?Sized> Embedder for Box<E> {
+    fn id(&self) -> &str {
+        (**self).id()
+    }
+
+    fn dimensions(&self) -> usize {
+        (**self).dimensions()
+    }
+
+    fn embed_blocking(&self, text: &str) -> Result<Vector, Error> {
+        (**self).embed_blocking(text)
+    }
+}
+
 /// An embedder that remembers the vectors it gave last.
 pub struct Memo<E> {
     embedder: E,

@@ -12,6 +12,7 @@ use cache::disk::{self, Disk};
 use cache::epochs::Tag;
 use cache::key::Key;
 use cache::redis::{self, Redis};
+use cache::semantic::{Interval, Report};
 use cache::stats::{Count, Summary};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -63,6 +64,7 @@ pub async fn show(State(gateway): State<Arc<Gateway>>) -> Response {
         "memory": memory,
         "redis": tiers.redis().map(of_redis),
         "disk": tiers.disk().map(|disk| disk.get().map_or(json!({ "state": "opening" }), of_disk)),
+        "semantic": of_questions(&remembered.kin.index().stats()),
         "flights": { "under_way": remembered.departures.len(), "bytes": remembered.departures.held_bytes() },
         "last_hour": of_hour(&total),
         "tiers_last_hour": {
@@ -108,6 +110,32 @@ fn of_disk(disk: &Disk) -> Value {
         "given_up": counts.given_up,
         "late": counts.late,
         "outages": counts.outages,
+    })
+}
+
+/// Precision stands beside the hit rate: the one says nothing without the other.
+fn of_questions(report: &Report) -> Value {
+    let interval =
+        |of: Option<Interval>| of.map(|of| json!({ "rate": of.rate, "low_95": of.low, "high_95": of.high }));
+    let categories: serde_json::Map<String, Value> = report
+        .categories
+        .iter()
+        .map(|(form, tally)| {
+            let counts =
+                json!({ "hits": tally.hits, "right": tally.right, "wrong": tally.wrong, "off": tally.off });
+            (form.name().to_owned(), counts)
+        })
+        .collect();
+    json!({
+        "lookups": report.lookups,
+        "hits": report.hits + report.alias_hits,
+        "hit_rate": report.hit_rate(),
+        "precision": interval(report.precision()),
+        "vetoed": report.vetoes.iter().map(|(_, count)| count).sum::<u64>(),
+        "refused": report.refused,
+        "candidates": report.candidates,
+        "questions": report.questions,
+        "categories": categories,
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Secret;
 
 /// The cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cache {
     /// Whether answers are remembered at all.
     pub enabled: bool,
@@ -22,6 +22,47 @@ pub struct Cache {
     pub redis: Option<CacheRedis>,
     /// The tier that survives a restart.
     pub disk: Option<CacheDisk>,
+    /// How questions are compared.
+    pub semantic: CacheSemantic,
+}
+
+/// How questions are compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CacheSemantic {
+    /// Who makes vectors.
+    pub embedder: EmbeddedBy,
+    /// The cosine from which a question is a candidate.
+    pub threshold: f32,
+    /// Who accepts a candidate.
+    pub accept: Accept,
+    /// A model that exists, to judge pairs and to audit hits.
+    pub judge: Option<String>,
+    /// The share of hits that is audited.
+    pub audit: f64,
+    /// The share of wrong hits beyond which a category of questions is left alone.
+    pub error_max: f64,
+}
+
+/// Who makes vectors of questions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EmbeddedBy {
+    /// What is built in.
+    Lexical,
+    /// A sentence model in this folder.
+    Folder(PathBuf),
+    /// A configured model.
+    Model(String),
+}
+
+/// Who accepts that two questions mean the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accept {
+    /// Decided here, at once.
+    Local,
+    /// Waits for evidence, entry by entry.
+    Learned,
+    /// Asks a model, in the background.
+    Judge,
 }
 
 /// The tier in Redis.
@@ -71,6 +112,8 @@ pub struct AliasCache {
     pub truncated: bool,
     /// Answers that call tools.
     pub tool_calls: bool,
+    /// Answers to other questions that mean the same.
+    pub semantic: bool,
     /// Only within one user's own circle.
     pub per_user: bool,
 }
@@ -95,6 +138,7 @@ impl Default for AliasCache {
             any_temperature: false,
             truncated: false,
             tool_calls: false,
+            semantic: false,
             per_user: false,
         }
     }

@@ -14,7 +14,7 @@ use super::quantity::{Size, Span};
 
 mod cache;
 
-pub(super) use cache::{AliasCache, Cache, Disk, Redis};
+pub(super) use cache::{Accept, AliasCache, Cache, Disk, Redis, Semantic};
 
 /// What stands in the place of a secret wherever a configuration is shown.
 pub(super) const REDACTED: &str = "[redacted]";

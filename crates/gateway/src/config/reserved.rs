@@ -10,14 +10,12 @@ pub(super) const WHAT: &str =
 pub(super) const MEND: &str = "leave it out";
 
 /// The reserved paths; `*` stands for any key or index, and whatever lies beneath is reserved too.
-const PATHS: [&[&str]; 10] = [
-    &["cache", "semantic"],
+const PATHS: [&[&str]; 8] = [
     &["guard"],
     &["limits"],
     &["alerts"],
     &["models", "*", "fallback"],
     &["models", "*", "strategy"],
-    &["models", "*", "cache", "semantic"],
     &["keys", "*", "priority"],
     &["keys", "*", "requests_per_minute"],
     &["keys", "*", "tokens_per_minute"],

@@ -56,7 +56,7 @@ impl<'a> Judge<'a> {
         let admin = self.admin(&raw.admin);
         self.exposure(&server, &admin, raw);
         let data = self.data(raw.data.as_deref(), environment);
-        let cache = self.cache(&raw.cache, &data);
+        let cache = self.cache(&raw.cache, &data, &names);
         Config {
             profile: profile(raw.profile),
             data,

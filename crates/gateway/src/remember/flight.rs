@@ -3,6 +3,8 @@
 //! It belongs to no caller: whoever asked first may leave. It ends when the answer does, or when nobody
 //! listens any more, and then the provider's call ends with it.
 
+use super::errand::{Errands, text_of};
+use super::kin::{Kindred, Looked};
 use super::notes::Notes;
 use super::part::{Broken, Head, Part};
 use super::question::Form;
@@ -23,6 +25,7 @@ use cache::entry::{BODY_BYTES_MAX, Entry, Lifetime};
 use cache::epochs::{Stamp, Tag};
 use cache::key::Key;
 use cache::redis::{Claim, End, Guard, HELD_FOR, Outcome};
+use cache::semantic::{Candidate, Hit};
 use cache::stats::Stats;
 use cache::tier::TierName;
 use guard::flight::{Abandoned, Pilot};
@@ -59,6 +62,10 @@ pub struct Job {
     pub policy: AliasCache,
     /// What came of it in the last hour.
     pub hour: Arc<Stats>,
+    /// The question to be compared with others', if it may be.
+    pub kindred: Option<Kindred>,
+    /// Another question to be compared with once this one's answer is here.
+    pub candidate: Option<Candidate>,
     /// How long the answer may be served; `None`: it is not kept.
     pub lifetime: Option<Lifetime>,
     /// What the answer is invalidated by.
@@ -91,7 +98,8 @@ pub async fn fly(mut job: Job, call: Call, pilot: Controls) {
             let tiers = &snapshot.remembered.tiers;
             tiers.keep(&key, &entry);
             pilot.finish(Ok(()));
-            tiers.store(&key, entry).await;
+            tiers.store(&key, Arc::clone(&entry)).await;
+            job.learn(&entry).await;
             End::Stored
         }
     };
@@ -124,6 +132,11 @@ impl Job {
         let mut claim = None;
         if self.looks {
             let part = match self.look().await {
+                Some(part) => Some(part),
+                None if self.kindred.is_some() => self.look_at_others().await,
+                None => None,
+            };
+            let part = match part {
                 Some(part) => Some(part),
                 None => match self.claim().await {
                     Claimed::Answer(part) => Some(part),
@@ -178,6 +191,9 @@ impl Job {
     }
 
     async fn fetch(&mut self, call: Call, pilot: &Controls) -> Fetched {
+        if self.looks {
+            self.tally().missed(Millis::now());
+        }
         // Before anything is asked: what is invalidated from here on is not kept.
         let stamp = self.remembered().tiers.stamp();
         let mut alarm = Alarm::default();
@@ -198,7 +214,7 @@ impl Job {
     async fn look(&self) -> Option<Part> {
         let (tiers, now) = (&self.remembered().tiers, Millis::now());
         let fresh = |found: &cache::Found| found.freshness == Freshness::Fresh;
-        let tally = Tally { metrics: &self.snapshot.cache_metrics, stats: &self.hour };
+        let tally = self.tally();
         let (own, other) = tokio::join!(tiers.get(&self.key, now), self.look_for_sibling(now));
         let (entry, tier) = match (own.filter(fresh), other) {
             (Some(found), _) => (found.entry, found.tier),
@@ -210,12 +226,82 @@ impl Job {
                 for tier in tiers.far() {
                     tally.asked(tier, false, now);
                 }
-                tally.missed(now);
                 return None;
             }
         };
         tally.asked(tier, true, now);
         Some(Part::Remembered(entry, status::hit(tier)))
+    }
+
+    /// The answer to another question that means the same.
+    async fn look_at_others(&mut self) -> Option<Part> {
+        let kindred = self.kindred.as_ref()?;
+        let (kin, now) = (&self.remembered().kin, Millis::now());
+        let errands = Errands::new(&self.shared, &self.snapshot);
+        let looked = kin.look(kindred, &errands).await;
+        let found = match &looked {
+            Looked::Hit(hit) => {
+                let found = self.remembered().tiers.get(&hit.key, now).await;
+                let found = found.filter(|found| found.freshness == Freshness::Fresh);
+                if found.is_none() {
+                    kin.forget(kindred, hit);
+                }
+                found
+            }
+            Looked::Candidate(_) | Looked::Nothing => None,
+        };
+        self.tally().compared(found.is_some(), now);
+        match (looked, found) {
+            (Looked::Hit(hit), Some(found)) => {
+                if hit.to_audit {
+                    self.audit(&hit, &found.entry, errands);
+                }
+                Some(Part::Remembered(found.entry, status::semantic(hit.cosine)))
+            }
+            (Looked::Candidate(candidate), _) => {
+                self.candidate = Some(candidate);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Has a hit judged behind everybody's back.
+    fn audit(&self, hit: &Hit, entry: &Entry, errands: Errands) {
+        let (Some(kindred), Some(answer)) = (&self.kindred, self.text(entry)) else { return };
+        let (snapshot, hit) = (Arc::clone(&self.snapshot), hit.clone());
+        let question = kindred.question.text().to_owned();
+        self.shared.worker.background.spawn(async move {
+            snapshot.remembered.kin.audit(&hit, &question, &answer, &errands).await;
+        });
+    }
+
+    /// Takes note of a question that has its own answer now, and compares it with the one that was near.
+    async fn learn(&self, entry: &Entry) {
+        let Some(kindred) = &self.kindred else { return };
+        let kin = &self.remembered().kin;
+        let errands = Errands::new(&self.shared, &self.snapshot);
+        if let Some(candidate) = &self.candidate
+            && let Some(other) = self.remembered().tiers.get(&candidate.key, Millis::now()).await
+            && let (Some(own), Some(other)) = (self.text(entry), self.text(&other.entry))
+        {
+            kin.compare(kindred, candidate, (&own, &other), &errands).await;
+        }
+        kin.learn(kindred, self.key, &errands).await;
+    }
+
+    /// What the model said in an answer of this job's form.
+    fn text(&self, entry: &Entry) -> Option<String> {
+        let plain = entry.body.to_plain().ok()?;
+        let whole = match self.form {
+            Form::Whole => plain,
+            Form::Stream => stored::whole_of(self.operation, &StoredStream::split(self.operation, &plain)?)?,
+        };
+        text_of(&whole)
+    }
+
+    fn tally(&self) -> Tally<'_> {
+        Tally { metrics: &self.snapshot.cache_metrics, stats: &self.hour }
     }
 
     /// The answer made from its other form.

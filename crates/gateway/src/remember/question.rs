@@ -1,6 +1,7 @@
 //! Whether a request may be answered from memory, and under which key.
 
 use super::Remembered;
+use super::kin::Kindred;
 use super::status::Bypass;
 use super::tally::Tally;
 use super::terms::Terms;
@@ -119,6 +120,27 @@ impl Remembered {
             hole: None,
         };
         Key::new(&self.secret, &parts).map_err(unfit)
+    }
+
+    /// The question to be compared with others', where the alias opts in and the request is all in one short
+    /// question: one answer is wanted, and no tools are at hand.
+    pub fn kindred(&self, question: &Question<'_>, asked: &Asked<'_>) -> Option<Kindred> {
+        let traits = asked.request.traits();
+        if !question.policy.semantic || traits.tools || traits.n != 1 {
+            return None;
+        }
+        let user = asked.request.last_user_text()?;
+        let parts = Parts {
+            place: asked.plan.target.place(asked.request.operation),
+            tenant: question.tenant,
+            scope: &question.scope,
+            form: question.form as u8,
+            body: asked.request.text(),
+            leave_out: &LEFT_OUT,
+            hole: Some(user.span),
+        };
+        let rest = Key::new(&self.secret, &parts).ok()?;
+        self.kin.kindred(&user.text, &rest)
     }
 }
 

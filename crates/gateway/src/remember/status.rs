@@ -47,6 +47,13 @@ pub fn coalesced() -> HeaderValue {
     HeaderValue::from_static("coalesced")
 }
 
+/// The answer to another question serves; how near that is.
+#[must_use]
+pub fn semantic(similarity: f32) -> HeaderValue {
+    let value = format!("hit; tier=semantic; similarity={similarity:.2}");
+    HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("hit; tier=semantic"))
+}
+
 /// It was remembered.
 #[must_use]
 pub fn hit(tier: TierName) -> HeaderValue {

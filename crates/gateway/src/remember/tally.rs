@@ -68,6 +68,14 @@ impl Tally<'_> {
         }
     }
 
+    /// Other questions were looked through.
+    pub fn compared(&self, found: bool, now: Millis) {
+        self.metrics.count(if found { CacheResult::SemanticHit } else { CacheResult::SemanticMiss });
+        if found {
+            self.stats.add(Count::SemanticHits, 1, now);
+        }
+    }
+
     /// An answer went out that nobody had to be paid for.
     pub fn saved(&self, replay: &Replay, now: Millis) {
         let tokens = replay.notes.input_tokens.saturating_add(replay.notes.output_tokens);

@@ -25,6 +25,8 @@ pub(in crate::config) struct Cache {
     pub(in crate::config) redis: Option<Redis>,
     /// The tier that survives a restart; off unless this is written.
     pub(in crate::config) disk: Option<Disk>,
+    /// Answers to other questions that mean the same, for aliases with `cache.semantic`.
+    pub(in crate::config) semantic: Semantic,
 }
 
 impl Default for Cache {
@@ -37,6 +39,7 @@ impl Default for Cache {
             memory: Memory::default(),
             redis: None,
             disk: None,
+            semantic: Semantic::default(),
         }
     }
 }
@@ -118,6 +121,54 @@ impl Default for Disk {
     }
 }
 
+/// How questions are compared.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::config) struct Semantic {
+    /// Who makes vectors: `lexical` (built in), the folder of a sentence model (a path with a `/` or a `.` in
+    /// front), or `provider/model`.
+    pub(in crate::config) embedder: String,
+    /// The cosine from which a question is a candidate at all.
+    #[schemars(range(min = 0.85, max = 1.0))]
+    pub(in crate::config) threshold: f64,
+    /// Who accepts a candidate.
+    pub(in crate::config) accept: Accept,
+    /// `provider/model` or an alias that judges pairs for `accept = "judge"`, and audits hits.
+    pub(in crate::config) judge: Option<String>,
+    /// The share of hits that the judge audits.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(in crate::config) audit: f64,
+    /// The share of wrong hits beyond which a category of questions is left alone.
+    #[schemars(range(min = 0.001, max = 0.5))]
+    pub(in crate::config) error_max: f64,
+}
+
+impl Default for Semantic {
+    fn default() -> Self {
+        Self {
+            embedder: "lexical".to_owned(),
+            threshold: 0.85,
+            accept: Accept::Local,
+            judge: None,
+            audit: 0.02,
+            error_max: 0.02,
+        }
+    }
+}
+
+/// Who accepts that two questions mean the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Accept {
+    /// Decided here, at once: every word of either must be explained by the other.
+    #[default]
+    Local,
+    /// Waits for evidence, entry by entry.
+    Learned,
+    /// Asks a model, in the background; the next such question is answered.
+    Judge,
+}
+
 /// What of an alias' answers is remembered. Without it: what `[cache]` says, where a request leaves nothing to
 /// chance.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -135,6 +186,8 @@ pub(in crate::config) struct AliasCache {
     pub(in crate::config) truncated: bool,
     /// Answers that call tools too.
     pub(in crate::config) tool_calls: bool,
+    /// Answers to other questions that mean the same too.
+    pub(in crate::config) semantic: bool,
     /// Only within one user's own circle: requests must give a `user` or `x-tidegate-cache-scope`.
     pub(in crate::config) per_user: bool,
 }
@@ -148,6 +201,7 @@ impl Default for AliasCache {
             any_temperature: false,
             truncated: false,
             tool_calls: false,
+            semantic: false,
             per_user: false,
         }
     }

@@ -217,21 +217,19 @@ fn keys_are_judged() {
 fn reserved_keys_are_refused_however_deep() {
     let text = format!(
         "{KEY}priority = 'high'\nrequests_per_minute = 1\ntokens_per_minute = 2\n\
-         [cache]\n[cache.semantic]\nembedder = 'x'\n[guard]\n[limits]\n[alerts]\n\
-         [models.a]\ntargets = [{{model='sim/x'}}]\nfallback = []\nstrategy = 'balanced'\ncache = {{ ttl = '1h', semantic = true }}\n"
+         [guard]\n[limits]\n[alerts]\n\
+         [models.a]\ntargets = [{{model='sim/x'}}]\nfallback = []\nstrategy = 'balanced'\ncache = {{ ttl = '1h'}}\n"
     );
     let faults = Given::toml(&text).faults();
     let mut keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
     keys.sort_unstable();
     let expected = [
         "alerts",
-        "cache.semantic",
         "guard",
         "keys[0].priority",
         "keys[0].requests_per_minute",
         "keys[0].tokens_per_minute",
         "limits",
-        "models.a.cache.semantic",
         "models.a.fallback",
         "models.a.strategy",
     ];

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Judge;
+use super::models::Names;
 use crate::config::quantity::{Size, Span};
 use crate::config::raw;
 use crate::config::tree::Path;
-use crate::config::{AliasCache, Cache, CacheDisk, CacheRedis, Secret};
+use crate::config::{Accept, AliasCache, Cache, CacheDisk, CacheRedis, CacheSemantic, EmbeddedBy, Secret};
 use cache::redis;
 
 /// How long an answer may be kept: up to 30 days.
@@ -20,7 +21,7 @@ const STALE: RangeInclusive<Span> = Span::seconds(0)..=Span::seconds(86_400);
 const SECRET_BYTES_MIN: usize = 16;
 
 impl Judge<'_> {
-    pub(super) fn cache(&mut self, raw: &raw::Cache, data: &std::path::Path) -> Cache {
+    pub(super) fn cache(&mut self, raw: &raw::Cache, data: &std::path::Path, names: &Names) -> Cache {
         let at = Path::of(&["cache"]);
         let memory = at.key("memory");
         Cache {
@@ -36,6 +37,7 @@ impl Judge<'_> {
             },
             redis: raw.redis.as_ref().and_then(|redis| self.cache_redis(&at.key("redis"), redis)),
             disk: raw.disk.as_ref().map(|disk| self.cache_disk(&at.key("disk"), disk, data)),
+            semantic: self.cache_semantic(&at.key("semantic"), &raw.semantic, names),
         }
     }
 
@@ -86,6 +88,48 @@ impl Judge<'_> {
         }
     }
 
+    fn cache_semantic(&mut self, at: &Path, raw: &raw::Semantic, names: &Names) -> CacheSemantic {
+        let embedder_at = at.key("embedder");
+        let embedder = match raw.embedder.as_str() {
+            "lexical" => EmbeddedBy::Lexical,
+            folder if folder.starts_with(['/', '.']) => {
+                if cfg!(not(feature = "minilm")) {
+                    let what = "this build reads no sentence models";
+                    self.fault(&embedder_at, what, "build with `--features minilm`, or use \"lexical\"");
+                }
+                EmbeddedBy::Folder(self.path(&embedder_at, folder))
+            }
+            model => {
+                self.known_model(&embedder_at, model, names);
+                EmbeddedBy::Model(model.to_owned())
+            }
+        };
+        if let Some(judge) = &raw.judge {
+            self.known_model(&at.key("judge"), judge, names);
+        } else if raw.accept == raw::Accept::Judge {
+            self.fault(&at.key("accept"), "there is no judge", "name one under `cache.semantic.judge`");
+        }
+        CacheSemantic {
+            embedder,
+            threshold: raw.threshold as f32,
+            accept: match raw.accept {
+                raw::Accept::Local => Accept::Local,
+                raw::Accept::Learned => Accept::Learned,
+                raw::Accept::Judge => Accept::Judge,
+            },
+            judge: raw.judge.clone(),
+            audit: raw.audit,
+            error_max: raw.error_max,
+        }
+    }
+
+    fn known_model(&mut self, at: &Path, model: &str, names: &Names) {
+        if model.contains('*') || !names.may_mean(model) {
+            let shown = self.quoted(at, model);
+            self.fault(at, format!("{shown}: there is no such model"), "write provider/model, or an alias");
+        }
+    }
+
     pub(super) fn alias_cache(&mut self, at: &Path, raw: &raw::AliasCache) -> AliasCache {
         AliasCache {
             enabled: raw.enabled,
@@ -94,6 +138,7 @@ impl Judge<'_> {
             any_temperature: raw.any_temperature,
             truncated: raw.truncated,
             tool_calls: raw.tool_calls,
+            semantic: raw.semantic,
             per_user: raw.per_user,
         }
     }
