@@ -362,3 +362,37 @@ def test_help_page_and_completions_know_the_commands():
         assert "Example" in run("cache", command, "--help").stdout
         assert command in run("completions", "bash").stdout
     assert "Take answers back" in run("man").stdout
+
+
+# The key of an answer
+
+
+def lookup(gateway: Daemon, body: dict, **more: object) -> dict:
+    response = complete(gateway.admin_port, {"body": body, **more}, "/admin/cache/lookup")
+    assert response.status == 200, response.body
+    return response.json()
+
+
+def test_a_request_s_key_can_be_looked_up_and_its_answer_taken_back(keeper, mock):
+    body = chat("smart", "which key is mine", temperature=0)
+    before, asked = lookup(keeper, body), calls(mock)
+    assert before["cache"] == "miss" and before["answer"] is None and before["target"] == "mock/instant"
+    assert came(keeper, "which key is mine") == "miss"
+
+    after = lookup(keeper, body)
+    assert (after["cache"], after["key"], after["answer"]["tier"]) == ("hit", before["key"], "memory")
+    assert 0 < after["answer"]["fresh_for_seconds"] <= 330 and after["answer"]["text_bytes"] > 100
+    assert lookup(keeper, {**body, "stream": True})["key"] != before["key"]
+    assert lookup(keeper, body, tenant="another")["key"] != before["key"]
+
+    assert cache(keeper, "invalidate", "--key", after["key"]).returncode == 0
+    assert lookup(keeper, body)["cache"] == "miss"
+    assert came(keeper, "which key is mine") == "miss" and calls(mock) == asked + 2
+
+
+def test_why_a_request_is_not_looked_up_is_told(keeper):
+    body = chat("smart", "why not", temperature=0)
+    assert lookup(keeper, chat("smart", "why not"))["cache"] == "bypass; reason=temperature"
+    assert lookup(keeper, body, headers={"cache-control": "no-store"})["cache"] == "bypass; reason=no-store"
+    for wrong in ({"body": body, "path": "/v1/models"}, {"body": {}}, {"body": body, "headers": {"a b": "c"}}):
+        assert complete(keeper.admin_port, wrong, "/admin/cache/lookup").status == 400

@@ -25,6 +25,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/admin/config", get(config))
         .route("/admin/cache", get(cache::show))
         .route("/admin/cache/invalidate", post(cache::invalidate))
+        .route("/admin/cache/lookup", post(cache::lookup::lookup))
         .route("/admin/cache/clear-expired", post(cache::clear_expired))
         .layer(middleware::from_fn_with_state(Arc::clone(&gateway), guard))
         // Probes carry no key and learn nothing but that somebody is here.

@@ -1,5 +1,7 @@
 //! `/admin/cache`: what is remembered, what came of it in the last hour, and taking it back.
 
+pub mod lookup;
+
 use super::refusal;
 use crate::gateway::Gateway;
 use crate::remember::Remembered;

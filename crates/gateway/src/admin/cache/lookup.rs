@@ -1,0 +1,123 @@
+//! `POST /admin/cache/lookup`: whether a request would be looked up, under which key, and what lies there. The
+//! way to an answer's key, and to why a request that should have been a hit was none. It asks no provider,
+//! and no request is counted.
+
+use crate::admin::refusal;
+use crate::gateway::Gateway;
+use crate::remember::question::{Asked, Form};
+use crate::remember::tally::Tally;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Json, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use cache::clock::Millis;
+use cache::{Found, Freshness};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::failure::{Failure, Kind};
+use wire::openai::Request;
+use wire::operation::Operation;
+
+/// A request as a caller would send it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lookup {
+    /// The path, with or without `/v1`; chat completions where there is none.
+    #[serde(default)]
+    path: Option<String>,
+    /// Whose request it would be: the tenant of its key, or the key's id; none where keys are not used.
+    #[serde(default)]
+    tenant: String,
+    /// Its headers about the cache.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// Its body, as it would be sent.
+    body: Box<RawValue>,
+}
+
+/// Answers.
+pub async fn lookup(
+    State(gateway): State<Arc<Gateway>>,
+    what: Result<Json<Lookup>, JsonRejection>,
+) -> Response {
+    let found = match what.map_err(|fault| bad(fault.body_text())) {
+        Ok(Json(what)) => what.answer(&gateway).await,
+        Err(failure) => Err(failure),
+    };
+    found.map_or_else(|failure| refusal(&failure), |found| Json(found).into_response())
+}
+
+impl Lookup {
+    async fn answer(&self, gateway: &Gateway) -> Result<Value, Failure> {
+        let snapshot = gateway.snapshot(0);
+        let operation = self.operation()?;
+        let headers = self.headers()?;
+        let body = Bytes::copy_from_slice(self.body.get().as_bytes());
+        let request = Request::parse(operation, &body)?;
+        let plan = snapshot.routes.plan(operation, &request.model, fastrand::u64(..))?;
+        let asked = Asked { headers: &headers, tenant: &self.tenant, request: &request, plan: &plan };
+        // A handle of its own, so that looking does not show as asking.
+        let aside = cache::stats::Stats::default();
+        let tally = Tally { metrics: &snapshot.cache_metrics, stats: &aside };
+        let target = plan.target.header.to_str().unwrap_or_default();
+        let question = match snapshot.remembered.question(&asked, &tally)? {
+            Ok(question) => question,
+            Err(bypass) => {
+                let said = bypass.header();
+                return Ok(json!({ "target": target, "cache": said.to_str().unwrap_or_default() }));
+            }
+        };
+        let now = Millis::now();
+        let found = snapshot.remembered.tiers.get(&question.key, now).await;
+        Ok(json!({
+            "target": target,
+            "key": question.key.to_string(),
+            "form": match question.form { Form::Whole => "whole", Form::Stream => "stream" },
+            "compared_with_other_questions": snapshot.remembered.kindred(&question, &asked).is_some(),
+            "cache": if found.is_some() { "hit" } else { "miss" },
+            "answer": found.as_ref().map(|found| of_answer(found, now)),
+        }))
+    }
+
+    fn operation(&self) -> Result<Operation, Failure> {
+        let path = self.path.as_deref().unwrap_or("/v1/chat/completions");
+        let path = path.strip_prefix("/v1").unwrap_or(path);
+        let known = [Operation::ChatCompletions, Operation::Completions, Operation::Embeddings];
+        known.into_iter().find(|operation| operation.path() == path).ok_or_else(|| {
+            bad("\"path\" must be one of /v1/chat/completions, /v1/completions, /v1/embeddings")
+        })
+    }
+
+    fn headers(&self) -> Result<HeaderMap, Failure> {
+        let header = |(name, value): (&String, &String)| {
+            let name = HeaderName::try_from(name).ok()?;
+            Some((name, HeaderValue::try_from(value).ok()?))
+        };
+        self.headers
+            .iter()
+            .map(|named| header(named).ok_or_else(|| bad(format!("\"{}\" is no header", named.0))))
+            .collect()
+    }
+}
+
+fn of_answer(found: &Found, now: Millis) -> Value {
+    let entry = &found.entry;
+    json!({
+        "tier": found.tier.name(),
+        "fresh": found.freshness == Freshness::Fresh,
+        "stored_at_ms": entry.stored_at.0,
+        "age_seconds": found.age.as_secs_f64(),
+        "fresh_for_seconds": entry.fresh_until.since(now).as_secs_f64(),
+        "text_bytes": entry.body.plain_len(),
+        "compressed": entry.body.is_compressed(),
+        "held_bytes": entry.body.held().len(),
+    })
+}
+
+fn bad(what: impl Into<String>) -> Failure {
+    Failure::new(Kind::InvalidRequest, format!("Nothing was looked up: {}.", what.into()))
+}
