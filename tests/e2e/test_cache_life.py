@@ -3,6 +3,7 @@ configuration."""
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -21,10 +22,11 @@ from support.remembering import (
     numbered,
     question,
     spoken,
+    streamed,
     text_of,
     told,
 )
-from support.upstream import Upstream, reply
+from support.upstream import Upstream, completion, frame, reply
 from support.waiting import wait_until
 
 STALE = 'ttl = "1s", stale = "60s"'
@@ -228,3 +230,36 @@ def test_a_call_under_way_outlives_a_change(launch):
         assert texts == {"answer 1"}
         assert answer_of(gateway, body) == (HIT, "answer 1")
         assert len(upstream.requests) == 1
+
+
+# What an answer costs
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_an_answer_s_price_is_told_and_what_a_hit_saves_is_counted(launch, stream):
+    usage = {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}
+
+    def answer(connection, request) -> None:
+        if stream:
+            last = {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage}
+            last = b"data: " + json.dumps(last).encode() + b"\n\n"
+            frames = [frame({"role": "assistant", "content": "dear"}), frame({}, "stop"), last]
+            connection.sendall(streamed(*frames, b"data: [DONE]\n\n"))
+        else:
+            whole = json.loads(completion("dear")) | {"usage": usage}
+            connection.sendall(reply("200 OK", json.dumps(whole).encode()))
+
+    with Upstream(answer) as upstream:
+        prices = "prices = { m = { input = 2.0, output = 10.0 } }"
+        priced = configuration.provider("up", upstream.port, prices)
+        gateway = launch(priced, configuration.alias("dear", ("up/m", 1)))
+        body = question("dear", stream=stream)
+        first = complete(gateway.port, body)
+        # Of a stream it is not known yet when the head goes out.
+        assert first.header("x-tidegate-cost-usd") == (None if stream else "0.007000")
+        second = again(lambda: complete(gateway.port, body))
+        assert told(second) == HIT and second.header("x-tidegate-cost-usd") == "0.000000"
+        said = ask(gateway.admin_port, "GET", "/admin/cache").json()
+        assert said["last_hour"]["saved"]["usd"] == 0.007
+        metrics = ask(gateway.admin_port, "GET", "/metrics").body.decode()
+        assert "tidegate_cache_saved_micro_usd_total 7000" in metrics

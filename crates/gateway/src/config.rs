@@ -245,8 +245,32 @@ pub struct Provider {
     pub models: Vec<String>,
     /// The operator's own headers, names in lower case, sent with every call. Values may be secret.
     pub headers: BTreeMap<String, String>,
+    /// What its models cost, by name.
+    pub prices: BTreeMap<String, Price>,
     /// How the simulated provider behaves; the default for every other.
     pub sim: rig::sim::Settings,
+}
+
+/// What a model costs. A dollar for a million tokens is a millionth of a dollar for one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Price {
+    /// Millionths of a US dollar for a token read.
+    pub input: f64,
+    /// The same for one that the provider had cached.
+    pub cached_input: f64,
+    /// The same for a token written.
+    pub output: f64,
+}
+
+impl Price {
+    /// What an answer cost, in millionths of a US dollar, rounded up.
+    #[must_use]
+    pub fn of(&self, usage: &wire::openai::Usage) -> u64 {
+        let cached = usage.cached_input.min(usage.input);
+        let tokens =
+            [(usage.input - cached, self.input), (cached, self.cached_input), (usage.output, self.output)];
+        tokens.iter().map(|(count, price)| *count as f64 * price).sum::<f64>().ceil() as u64
+    }
 }
 
 impl PartialEq for Provider {
@@ -264,6 +288,7 @@ impl PartialEq for Provider {
             http2,
             models,
             headers,
+            prices,
             sim,
         } = self;
         *name == other.name
@@ -276,6 +301,7 @@ impl PartialEq for Provider {
             && *http2 == other.http2
             && *models == other.models
             && *headers == other.headers
+            && *prices == other.prices
             && *sim == other.sim
     }
 }

@@ -86,6 +86,8 @@ struct Answered {
     cache: HeaderValue,
     /// How old it is, if it was remembered.
     age: Option<Duration>,
+    /// What it cost, in millionths of a US dollar, where that is known by now.
+    cost: Option<u64>,
     content: Content,
 }
 
@@ -204,6 +206,7 @@ impl Ready<'_> {
         record.targets(self.plan);
         let usage = if self.ask.usage_to_caller { UsageChunk::Pass } else { UsageChunk::Drop };
         let attempt = self.attempt(usage, self.timeout, record.started());
+        let mut cost = None;
         let (status, provider, content) =
             match attempt.send(shared, self.call(record), &mut alarm, record).await? {
                 Sent::Refusal(status, bytes) => {
@@ -215,11 +218,12 @@ impl Ready<'_> {
                 }
                 Sent::Answer(answer) => {
                     let whole = attempt.whole(answer, &mut alarm, record).await?;
+                    cost = attempt.target.cost(whole.usage.as_ref());
                     (StatusCode::OK, whole.head, Content::Whole(whole.body, Outcome::Ok))
                 }
             };
         let target = attempt.target.header.clone();
-        Ok(Answered { status, provider, target, cache, age: None, content })
+        Ok(Answered { status, provider, target, cache, age: None, cost, content })
     }
 
     /// Waits for the answer with whoever asks the same, or has it fetched for all of them.
@@ -290,6 +294,7 @@ impl Ready<'_> {
             target: head.target.clone(),
             cache,
             age: None,
+            cost: head.cost,
             content,
         };
         match part {
@@ -388,6 +393,8 @@ impl Answered {
             target: replay.notes.target.clone(),
             cache,
             age: Some(age),
+            // Where it cost something, having it again costs nothing.
+            cost: (replay.notes.cost_micro_usd > 0).then_some(0),
             content: Content::Replay(replay),
         }
     }
@@ -398,6 +405,9 @@ impl Answered {
         head::answered(headers, &self.provider, &self.target, &self.cache);
         if let Some(age) = self.age {
             head::age(headers, age);
+        }
+        if let Some(cost) = self.cost {
+            head::cost(headers, cost);
         }
         match &mut self.content {
             Content::Whole(bytes, Outcome::Ok) => {

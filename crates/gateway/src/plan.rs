@@ -4,7 +4,7 @@
 //! A name is an alias of the file, or `provider/model` split at the first slash. The experiment's
 //! arm and the cache key have their place here, before the target's health is looked at.
 
-use crate::config::{AliasCache, Config, Secret};
+use crate::config::{AliasCache, Config, Price, Secret};
 use crate::remember::Remembered;
 use crate::upstream::Upstream;
 use cache::key::{Place, PlaceParts};
@@ -16,6 +16,7 @@ use http::HeaderValue;
 use measure::metrics::{RouteMetrics, Shard, TargetMetrics};
 use std::sync::{Arc, OnceLock};
 use wire::failure::{Failure, Kind};
+use wire::openai::Usage;
 use wire::operation::Operation;
 
 /// The name under which everything not named in the configuration is counted.
@@ -80,6 +81,8 @@ pub struct Target {
     pub header: HeaderValue,
     /// Where its attempts are counted.
     pub metrics: Arc<TargetMetrics>,
+    /// What it costs, where that is known.
+    pub price: Option<Price>,
     /// What the name that leads here has remembered.
     cache: AliasCache,
     /// Its part of a cache's keys, by operation; made when first asked for.
@@ -118,8 +121,14 @@ impl Target {
         cache: AliasCache,
     ) -> Option<Arc<Self>> {
         let header = HeaderValue::try_from(format!("{}/{model}", upstream.name())).ok()?;
+        let price = upstream.settings().prices.get(model).copied();
         let (upstream, places) = (Arc::clone(upstream), OnceLock::new());
-        Some(Arc::new(Self { upstream, model: model.into(), header, metrics, cache, places }))
+        Some(Arc::new(Self { upstream, model: model.into(), header, metrics, price, cache, places }))
+    }
+
+    /// What an answer cost, in millionths of a US dollar, where the price is known.
+    pub fn cost(&self, usage: Option<&Usage>) -> Option<u64> {
+        Some(self.price?.of(usage?))
     }
 
     /// Its part of a cache's keys.

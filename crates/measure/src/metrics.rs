@@ -182,6 +182,7 @@ pub struct Metrics {
     cache_key: sharded::Histogram,
     cache_saved_tokens: sharded::Counter,
     cache_saved_bytes: sharded::Counter,
+    cache_saved_micro_usd: sharded::Counter,
     /// Callers' connections open now.
     pub connections: Gauge,
     /// Connections refused because `server.connections_max` was reached.
@@ -215,6 +216,7 @@ impl Metrics {
             cache_key: Bounds(shards, KEY_SECONDS).new_metric(),
             cache_saved_tokens: shards.new_metric(),
             cache_saved_bytes: shards.new_metric(),
+            cache_saved_micro_usd: shards.new_metric(),
             cache_hit_rate: Gauge::default(),
             cache_entries: Gauge::default(),
             cache_bytes: Gauge::default(),
@@ -282,6 +284,11 @@ impl Metrics {
             "Bytes of answers that came from the cache",
             Unit::Bytes,
             self.cache_saved_bytes.clone(),
+        );
+        registry.register(
+            "tidegate_cache_saved_micro_usd",
+            "Millionths of a US dollar that answers from the cache would have cost, where prices are configured",
+            self.cache_saved_micro_usd.clone(),
         );
         registry.register(
             "cache_hit_rate",

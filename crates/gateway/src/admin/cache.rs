@@ -155,7 +155,11 @@ fn of_hour(hour: &Summary) -> Value {
         "bypassed": hour.get(Count::Bypassed),
         "keys": hour.get(Count::Keys),
         "key_seconds_mean": hour.mean_seconds(Count::Keys, Count::KeyNanos),
-        "saved": { "tokens": hour.get(Count::SavedTokens), "bytes": hour.get(Count::SavedBytes) },
+        "saved": {
+            "tokens": hour.get(Count::SavedTokens),
+            "bytes": hour.get(Count::SavedBytes),
+            "usd": hour.get(Count::SavedMicroUsd) as f64 / 1e6,
+        },
     })
 }
 

@@ -237,6 +237,8 @@ pub(super) struct Provider {
     pub(super) models: Vec<String>,
     /// Headers sent with every call.
     pub(super) headers: BTreeMap<String, SecretText>,
+    /// What its models cost, by name: for `x-tidegate-cost-usd`, and for what the cache saves.
+    pub(super) prices: BTreeMap<String, Price>,
     /// How the simulated provider behaves; for the preset `sim` only.
     pub(super) sim: Option<Sim>,
 }
@@ -253,9 +255,26 @@ impl Default for Provider {
             http2: true,
             models: Vec::new(),
             headers: BTreeMap::new(),
+            prices: BTreeMap::new(),
             sim: None,
         }
     }
+}
+
+/// What a model costs, in US dollars for a million tokens.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["input", "output"]))]
+pub(super) struct Price {
+    /// For tokens read.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub(super) input: f64,
+    /// For tokens written.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub(super) output: f64,
+    /// For tokens read that the provider had cached; by default as for the others.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub(super) cached_input: Option<f64>,
 }
 
 /// Deadlines for a provider's part of a request.

@@ -8,6 +8,7 @@ use wire::failure::{Failure, Kind};
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_CACHE: HeaderName = HeaderName::from_static("x-tidegate-cache");
 const X_TARGET: HeaderName = HeaderName::from_static("x-tidegate-target");
+const X_COST: HeaderName = HeaderName::from_static("x-tidegate-cost-usd");
 const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-tidegate-attempts");
 const X_OVERHEAD: HeaderName = HeaderName::from_static("x-tidegate-overhead-ms");
 const X_PROCESS_TIME: HeaderName = HeaderName::from_static("x-process-time");
@@ -85,6 +86,11 @@ pub fn stream(headers: &mut HeaderMap) {
 /// How old a remembered answer is, in whole seconds.
 pub fn age(headers: &mut HeaderMap, age: Duration) {
     headers.insert(AGE, HeaderValue::from(age.as_secs()));
+}
+
+/// What the answer cost, from millionths of a US dollar.
+pub fn cost(headers: &mut HeaderMap, micro_usd: u64) {
+    headers.insert(X_COST, decimal(u128::from(micro_usd), 6));
 }
 
 /// Tries made, and times up to the head.

@@ -199,7 +199,7 @@ impl Job {
         let mut alarm = Alarm::default();
         match self.attempt.send(&self.shared, call, &mut alarm, &mut self.record).await? {
             Sent::Refusal(status, body) => {
-                let head = self.head(status, Counted::CallerError, HeaderMap::new());
+                let head = self.head(status, Counted::CallerError, HeaderMap::new(), None);
                 Ok(pilot.push(Part::Whole(head, body)).await.map_or(None, |()| None))
             }
             Sent::Answer(answer) => match self.form {
@@ -343,13 +343,12 @@ impl Job {
     ) -> Fetched {
         let Whole { head, body, usage } = self.attempt.whole(answer, &mut alarm, &mut self.record).await?;
         let plain = !head.contains_key(header::CONTENT_ENCODING);
-        let head = self.head(StatusCode::OK, Counted::Ok, head);
+        let head = self.head(StatusCode::OK, Counted::Ok, head, usage.as_ref());
         if pilot.push(Part::Whole(head, body.clone())).await == Err(Abandoned) || !plain {
             return Ok(None);
         }
         let Ok(worth) = stored::worth_of(self.operation, &body) else { return Ok(None) };
-        let target = self.attempt.target.header.clone();
-        let notes = Notes::of_whole(body.len(), usage.as_ref(), target);
+        let notes = Notes::of_whole(body.len(), usage.as_ref(), &self.attempt.target);
         Ok(self.entry(&worth, body, &notes, stamp))
     }
 
@@ -362,7 +361,7 @@ impl Job {
     ) -> Fetched {
         let (head, mut stream) = self.attempt.stream(&self.shared, answer, alarm, &mut self.record).await?;
         let plain = !head.contains_key(header::CONTENT_ENCODING);
-        let head = self.head(StatusCode::OK, Counted::Ok, head);
+        let head = self.head(StatusCode::OK, Counted::Ok, head, None);
         let Ok(()) = pilot.push(Part::Begins(head)).await else { return Ok(None) };
         let mut frames = BytesMut::new();
         while let Some(bytes) = stream.next(&mut self.record).await? {
@@ -390,8 +389,7 @@ impl Job {
 
     fn stored(&self, stream: &StoredStream, usage: Option<&Usage>, stamp: Stamp) -> Option<Arc<Entry>> {
         let usage_bytes = stream.usage.as_ref().map_or(0, Bytes::len);
-        let target = self.attempt.target.header.clone();
-        let notes = Notes::of_stream(stream.frames.len(), usage_bytes, usage, target);
+        let notes = Notes::of_stream(stream.frames.len(), usage_bytes, usage, &self.attempt.target);
         self.entry(&stream.worth(), stream.join(), &notes, stamp)
     }
 
@@ -413,8 +411,15 @@ impl Job {
         }
     }
 
-    fn head(&self, status: StatusCode, outcome: Counted, provider: HeaderMap) -> Arc<Head> {
+    fn head(
+        &self,
+        status: StatusCode,
+        outcome: Counted,
+        provider: HeaderMap,
+        usage: Option<&Usage>,
+    ) -> Arc<Head> {
         let target = self.attempt.target.header.clone();
-        Arc::new(Head { status, outcome, provider, target, attempts: self.record.attempts() })
+        let cost = self.attempt.target.cost(usage);
+        Arc::new(Head { status, outcome, provider, target, attempts: self.record.attempts(), cost })
     }
 }

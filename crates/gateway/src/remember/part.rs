@@ -47,6 +47,8 @@ pub struct Head {
     pub target: HeaderValue,
     /// Tries made.
     pub attempts: u32,
+    /// What it cost, in millionths of a US dollar, where that is known by now.
+    pub cost: Option<u64>,
 }
 
 impl Weigh for Part {

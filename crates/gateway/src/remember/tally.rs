@@ -80,7 +80,9 @@ impl Tally<'_> {
     pub fn saved(&self, replay: &Replay, now: Millis) {
         let tokens = replay.notes.input_tokens.saturating_add(replay.notes.output_tokens);
         let bytes = replay.segments.iter().map(bytes::Bytes::len).sum::<usize>() as u64;
-        self.metrics.saved(tokens, bytes);
+        let cost = replay.notes.cost_micro_usd;
+        self.metrics.saved(tokens, bytes, cost);
+        self.stats.add(Count::SavedMicroUsd, cost, now);
         self.stats.add(Count::SavedTokens, tokens, now);
         self.stats.add(Count::SavedBytes, bytes, now);
     }

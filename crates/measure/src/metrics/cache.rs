@@ -74,6 +74,7 @@ pub struct CacheMetrics {
     key: HistogramShard,
     saved_tokens: CounterShard,
     saved_bytes: CounterShard,
+    saved_micro_usd: CounterShard,
 }
 
 impl CacheMetrics {
@@ -87,6 +88,7 @@ impl CacheMetrics {
             key: metrics.cache_key.shard(shard.index),
             saved_tokens: metrics.cache_saved_tokens.shard(shard.index),
             saved_bytes: metrics.cache_saved_bytes.shard(shard.index),
+            saved_micro_usd: metrics.cache_saved_micro_usd.shard(shard.index),
         }
     }
 
@@ -100,9 +102,11 @@ impl CacheMetrics {
         self.key.observe(time.as_secs_f64());
     }
 
-    /// An answer was served for which nobody had to pay so many tokens.
-    pub fn saved(&self, tokens: u64, bytes: u64) {
+    /// An answer was served for which nobody had to pay so many tokens, and so many millionths of a dollar
+    /// where the price is known.
+    pub fn saved(&self, tokens: u64, bytes: u64, micro_usd: u64) {
         self.saved_tokens.inc_by(tokens);
         self.saved_bytes.inc_by(bytes);
+        self.saved_micro_usd.inc_by(micro_usd);
     }
 }

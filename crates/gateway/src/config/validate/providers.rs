@@ -11,7 +11,7 @@ use crate::config::base_url::BaseUrl;
 use crate::config::quantity::Span;
 use crate::config::raw;
 use crate::config::tree::Path;
-use crate::config::{Connections, Provider, ProviderTimeouts, Secret};
+use crate::config::{Connections, Price, Provider, ProviderTimeouts, Secret};
 
 /// Longest name of a provider, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -31,6 +31,12 @@ const RESERVED_HEADERS: [HeaderName; 9] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
+
+/// A price as it was written; its range is the schema's.
+fn price_of(raw: &raw::Price) -> Price {
+    let cached_input = raw.cached_input.unwrap_or(raw.input);
+    Price { input: raw.input, cached_input, output: raw.output }
+}
 
 impl Judge<'_> {
     pub(super) fn providers(&mut self, raw: &BTreeMap<String, raw::Provider>) -> BTreeMap<String, Provider> {
@@ -64,6 +70,7 @@ impl Judge<'_> {
             preset,
             base_url,
             headers: self.headers(&at.key("headers"), preset, raw),
+            prices: raw.prices.iter().map(|(model, price)| (model.clone(), price_of(price))).collect(),
             api_key,
             timeouts: self.provider_timeouts(&at.key("timeouts"), &raw.timeouts),
             connections: self.connections(&at.key("connections"), &raw.connections),
