@@ -14,17 +14,24 @@ _PROSE = (
 )
 
 
-def request(size, stream=False):
-    """A chat completion request of exactly `size` bytes: prose with quotes and line ends, as callers send."""
-    body = {"model": MODEL, "messages": [{"role": "system", "content": "You are a careful assistant."}]}
+def request(size, stream=False, temperature=0.2, number=0):
+    """A chat completion request of exactly `size` bytes: prose with quotes and line ends, as callers send.
+    Requests of different `number`, up to 999, are different questions."""
+    system = f"You are a careful assistant, the {number:03}th of many." if number else "You are a careful assistant."
+    body = {"model": MODEL, "messages": [{"role": "system", "content": system}]}
     if stream:
         body["stream"] = True
-    body["temperature"] = 0.2
+    body["temperature"] = temperature
     body["max_tokens"] = 64
     while size - len(_encode(body)) > 4096:
         body["messages"].append({"role": "user", "content": (_PROSE * 12)[:2000]})
     body["messages"].append({"role": "user", "content": ""})
     return _fill(body, body["messages"][-1], "content", size)
+
+
+def questions(count):
+    """So many different small requests whose answers a gateway may keep."""
+    return [request(SMALL_BYTES, temperature=0, number=number) for number in range(1, count + 1)]
 
 
 def reply():

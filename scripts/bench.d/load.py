@@ -1,9 +1,11 @@
-"""The load generators: wrk for requests, `streams.c` for event streams. Each run is one measured sample.
+"""The load generators: wrk for requests, `streams.c` for event streams, redis-benchmark for Redis alone. Each run is
+one measured sample.
 
 A sample is a flat dict of figures; the CPU time that the proxy spent meanwhile is taken here, because
 only here is it known when the measured interval begins and ends.
 """
 
+import csv
 import json
 import os
 import subprocess
@@ -16,6 +18,7 @@ import targets
 WRK_TIMEOUT_SECONDS = 10
 GRACE_SECONDS = 45  # beyond the measured time: starting up, ramps, a slow machine
 RAMP_MS = 250
+GETS_PER_SECOND = 20_000  # about what one connection does: redis-benchmark is told how many, not how long
 
 
 class Meter:
@@ -76,6 +79,25 @@ def wrk(fleet, tools, place, target, backend, connections, seconds, body, reply_
     if not meter.direct:
         sample["cpu_us"] = sample["cpu_seconds"] / max(1, sample["requests"]) * 1e6
     return sample
+
+
+def redis_gets(fleet, tools, place, redis, key, seconds):
+    """`GET key` over and over on one connection, from the proxy's place."""
+    argv = [tools["redis-benchmark"], "-p", redis.port, "-c", 1, "-n", GETS_PER_SECOND * seconds, "--csv", "GET", key]
+    meter = Meter(redis, redis)
+    meter.open()
+    process = fleet.start(argv, place.proxy, place.folder / "redis-benchmark.log", stdout=subprocess.PIPE)
+    try:
+        text, spent = _output(process, seconds)
+        meter.shut()
+    finally:
+        fleet.stop(process)
+    rows = list(csv.DictReader(text.splitlines()))
+    if process.popen.returncode or not rows or "p99_latency_ms" not in rows[-1]:
+        raise targets.Failed(f"redis-benchmark failed: {text.strip() or process.log_tail()}")
+    figures = {"per_second": float(rows[-1]["rps"]), "errors": {}}
+    figures |= {f"{name}_us": float(rows[-1][f"{name}_latency_ms"]) * 1000 for name in ("p50", "p99")}
+    return figures | meter.figures(place.proxy, spent)
 
 
 def streams(fleet, tools, place, target, backend, connections, seconds, request, frames, mode="flow", while_open=None):

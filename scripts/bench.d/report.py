@@ -1,6 +1,7 @@
 """What the samples come to: added latency, ratios, the bars and whether they were met; as text and Markdown.
 
-The bars are the project's floor for Tidegate against HAProxy and nginx in the same run.
+The bars are the project's floor for Tidegate against HAProxy and nginx in the same run, and for its hits against a
+bare hyper server.
 """
 
 import statistics
@@ -10,6 +11,9 @@ MB = 1_000_000
 KIB = 1024
 # A p99 of one connection is decided by single interruptions; below this, "twice as much" is noise.
 ADDED_FLOOR_US = 5.0
+# Which target others add to, and which adds to none: it is asked by another generator.
+BASES = {"redis": "memory"}
+APART = "redis"
 
 
 @dataclass(frozen=True)
@@ -42,17 +46,19 @@ class Bar:
 
 
 def add_latency(results):
-    """Adds `added_p50_us`/`added_p99_us` over `direct`: the median of the rounds' own differences."""
+    """Adds `added_p50_us`/`added_p99_us` over `direct` or the scenario's own base: the median of the rounds' own
+    differences."""
     for scenario in results.values():
-        direct = scenario["targets"].get("direct")
-        if not direct:
+        base = BASES.get(scenario["kind"], "direct")
+        reference = scenario["targets"].get(base)
+        if not reference:
             continue
         for name, target in scenario["targets"].items():
-            if name == "direct":
+            if name in (base, APART):
                 continue
             for key in ("p50_us", "p99_us", "first_p50_us", "first_p99_us"):
                 if key in target:
-                    pairs = zip(target["rounds"], direct["rounds"])
+                    pairs = zip(target["rounds"], reference["rounds"])
                     target[f"added_{key}"] = statistics.median(mine[key] - theirs[key] for mine, theirs in pairs)
 
 
@@ -82,6 +88,9 @@ def bars(results):
     against("streams-256", "frames/s", "frames_per_second", "nginx", 0.99, True)
     against("streams-256", "CPU per 1,000 streams", "cpu_ms_per_1000_streams", "nginx", 1.25, show=_ms)
     against("streams-256", "added first token p99", "added_first_p99_us", "nginx", 2.0, show=_us, floor=ADDED_FLOOR_US)
+    for scenario in ("hit-64", "hit-64-shared"):
+        against(scenario, "requests/s", "per_second", "hyper", 0.85, True)
+        against(scenario, "p99", "p99_us", "hyper", 1.3, show=_us)
     for scenario in ("chat-64-split", "chat-64-shared"):
         absolute(scenario, "peak memory", "peak_rss", 40 * MB, _mb)
     absolute("live-5000", "memory a stream beyond idle", "rss_per_stream", 64 * KIB, _kib)
@@ -188,6 +197,15 @@ COLUMNS = {
         ["streams", "idle RSS", "live RSS", "a stream", "a stream (PSS)", "afterwards", "frames/s", "errors"],
         [("streams", _plain), ("idle_rss", _mb), ("live_rss", _mb), ("rss_per_stream", _kib), ("pss_per_stream", _kib),
          ("after_rss", _mb), ("frames_per_second", _plain), ("errors", _plain)],
+    ),
+    "hits": (
+        ["requests/s", "p50", "p99", "CPU per 1,000", *_TAIL_HEADER],
+        [("per_second", _plain), ("p50_us", _us), ("p99_us", _us), ("cpu_us", _ms), *_TAIL],
+    ),
+    "redis": (
+        ["requests/s", "p50", "p99", "added p50", "added p99", "proxy busy", "foreign CPU", "errors"],
+        [("per_second", _plain), ("p50_us", _us), ("p99_us", _us), ("added_p50_us", _us), ("added_p99_us", _us),
+         ("busy", _share), ("foreign", _share), ("errors", _plain)],
     ),
     "footprint": (
         ["first answer", "no file", "idle RSS", "idle PSS", "binary"],

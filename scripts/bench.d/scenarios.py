@@ -11,7 +11,7 @@ import statistics
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import bodies
@@ -23,6 +23,11 @@ WARM_UP_SECONDS = 2
 IDLE_SETTLE_SECONDS = 1.0
 RECOVER_SECONDS = 2.0
 STARTS_MIN = 3
+# Longer than a run: what is remembered once stays so.
+REMEMBER = '[cache.memory]\nttl = "1h"'
+# One answer in memory and several asked for in turn: each has gone again when it is asked for.
+REMEMBER_IN_REDIS = '[cache.memory]\nentries = 1\n[cache.redis]\nurl = "redis://127.0.0.1:{port}"'
+QUESTIONS = 32
 
 
 @dataclass(frozen=True)
@@ -192,6 +197,82 @@ class Live:
 
 
 @dataclass(frozen=True)
+class Hits:
+    """Closed loop of one question whose answer is remembered, beside a bare hyper server that knows the answer."""
+
+    name: str
+    title: str
+    connections: int
+    split: bool
+    kind: str = "hits"
+
+    def run(self, bench):
+        with bench.folder() as folder, processes.Fleet() as fleet:
+            place = bench.place(self.split, folder)
+            provider = targets.start_backend(fleet, bench.tools, "bare", place.generator, folder, None)
+            tidegate = targets.start(fleet, bench.tools, "tidegate", place.proxy, provider, folder, cache=REMEMBER)
+            targets.wait_ready(tidegate)
+            questions = bodies.questions(1)
+            head = targets.wait_remembered(tidegate, questions, "memory")
+            hyper = targets.start_hyper(fleet, bench.tools, place.proxy, folder, head)
+            targets.wait_ready(hyper)
+            fleet.stop(provider.process)  # from here on an answer is remembered, or an error
+            return _load_remembered(bench, fleet, place, self, provider, {hyper: "memory", tidegate: "memory"}, questions)
+
+
+@dataclass(frozen=True)
+class RedisHits:
+    """One connection whose questions are all remembered: in memory, or in Redis alone; and Redis asked directly."""
+
+    name: str
+    title: str
+    connections: int = 1
+    kind: str = "redis"
+
+    def run(self, bench):
+        with bench.folder() as folder, bench.folder() as other, processes.Fleet() as fleet:
+            place = bench.place(True, folder)
+            provider = targets.start_backend(fleet, bench.tools, "bare", place.generator, folder, None)
+            redis = targets.start_redis(fleet, bench.tools, place.generator, folder)
+            near = targets.start(fleet, bench.tools, "tidegate", place.proxy, provider, other, cache=REMEMBER)
+            far = targets.start(fleet, bench.tools, "tidegate", place.proxy, provider, folder, cache=REMEMBER_IN_REDIS.format(port=redis.port))
+            near = replace(near, name="memory")
+            questions = bodies.questions(QUESTIONS)
+            tiers = {near: "memory", far: "redis"}
+            for target, tier in tiers.items():
+                targets.wait_ready(target)
+                targets.wait_remembered(target, questions, tier)
+            fleet.stop(provider.process)
+            entry, *_ = targets.ask_redis(bench.tools, redis, "--scan", "--pattern", "tidegate:entry:*")
+            gets = {redis: lambda target: load.redis_gets(fleet, bench.tools, place, target, entry, bench.seconds)}
+            return _load_remembered(bench, fleet, place, self, redis, tiers, questions, gets)
+
+
+def _load_remembered(bench, fleet, place, scenario, backend, tiers, questions, others=None):
+    """Rounds of wrk over the targets of `tiers`, each of which must have every answer in that tier, and of the
+    functions of `others` over theirs."""
+    body = place.folder / "questions"
+    body.write_bytes(b"\n".join(questions))
+    common = (fleet, bench.tools, place)
+
+    def ask(target, seconds, reply_bytes=None):
+        return load.wrk(*common, target, backend, scenario.connections, seconds, body, reply_bytes=reply_bytes)
+
+    samples = {t.name: [] for t in (*(others or {}), *tiers)}
+    for target in tiers:
+        if not bench.quick:
+            bench.say(f"{scenario.name}: warming up and checking every reply, {target.name}")
+            warm = ask(target, WARM_UP_SECONDS, bodies.REPLY_BYTES)
+            samples[target.name].append({"warm_up": True, "errors": warm["errors"], "requests": warm["requests"]})
+    loads = (others or {}) | dict.fromkeys(tiers, lambda target: ask(target, bench.seconds, bodies.REPLY_BYTES if bench.quick else None))
+    for _, target in bench.rounds_of(list(loads), scenario.name):
+        samples[target.name].append(loads[target](target))
+    for target, tier in tiers.items():
+        targets.wait_remembered(target, questions, tier)
+    return {t.name: _merge(samples[t.name], _memory(t, backend)) for t in loads}
+
+
+@dataclass(frozen=True)
 class Footprint:
     """Starting, and being idle: time to the first answer, memory at rest, size of the program."""
 
@@ -255,7 +336,7 @@ def _merge(samples, extra=None):
     return merged | (extra or {}) | {"rounds": rounds}
 
 
-ALL = (
+PROXYING = (
     Requests("chat-64-split", "64 connections, 1 KB; proxy alone on one core", 64, bodies.SMALL_BYTES, True),
     Requests("chat-64-shared", "64 connections, 1 KB; all share the cores", 64, bodies.SMALL_BYTES, False),
     Requests("chat-1-split", "1 connection, 1 KB; proxy alone on one core", 1, bodies.SMALL_BYTES, True),
@@ -265,3 +346,11 @@ ALL = (
     Live("live-5000", "live streams, a frame a second each; all share the cores", targets.Frames(50_000, 1_000_000, 100_000)),
     Footprint("footprint", "start-up, idle memory, size"),
 )
+
+# Only of a gateway that remembers.
+REMEMBERING = (
+    Hits("hit-64", "64 connections, 1 KB, the answer in memory; server alone on one core", 64, True),
+    Hits("hit-64-shared", "64 connections, 1 KB, the answer in memory; all share the cores", 64, False),
+    RedisHits("redis-hit", "1 connection, 1 KB, the answer in memory or in Redis; server alone on one core"),
+)
+ALL = PROXYING + REMEMBERING

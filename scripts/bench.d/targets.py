@@ -1,4 +1,4 @@
-"""What is loaded: the provider itself (`direct`), nginx, HAProxy and Tidegate before it.
+"""What is loaded: the provider itself (`direct`), nginx, HAProxy and Tidegate before it; a bare hyper server and Redis.
 
 Starts each with the configuration file that lies beside this one and waits until it answers rightly.
 How they are loaded and judged is not known here.
@@ -9,6 +9,7 @@ import os
 import pwd
 import grp
 import shutil
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ HERE = Path(__file__).resolve().parent
 READY_SECONDS_MAX = 15
 NAMES = ("direct", "nginx", "haproxy", "tidegate")
 ENDPOINT = "/v1/chat/completions"
+# What a server adds of its own, whatever it answers.
+OWN_HEADERS = ("date", "content-length", "connection")
 
 
 class Failed(Exception):
@@ -67,8 +70,9 @@ def start_backend(fleet, tools, kind, cores, folder, frames):
     return backend
 
 
-def start(fleet, tools, name, cores, backend, folder, streaming=False, large=False):
+def start(fleet, tools, name, cores, backend, folder, streaming=False, large=False, cache=""):
     """A proxy before `backend`, on `cores`, tuned for streams or for large bodies where that is the load.
+    `cache`: what is added to Tidegate's configuration.
 
     Returns at once; `wait_ready` waits for its first answer.
     """
@@ -83,9 +87,36 @@ def start(fleet, tools, name, cores, backend, folder, streaming=False, large=Fal
         argv = [tools["haproxy"], "-db", "-f", _fill("haproxy.cfg", folder, **tuning, **common)]
         env = None
     else:
-        config = _fill("tidegate.toml", folder, ADMIN=processes.free_port(), **common)
+        config = _fill("tidegate.toml", folder, ADMIN=processes.free_port(), CACHE=cache, **common)
         argv, env = [tools["tidegate"], "serve", "--config", config], bare_environment(folder)
     return Target(name, port, fleet.start(argv, cores, folder / f"{name}.log", env=env, cwd=folder))
+
+
+def start_hyper(fleet, tools, cores, folder, head):
+    """A bare hyper server whose every answer is the provider's reply under `head`, but for what servers add themselves."""
+    port = processes.free_port()
+    file = folder / "hyper-head"
+    file.write_text("".join(f"{name}: {value}\n" for name, value in head.items() if name.lower() not in OWN_HEADERS))
+    argv = [tools["hyper"], port, file, folder / "reply.json", len(cores)]
+    return Target("hyper", port, fleet.start(argv, cores, folder / "hyper.log"))
+
+
+def start_redis(fleet, tools, cores, folder):
+    """A Redis that keeps nothing on disk."""
+    port = processes.free_port()
+    argv = [tools["redis-server"], "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", folder, "--loglevel", "warning"]
+    redis = Target("redis", port, fleet.start(argv, cores, folder / "redis.log", cwd=folder))
+    while ask_redis(tools, redis, "PING") != ["PONG"]:
+        if not redis.process.alive() or time.monotonic() - redis.process.started > READY_SECONDS_MAX:
+            raise Failed(f"redis-server does not answer\n{redis.process.log_tail()}")
+        time.sleep(0.01)
+    return redis
+
+
+def ask_redis(tools, redis, *command):
+    """What redis-cli prints, by lines."""
+    done = subprocess.run([tools["redis-cli"], "-p", str(redis.port), *command], capture_output=True, text=True, check=False)
+    return done.stdout.split()
 
 
 def bare_environment(folder):
@@ -95,13 +126,13 @@ def bare_environment(folder):
 
 
 def ask(port, body, timeout=5.0):
-    """One request on a connection of its own: (status, body)."""
+    """One request on a connection of its own: (status, head, body)."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         headers = {"Content-Type": "application/json", "Authorization": "Bearer bench"}
         connection.request("POST", ENDPOINT, body, headers)
         response = connection.getresponse()
-        return response.status, response.read()
+        return response.status, response.headers, response.read()
     finally:
         connection.close()
 
@@ -113,7 +144,7 @@ def wait_ready(target, body=None, right=None):
     process, last = target.process, "no answer"
     while time.monotonic() - process.started < READY_SECONDS_MAX:
         try:
-            status, text = ask(target.port, body)
+            status, _head, text = ask(target.port, body)
         except (OSError, http.client.HTTPException) as fault:
             last = f"{type(fault).__name__}: {fault}"
         else:
@@ -131,9 +162,23 @@ def wait_ready(target, body=None, right=None):
 
 def check_whole_reply(target, body):
     """The reply, byte for byte, once: what the generators count by length and status alone."""
-    status, text = ask(target.port, body)
+    status, head, text = ask(target.port, body)
     if status != 200 or text != bodies.reply():
         raise Failed(f"{target.name} answered wrongly: status {status}, {len(text)} bytes: {text[:300]!r}")
+    return head
+
+
+def wait_remembered(target, questions, tier):
+    """Asks everything again and again until each answer comes from `tier`: what is fetched is kept a little later.
+    The head of the last answer."""
+    began = time.monotonic()
+    while True:
+        heads = [check_whole_reply(target, question) for question in questions]
+        told = {head["x-tidegate-cache"] for head in heads}
+        if told == {f"hit; tier={tier}"}:
+            return heads[-1]
+        if time.monotonic() - began > READY_SECONDS_MAX:
+            raise Failed(f"{target.name}: not every answer is a hit in {tier}, but: {', '.join(map(str, told))}")
 
 
 def _fill(template, folder, **values):
