@@ -14,7 +14,7 @@ use foldhash::HashMapExt as _;
 use guard::weighted::Weighted;
 use http::HeaderValue;
 use measure::metrics::{RouteMetrics, Shard, TargetMetrics};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use wire::failure::{Failure, Kind};
 use wire::openai::Usage;
 use wire::operation::Operation;
@@ -62,7 +62,16 @@ struct Provider {
     /// Models that the configuration names, by the name behind the slash.
     models: HashMap<Box<str>, Known>,
     other: Arc<TargetMetrics>,
+    /// Targets of models that the configuration does not name, as they are asked for: to make one costs as much
+    /// as a good part of a request. Bounded, since callers choose the names; one worker's own, so that nobody
+    /// waits for the lock.
+    others: Mutex<HashMap<Box<str>, Arc<Target>>>,
 }
+
+/// Unnamed models of a provider whose targets are kept; beyond that all are forgotten and made anew.
+const OTHERS_MAX: usize = 256;
+/// Longest name of one that is kept, in bytes.
+const OTHER_BYTES_MAX: usize = 256;
 
 /// A model that the configuration names.
 struct Known {
@@ -270,12 +279,28 @@ impl Routes {
         if model.is_empty() {
             return None;
         }
-        let target = Target::new(&provider.upstream, model, Arc::clone(&provider.other), cache)?;
+        let target = provider.unnamed(model)?;
         Some(Plan { target, route: Arc::clone(&self.other), cache, hour: Arc::clone(&self.other_hour) })
     }
 }
 
 impl Provider {
+    /// The target of a model that the configuration does not name.
+    fn unnamed(&self, model: &str) -> Option<Arc<Target>> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(target) = others.get(model) {
+            return Some(Arc::clone(target));
+        }
+        let target = Target::new(&self.upstream, model, Arc::clone(&self.other), AliasCache::default())?;
+        if model.len() <= OTHER_BYTES_MAX {
+            if others.len() >= OTHERS_MAX {
+                others.clear();
+            }
+            others.insert(model.into(), Arc::clone(&target));
+        }
+        Some(target)
+    }
+
     fn new(upstream: &Arc<Upstream>, remembered: &Remembered, metrics: Shard<'_>) -> Self {
         let name = upstream.name();
         let mut models = HashMap::new();
@@ -290,7 +315,12 @@ impl Provider {
                 models.insert(model.into(), Known { target, route, hour });
             }
         }
-        Self { upstream: Arc::clone(upstream), models, other: Arc::new(metrics.target(name, OTHER)) }
+        Self {
+            upstream: Arc::clone(upstream),
+            models,
+            other: Arc::new(metrics.target(name, OTHER)),
+            others: Mutex::default(),
+        }
     }
 }
 
