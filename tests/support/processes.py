@@ -68,10 +68,17 @@ def run(*arguments: str | Path, environment: dict[str, str] | None = None, cwd: 
 class Daemon:
     """One long-running process of the program, its output in a file.
 
-    It announces on its first lines where it listens, so that it can be told to take any free port.
+    It announces on its first lines where it listens, so that it can be told to take any free port. `under` is
+    a command that starts the program given to it, in the same process.
     """
 
-    def __init__(self, arguments: list, folder: Path, environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        arguments: list,
+        folder: Path,
+        environment: dict[str, str] | None = None,
+        under: tuple[str, ...] = (),
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.log_path = folder / "log"
@@ -80,7 +87,7 @@ class Daemon:
         leash = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [*leash, binary(), *arguments],
+                [*leash, *under, binary(), *arguments],
                 # Nothing of the developer's own environment: a provider's key there would switch it on.
                 env={"PATH": os.defpath, **(environment or {})},
                 cwd=folder,
@@ -162,12 +169,14 @@ def start_mock(folder: Path, **environment: str) -> Daemon:
     return Daemon(["mock", "--listen", "127.0.0.1:0"], folder, environment)
 
 
-def start_gateway(folder: Path, configuration: str, **environment: str) -> Daemon:
+def start_gateway(
+    folder: Path, configuration: str, under: tuple[str, ...] = (), **environment: str
+) -> Daemon:
     """A gateway with the text as its configuration file, `folder/tidegate.toml`."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "tidegate.toml"
     path.write_text(configuration)
-    return Daemon(["serve", "--config", path], folder, environment)
+    return Daemon(["serve", "--config", path], folder, environment, under)
 
 
 def configured(gateway: Daemon) -> str:

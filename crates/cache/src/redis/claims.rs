@@ -26,8 +26,8 @@ const WAITED_FOR_MAX: usize = 10_000;
 const DROPPED_MAX: usize = 1024;
 /// The shortest and the longest pause between two looks.
 const LOOK: (u64, u64) = (50, 150);
-/// Looks in vain after which nobody can tell any more.
-const BLIND_MAX: u32 = 3;
+/// Looks in vain, one right after another, after which nobody can tell any more.
+const BLIND_MAX: u32 = 2;
 
 /// What became of an attempt to claim a key.
 #[derive(Debug)]
@@ -56,8 +56,10 @@ pub enum Outcome {
     Stored,
     /// Whoever held the claim has failed.
     Failed,
-    /// Nobody holds the claim any more and nothing was stored, or nobody can tell.
+    /// Nobody holds the claim any more and nothing was stored.
     Vanished,
+    /// Redis cannot be asked: everybody makes his own.
+    Unknown,
     /// The deadline came first.
     TimedOut,
 }
@@ -103,7 +105,8 @@ impl Redis {
         }
     }
 
-    /// Waits for whoever holds the claim of `key`, until `deadline`.
+    /// Waits for whoever holds the claim of `key`, until `deadline`, or until Redis cannot be asked: whoever
+    /// waits is in a hurry, and what the holder says would not be heard.
     pub async fn wait(&self, key: &Key, deadline: Instant) -> Outcome {
         let inner = &*self.0;
         let waiting = async {
@@ -113,10 +116,13 @@ impl Redis {
                 match inner.look(key).await {
                     Ok(Some(outcome)) => return outcome,
                     Ok(None) => blind = 0,
-                    Err(_) => blind += 1,
-                }
-                if blind >= BLIND_MAX {
-                    return Outcome::Vanished;
+                    Err(failed) => {
+                        blind += 1;
+                        if blind == BLIND_MAX || matches!(failed, Failed::Tripped) {
+                            return Outcome::Unknown;
+                        }
+                        continue;
+                    }
                 }
                 let pause = sleep(Duration::from_millis(fastrand::u64(LOOK.0..=LOOK.1)));
                 tokio::select! {
@@ -152,8 +158,11 @@ impl Guard {
 
     /// Gives the claim up and tells those who wait how it ended.
     pub async fn release(mut self, end: End) {
-        // Where that fails those who wait look for themselves, and the lock runs out.
-        let _ = self.redis.0.release(&self.key, &self.token, end).await;
+        let inner = &self.redis.0;
+        if inner.release(&self.key, &self.token, end).await.is_err() {
+            // The lock must run out, but a server that takes no writes still carries the word.
+            let _ = inner.say(&self.key, end).await;
+        }
         self.open = false;
     }
 }
@@ -182,11 +191,18 @@ impl Inner {
     }
 
     async fn release(&self, key: &Key, token: &str, end: End) -> Result<Value, Failed> {
-        let word = format!("{key} {}", end.word());
+        let word = end.about(key);
         let args = |cmd: &mut Cmd| {
             cmd.arg(1).arg(self.names.lock(key)).arg(token).arg(&self.names.outcomes).arg(&word);
         };
         self.caller.script(Kind::Write, &self.scripts.release, args, self.caller.deadline()).await
+    }
+
+    /// Tells those who wait how a claim ended, and no more. Publishing is no write.
+    async fn say(&self, key: &Key, end: End) -> Result<Value, Failed> {
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(&self.names.outcomes).arg(end.about(key));
+        self.caller.call(Kind::Read, &publish, self.caller.deadline()).await
     }
 
     /// What became of the claim, where it is over.
@@ -277,6 +293,11 @@ impl End {
             Self::Stored => "stored",
             Self::Failed => "failed",
         }
+    }
+
+    /// As those who wait are told.
+    fn about(self, key: &Key) -> String {
+        format!("{key} {}", self.word())
     }
 
     fn of(word: &str) -> Option<Self> {

@@ -12,7 +12,7 @@ use super::tally::Tally;
 use super::{Remembered, status, worth};
 use crate::alarm::Alarm;
 use crate::attempt::{Attempt, Sent, Whole};
-use crate::config::AliasCache;
+use crate::config::{AliasCache, CacheRedis};
 use crate::gateway::Shared;
 use crate::recorder::Record;
 use crate::snapshot::Snapshot;
@@ -31,6 +31,7 @@ use cache::tier::TierName;
 use guard::flight::{Abandoned, Pilot};
 use measure::metrics::Outcome as Counted;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use wire::failure::Failure;
 use wire::openai::Usage;
 use wire::openai::stored::{self, StoredStream};
@@ -131,14 +132,17 @@ impl Job {
     async fn fly(&mut self, call: Call, pilot: &Controls) -> (Fetched, Option<Guard>) {
         let mut claim = None;
         if self.looks {
-            let part = match self.look().await {
+            let began = Instant::now();
+            let found = self.look().await;
+            let waited = began.elapsed();
+            let part = match found {
                 Some(part) => Some(part),
                 None if self.kindred.is_some() => self.look_at_others().await,
                 None => None,
             };
             let part = match part {
                 Some(part) => Some(part),
-                None => match self.claim().await {
+                None => match self.claim(waited).await {
                     Claimed::Answer(part) => Some(part),
                     Claimed::Held(guard) => {
                         claim = Some(guard);
@@ -159,13 +163,14 @@ impl Job {
     }
 
     /// Agrees with other replicas on who asks the provider, where an answer is dear enough to wait for; where
-    /// they cannot be asked everybody asks for himself.
-    async fn claim(&self) -> Claimed {
+    /// they cannot be asked everybody asks for himself. So does whoever has `waited` for Redis as long as a
+    /// request may.
+    async fn claim(&self, waited: Duration) -> Claimed {
         let settings = self.remembered().settings().redis.as_ref();
         let is_dear = self.operation != Operation::Embeddings;
+        let claims = |redis: &CacheRedis| redis.coalesce && waited < redis.budget;
         let tiers = &self.remembered().tiers;
-        let Some(redis) = tiers.redis().filter(|_| is_dear && settings.is_some_and(|redis| redis.coalesce))
-        else {
+        let Some(redis) = tiers.redis().filter(|_| is_dear && settings.is_some_and(claims)) else {
             return Claimed::Alone;
         };
         for _ in 0..CLAIMS_MAX {
@@ -182,7 +187,7 @@ impl Job {
                         }
                         // Whoever had it is gone: somebody else must.
                         Outcome::Vanished => {}
-                        Outcome::Failed | Outcome::TimedOut => return Claimed::Alone,
+                        Outcome::Failed | Outcome::Unknown | Outcome::TimedOut => return Claimed::Alone,
                     }
                 }
             }

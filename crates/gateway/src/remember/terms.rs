@@ -73,10 +73,11 @@ impl<'a> Terms<'a> {
         self.tags.split(',').map(str::trim).filter(|tag| !tag.is_empty())
     }
 
-    /// Whether an answer of this age will do.
+    /// Whether an answer of this age will do. None will where the caller allows no age at all, not even one of
+    /// this very millisecond.
     #[must_use]
     pub fn accepts(&self, age: Duration) -> bool {
-        self.max_age.is_none_or(|max| age <= max)
+        self.max_age.is_none_or(|max| !max.is_zero() && age <= max)
     }
 
     fn directives(&mut self, value: &[u8]) {
@@ -174,5 +175,7 @@ mod tests {
         let terms = Terms { max_age: Some(Duration::from_secs(5)), ..Terms::default() };
         assert!(terms.accepts(Duration::from_secs(5)) && !terms.accepts(Duration::from_secs(6)));
         assert!(Terms::default().accepts(Duration::MAX));
+        let terms = Terms { max_age: Some(Duration::ZERO), ..Terms::default() };
+        assert!(!terms.accepts(Duration::ZERO));
     }
 }

@@ -128,6 +128,40 @@ async fn without_redis_everybody_works_for_himself() {
     let guard = hold(&a, &key(1)).await;
     server.kill();
     assert!(matches!(bounded(a.redis.claim(&key(1), HELD_FOR)).await, Claim::Unknown));
-    assert_eq!(bounded(a.redis.wait(&key(1), later(30))).await, Outcome::Vanished);
+    assert_eq!(bounded(a.redis.wait(&key(1), later(30))).await, Outcome::Unknown);
     bounded(guard.release(End::Stored)).await;
+}
+
+#[tokio::test]
+async fn who_waits_when_redis_freezes_works_for_himself() {
+    let (server, key) = (Server::start(&[]).await, key(1));
+    let (a, b) = (Replica::join(options(server.url())).await, Replica::join(options(server.url())).await);
+    let guard = hold(&a, &key).await;
+    let (outcome, ()) = bounded(async {
+        tokio::join!(b.redis.wait(&key, later(30)), async {
+            sleep(Duration::from_millis(20)).await;
+            server.freeze();
+        })
+    })
+    .await;
+    assert_eq!(outcome, Outcome::Unknown);
+    server.thaw();
+    guard.release(End::Failed).await;
+}
+
+#[tokio::test]
+async fn the_word_is_heard_where_no_writes_are_taken() {
+    let (server, key) = (Server::start(&[]).await, key(1));
+    let (a, b) = (Replica::join(options(server.url())).await, Replica::join(options(server.url())).await);
+    let guard = hold(&a, &key).await;
+    let (outcome, ()) = bounded(async {
+        tokio::join!(b.redis.wait(&key, later(30)), async {
+            sleep(Duration::from_millis(20)).await;
+            server.tell("REPLICAOF 127.0.0.1 1").await;
+            guard.release(End::Stored).await;
+        })
+    })
+    .await;
+    // And not that the lock has run out.
+    assert_eq!(outcome, Outcome::Stored);
 }
