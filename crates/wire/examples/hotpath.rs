@@ -95,19 +95,26 @@ fn bodies() -> Vec<(&'static str, Vec<u8>)> {
         ("chat 1 KB, tools", tools()),
         ("chat 100 KB", chat(100_000, "Tell me about tides. ")),
         ("chat 100 KB, escapes", chat(100_000, "She said \\\"tide\\\".\\n")),
-        (
-            "chat 100 KB, prose",
-            chat(
-                100_000,
-                "Whoever keeps it writes down each hour what came in and what went out: \\\"forty barrels, two letters\\\", he says.\\nA clerk copies the page twice. ",
-            ),
-        ),
+        ("chat 100 KB, prose", chat(100_000, PROSE)),
+        ("prompt 1 KB, prose", prompt(1_000)),
+        ("prompt 100 KB, prose", prompt(100_000)),
+        ("prompt 1 MB, prose", prompt(1_000_000)),
         ("chat 100 KB, German", chat(100_000, "Ebbe fließt ab, Flut läuft auf. ")),
         ("chat 100 KB, Japanese", chat(100_000, "潮の満ち引きについて教えて。")),
         ("chat 10 MB", chat(10_000_000, "Tell me about tides. ")),
         ("embeddings, 1 MB of tokens", tokens(1_000_000)),
         ("object of 1 MB of small keys", small_keys(1_000_000)),
     ]
+}
+
+/// Prose as prompts have it: a quotation and a line break now and then.
+const PROSE: &str = r#"Whoever keeps it writes down each hour what came in and what went out: \"forty barrels, two letters\", he says.\nA clerk copies the page twice. "#;
+
+/// A chat body of about `bytes` bytes: one turn with a long text.
+fn prompt(bytes: usize) -> Vec<u8> {
+    let text = PROSE.repeat(bytes / PROSE.len());
+    format!(r#"{{"model":"openai/gpt-4o","messages":[{{"role":"system","content":"You are a helpful assistant."}},{{"role":"user","content":"{text}"}}],"temperature":0.7,"max_tokens":256}}"#)
+        .into_bytes()
 }
 
 /// A chat body of about `bytes` bytes: turns of about 400 bytes, as conversations have.

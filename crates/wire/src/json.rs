@@ -9,6 +9,7 @@
 //! two bodies), depth may be 128 and no more, and escapes that make half a surrogate pair are
 //! refused. It is not a deserializer and writes nothing; see [`crate::splice`] for edits.
 
+mod data;
 mod fault;
 mod keys;
 mod scan;
@@ -22,6 +23,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+pub use data::Data;
 pub use fault::Fault;
 use scan::{Member, Rules, Shape};
 
@@ -72,6 +74,15 @@ pub fn decode_each(raw: &str, take: impl FnMut(&str, &str)) {
     strings::decode_each(raw, take);
 }
 
+/// Finds the closing quote of the string whose text begins at `at` of `text`, and whether it is written with the
+/// shortest of escapes alone: `\"`, `\\`, `\b`, `\f`, `\n`, `\r`, `\t`. `None` where the text ends first.
+///
+/// For one who walks over a text that has been checked: whether the string is one is not judged.
+#[must_use]
+pub fn string_end(text: &[u8], at: usize) -> Option<(usize, bool)> {
+    strings::end(text, at)
+}
+
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -110,6 +121,7 @@ pub struct Object<'a> {
     text: &'a str,
     members: SmallVec<[Member; 16]>,
     end: usize,
+    data: Data,
 }
 
 impl<'a> Object<'a> {
@@ -135,6 +147,13 @@ impl<'a> Object<'a> {
     #[must_use]
     pub fn text(&self) -> &'a str {
         self.text
+    }
+
+    /// What of the object is encoded bytes, however deep, rather than words. Known from the first reading: costs
+    /// nothing.
+    #[must_use]
+    pub fn data(&self) -> Data {
+        self.data
     }
 
     /// Number of members.

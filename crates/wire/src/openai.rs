@@ -12,6 +12,8 @@ mod usage;
 
 pub use error::{error_body, error_event};
 pub use models::{ModelEntry, model_entry, models_list};
-pub use request::{Determinism, LastUser, Request, Traits};
+pub use request::{
+    COMPLETION_TOKENS_DEFAULT, Determinism, LastUser, OUTPUT_TOKENS_DEFAULT, Request, TokensExpected, Traits,
+};
 pub use stream::{Observed, Relay, RelayOptions, UsageChunk};
 pub use usage::{Usage, usage_of};

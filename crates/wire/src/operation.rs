@@ -47,6 +47,12 @@ impl Operation {
     pub const fn streams(self) -> bool {
         matches!(self, Self::ChatCompletions | Self::Completions)
     }
+
+    /// Whether to do it twice has no effect but its price.
+    #[must_use]
+    pub const fn is_idempotent(self) -> bool {
+        matches!(self, Self::Embeddings | Self::Models)
+    }
 }
 
 impl fmt::Display for Operation {

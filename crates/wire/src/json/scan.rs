@@ -1,4 +1,5 @@
-//! The one pass: recursive descent over bytes known to be UTF-8.
+//! The one pass: recursive descent over bytes. Whether they are UTF-8 is asked afterwards, and only of a text
+//! with bytes beyond ASCII, which strings alone may have and tell of.
 //!
 //! Recursion is bounded by [`super::DEPTH_MAX`]. The scanner remembers offsets only; the caller's
 //! text is never copied, except for keys written with escapes.
@@ -9,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::fault::{Cause, Fault, Stop};
 use super::keys::{Keys, Siblings};
-use super::{BYTES_MAX, DEPTH_MAX, Kind, Object, strings, tokens};
+use super::{BYTES_MAX, DEPTH_MAX, Data, Kind, Object, data, strings, tokens};
 
 /// Whose text it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,24 +77,61 @@ impl Member {
 
 /// Reads a text whose top level must be an object.
 pub(super) fn object(body: &[u8], rules: Rules) -> Result<Object<'_>, Fault> {
-    let mut scanner = Scanner::new(body, rules)?;
     let mut members = SmallVec::new();
-    let end = scanner.whole_object(&mut members).map_err(|stop| Fault::locate(body, stop))?;
-    Ok(Object { text: scanner.text, members, end })
+    let (text, (end, data)) = whole(body, rules, |scanner| {
+        let end = scanner.whole_object(&mut members)?;
+        Ok((end, scanner.data))
+    })?;
+    Ok(Object { text, members, end, data })
 }
 
 /// Checks a text whose top level may be anything.
 pub(super) fn any(body: &[u8], rules: Rules) -> Result<(), Fault> {
-    let mut scanner = Scanner::new(body, rules)?;
-    scanner.whole_value().map_err(|stop| Fault::locate(body, stop))
+    whole(body, rules, Scanner::whole_value).map(|_| ())
+}
+
+/// Scans all of a body. Bytes that are not UTF-8 are the fault that counts, wherever they stand.
+///
+/// # Errors
+/// The first fault of the text, with the place where it stands.
+#[inline(always)]
+fn whole<'a, T: Copy>(
+    body: &'a [u8],
+    rules: Rules,
+    scan: impl FnOnce(&mut Scanner<'a>) -> Result<T, Stop>,
+) -> Result<(&'a str, T), Fault> {
+    if body.len() > BYTES_MAX {
+        return Err(Fault::locate(body, Stop::new(0, Cause::Length)));
+    }
+    let mut scanner = Scanner::new(body, rules);
+    let scanned = scan(&mut scanner);
+    if let (Ok(found), false) = (&scanned, scanner.high) {
+        return Ok((ascii(body), *found));
+    }
+    match (simdutf8::basic::from_utf8(body), scanned) {
+        (Ok(text), Ok(found)) => Ok((text, found)),
+        (Ok(_), Err(stop)) => Err(Fault::locate(body, stop)),
+        (Err(_), _) => Err(Fault::locate(body, Stop::new(valid_up_to(body), Cause::Utf8))),
+    }
+}
+
+/// A body that the scanner went through from one end to the other, and met no byte of 0x80 or more.
+#[inline]
+#[expect(unsafe_code, reason = "a long prompt is not read once more to learn what is known")]
+fn ascii(body: &[u8]) -> &str {
+    debug_assert!(body.is_ascii(), "the scanner tells of every high byte");
+    // SAFETY: outside strings every byte was found equal to one of JSON's own, which are ASCII; within strings
+    // the scanner tells of every byte that is not, and told of none. ASCII is UTF-8.
+    unsafe { std::str::from_utf8_unchecked(body) }
 }
 
 /// The members of the object whose brace stands at `start` of a checked text.
 pub(super) fn members_at(text: &str, start: usize) -> Option<Object<'_>> {
     let mut members = SmallVec::new();
     // Depth was checked the first time, from further out.
-    let (end, _) = Scanner::checked(text).object(start + 1, 0, |member| members.push(member)).ok()?;
-    Some(Object { text, members, end: end - 1 })
+    let mut scanner = Scanner::checked(text);
+    let (end, _) = scanner.object(start + 1, 0, |member| members.push(member)).ok()?;
+    Some(Object { text, members, end: end - 1, data: scanner.data })
 }
 
 /// The element of a checked array that begins at `at` or behind the comma there; and its shape.
@@ -109,26 +147,22 @@ pub(super) fn element_at(text: &str, at: usize) -> Option<(Range<usize>, Shape)>
 }
 
 struct Scanner<'a> {
-    text: &'a str,
     bytes: &'a [u8],
     rules: Rules,
     keys: Keys,
+    data: Data,
+    /// Whether a string may have had a byte of 0x80 or more. Elsewhere there is none.
+    high: bool,
 }
 
 impl<'a> Scanner<'a> {
-    fn new(body: &'a [u8], rules: Rules) -> Result<Self, Fault> {
-        if body.len() > BYTES_MAX {
-            return Err(Fault::locate(body, Stop::new(0, Cause::Length)));
-        }
-        match simdutf8::basic::from_utf8(body) {
-            Ok(text) => Ok(Self { text, bytes: body, rules, keys: Keys::default() }),
-            Err(_) => Err(Fault::locate(body, Stop::new(valid_up_to(body), Cause::Utf8))),
-        }
+    fn new(bytes: &'a [u8], rules: Rules) -> Self {
+        Self { bytes, rules, keys: Keys::default(), data: Data::default(), high: false }
     }
 
     /// A scanner for a text that has been checked.
     fn checked(text: &'a str) -> Self {
-        Self { text, bytes: text.as_bytes(), rules: Rules::Tolerant, keys: Keys::default() }
+        Self::new(text.as_bytes(), Rules::Tolerant)
     }
 
     /// Gives the offset of the closing brace.
@@ -158,7 +192,13 @@ impl<'a> Scanner<'a> {
     fn value(&mut self, (at, byte): (usize, u8), depth: usize) -> Result<(usize, Shape), Stop> {
         let bytes = self.bytes;
         let (end, kind) = match byte {
-            b'"' => (tokens::string(bytes, at + 1, self.rules)?.0, Kind::String),
+            b'"' => {
+                let (end, _) = self.string(at + 1)?;
+                if end - at > data::LONG {
+                    self.data.look_at(bytes.get(at + 1..end - 1).unwrap_or_default());
+                }
+                (end, Kind::String)
+            }
             b'{' | b'[' => return self.container((at, byte), depth),
             b'-' | b'0'..=b'9' => (tokens::number(bytes, at)?, Kind::Number),
             b't' => (tokens::literal(bytes, at, b"true")?, Kind::Bool),
@@ -167,6 +207,12 @@ impl<'a> Scanner<'a> {
             _ => return Err(Stop::new(at, Cause::Value)),
         };
         Ok((end, Shape { kind, holds: Kinds::default() }))
+    }
+
+    /// Behind the string whose opening quote stands before `at`; and whether it has escapes.
+    #[inline(always)]
+    fn string(&mut self, at: usize) -> Result<(usize, bool), Stop> {
+        tokens::string(self.bytes, at, self.rules, &mut self.high)
     }
 
     /// The array or object whose bracket stands at an offset. The one place of recursion.
@@ -202,7 +248,7 @@ impl<'a> Scanner<'a> {
                 let cause = if holds.is_empty() { Cause::FirstKeyOrEnd } else { Cause::Key };
                 return Err(Stop::new(at, cause));
             }
-            let (key_end, escaped) = tokens::string(bytes, at + 1, self.rules)?;
+            let (key_end, escaped) = self.string(at + 1)?;
             let key = at + 1..key_end - 1;
             if self.rules == Rules::Strict && !self.is_new(&mut siblings, &key, escaped) {
                 return Err(Stop::new(at, Cause::Duplicate));
@@ -232,7 +278,9 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     fn is_new(&mut self, siblings: &mut Siblings, key: &Range<usize>, escaped: bool) -> bool {
         if escaped {
-            let decoded = strings::decode(self.text.get(key.clone()).unwrap_or_default());
+            // What is not UTF-8 is found at the end: see `whole`.
+            let raw = String::from_utf8_lossy(self.bytes.get(key.clone()).unwrap_or_default());
+            let decoded = strings::decode(&raw);
             self.keys.add_decoded(self.bytes, siblings, key.start, &decoded)
         } else {
             self.keys.add(self.bytes, siblings, key)

@@ -1,79 +1,166 @@
 //! Strings: finding their end a block at a time, and decoding their escapes.
 
+#[cfg(target_arch = "x86_64")]
 mod wide;
 
-pub(super) use wide::skip_simple;
+/// How far a string's text was passed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Passed {
+    /// Where somebody must look.
+    pub(super) end: usize,
+    /// Whether an escape was passed. Says nothing where another begins at the end.
+    pub(super) escaped: bool,
+    /// Whether a byte of 0x80 or more may have been passed: so where there was one, and also where one only
+    /// stands near.
+    pub(super) high: bool,
+}
 
-/// Offset of the first byte from `at` on that is `"`, `\` or a control character; the length of
-/// `bytes` where there is none.
+/// Which escapes are passed, of those that can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escapes {
+    /// All of two characters.
+    Two,
+    /// Those without which a character cannot be written shorter: all of two characters but `\/`.
+    Shortest,
+}
+
+/// Goes on from `at`, which stands in a string and behind no backslash that is not escaped itself, to a byte
+/// that is `"`, `\` or a control character, or to the end of `bytes`; over `escapes` if it can.
 #[inline]
-pub(super) fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn skip(bytes: &[u8], at: usize, escapes: Escapes) -> Passed {
+    #[cfg(target_arch = "x86_64")]
+    return wide::skip(bytes, at, escapes);
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = escapes;
+        skip_plain(bytes, at)
+    }
+}
+
+/// Where the closing quote stands of the string that begins at `at`, and whether the string has the shortest of
+/// escapes alone. Judges nothing: whatever stands behind a backslash is an escape.
+pub(super) fn end(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+    let mut at = skip_block(bytes, at).end;
+    let mut shortest = true;
+    loop {
+        match bytes.get(at)? {
+            b'"' => return Some((at, shortest)),
+            b'\\' => {
+                shortest &= is_shortest(*bytes.get(at + 1)?);
+                at += 2;
+            }
+            0..0x20 => at += 1,
+            _ => {}
+        }
+        at = skip(bytes, at, Escapes::Shortest).end;
+    }
+}
+
+fn is_shortest(escaped: u8) -> bool {
+    matches!(escaped, b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't')
+}
+
+/// Goes on from `at` to the first byte that is `"`, `\` or a control character, or by a block. Most strings
+/// end within it.
+#[inline(always)]
+pub(super) fn skip_block(bytes: &[u8], at: usize) -> Passed {
+    let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) else {
+        return skip_words(bytes, at);
+    };
+    let (specials, high) = look(block);
+    let length = if specials == 0 { BLOCK } else { specials.trailing_zeros() as usize };
+    Passed { end: at + length, escaped: false, high: high != 0 }
+}
+
+/// Goes on from `at` to the first byte that is `"`, `\` or a control character, or to the end of `bytes`.
+#[inline]
+pub(super) fn skip_plain(bytes: &[u8], mut at: usize) -> Passed {
+    let mut seen = 0;
     while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
-        let specials = specials(block);
+        let (specials, high) = look(block);
+        seen |= high;
         if specials != 0 {
-            return at + specials.trailing_zeros() as usize;
+            let end = at + specials.trailing_zeros() as usize;
+            return Passed { end, escaped: false, high: seen != 0 };
         }
         at += BLOCK;
     }
-    skip_words(bytes, at)
+    let rest = skip_words(bytes, at);
+    Passed { high: rest.high | (seen != 0), ..rest }
 }
 
-/// Goes on word by word: the whole way where there are no vectors, and the last of it where there are.
+/// Goes on word by word: the last bytes of a text.
 #[inline]
-fn skip_words(bytes: &[u8], mut at: usize) -> usize {
+fn skip_words(bytes: &[u8], mut at: usize) -> Passed {
+    let mut seen = 0;
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let special = special(u64::from_le_bytes(*word));
+        let word = u64::from_le_bytes(*word);
+        let special = special(word);
+        seen |= word & HIGHS;
         if special != 0 {
-            return at + (special.trailing_zeros() / 8) as usize;
+            let end = at + (special.trailing_zeros() / 8) as usize;
+            return Passed { end, escaped: false, high: seen != 0 };
         }
         at += 8;
     }
     let tail = bytes.get(at..).unwrap_or_default();
-    at + tail.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\').unwrap_or(tail.len())
+    let length =
+        tail.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\').unwrap_or(tail.len());
+    Passed { end: at + length, escaped: false, high: seen != 0 || !tail.is_ascii() }
 }
 
 /// Bytes looked at in one go: two vectors of SSE2, which every x86-64 processor has.
 #[cfg(target_arch = "x86_64")]
 const BLOCK: usize = 32;
 
-/// A bit for each byte of the block that is `"`, `\` or below 0x20.
+/// A bit for each byte of the block that is `"`, `\` or below 0x20; and not 0 where one is 0x80 or more.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[expect(unsafe_code, reason = "the one call that the compiler cannot know to be safe: see below")]
-fn specials(block: &[u8; BLOCK]) -> u32 {
-    let [low, high] = block.as_chunks::<16>().0 else { return 0 };
-    // SAFETY: SSE2 is part of x86-64 itself, and each function reads the sixteen bytes it is given.
-    unsafe { specials_of(low) | specials_of(high) << 16 }
+fn look(block: &[u8; BLOCK]) -> (u32, u64) {
+    let [low, high] = block.as_chunks::<16>().0 else { return (0, u64::MAX) };
+    // SAFETY: SSE2 is part of x86-64 itself.
+    unsafe { look_at(low, high) }
 }
 
-/// The same for sixteen bytes.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "sse2")]
-#[expect(unsafe_code, reason = "a load of sixteen bytes from a reference to as many")]
-fn specials_of(bytes: &[u8; 16]) -> u32 {
+#[expect(unsafe_code, reason = "loads of sixteen bytes from references to as many")]
+fn look_at(low: &[u8; 16], high: &[u8; 16]) -> (u32, u64) {
     use std::arch::x86_64::{
-        _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
+        _mm_set1_epi8,
     };
-    // SAFETY: the reference is to sixteen bytes, and the load needs no alignment.
-    let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
-    let quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"'.cast_signed()));
-    let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\'.cast_signed()));
-    let control = _mm_cmpeq_epi8(bytes, _mm_min_epu8(bytes, _mm_set1_epi8(0x1f)));
-    _mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, backslash))).cast_unsigned()
+    // SAFETY: the references are to sixteen bytes each, and the loads need no alignment.
+    let (low, high) =
+        unsafe { (_mm_loadu_si128(low.as_ptr().cast()), _mm_loadu_si128(high.as_ptr().cast())) };
+    let mask = |lanes: __m128i| _mm_movemask_epi8(lanes).cast_unsigned();
+    let specials = |bytes: __m128i| {
+        let quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"'.cast_signed()));
+        let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\'.cast_signed()));
+        let control = _mm_cmpeq_epi8(bytes, _mm_min_epu8(bytes, _mm_set1_epi8(0x1f)));
+        mask(_mm_or_si128(control, _mm_or_si128(quote, backslash)))
+    };
+    (specials(low) | specials(high) << 16, mask(_mm_or_si128(low, high)).into())
 }
 
 /// Elsewhere a word is the block.
 #[cfg(not(target_arch = "x86_64"))]
 const BLOCK: usize = 8;
 
-/// A bit for each byte of the block that is `"`, `\` or below 0x20.
+/// A bit for each byte of the block that is `"`, `\` or below 0x20; and not 0 where one is 0x80 or more.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-fn specials(block: &[u8; BLOCK]) -> u32 {
+fn look(block: &[u8; BLOCK]) -> (u32, u64) {
+    let word = u64::from_le_bytes(*block);
     // Each byte's high bit to its place in the topmost byte: the products' other bits do not meet there.
-    (special(u64::from_le_bytes(*block)) >> 7).wrapping_mul(0x0102_0408_1020_4080).wrapping_shr(56) as u32
+    let specials = (special(word) >> 7).wrapping_mul(0x0102_0408_1020_4080).wrapping_shr(56) as u32;
+    (specials, word & HIGHS)
 }
+
+/// The high bit of each byte.
+const HIGHS: u64 = u64::MAX / 255 * 0x80;
 
 /// The high bit of each byte that is `"`, `\` or below 0x20, and no other bit.
 ///

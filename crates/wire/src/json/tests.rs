@@ -221,10 +221,75 @@ fn every_place_in_a_word_is_looked_at() {
                 let mut text = vec![b'a'; length];
                 text[at] = byte;
                 let want = if ok { length } else { at };
-                assert_eq!(strings::skip_plain(&text, 0), want, "{byte:#x} at {at} of {length}");
+                assert_eq!(strings::skip_plain(&text, 0).end, want, "{byte:#x} at {at} of {length}");
             }
         }
     }
     let high: Vec<u8> = (0x80..=0xff).collect();
-    assert_eq!(strings::skip_plain(&high, 0), high.len());
+    assert_eq!(strings::skip_plain(&high, 0).end, high.len());
+}
+
+/// What a body may hold, in every sort of place, with an odd byte in each: not UTF-8 is the fault, there and
+/// nowhere else, whatever comes first; and what is UTF-8 is the text that is given back.
+#[test]
+fn bytes_that_are_not_utf_8_are_found_at_every_place() {
+    let long = "The tide, \\\"she\\\" said.\\n".repeat(20);
+    let body = format!(
+        r#" {{"m\u006fdel": "m" ,"long {long}":[1.5e3,true,"{long}",{{"k":null,"\\":"a\\"}},"{long}\u00e9 and"]}} "#
+    );
+    assert_eq!(object(body.as_bytes()).unwrap().text(), body);
+    for at in 0..body.len() {
+        for odd in [0x80, 0xbf, 0xc3, 0xe2, 0xff] {
+            let mut bytes = body.clone().into_bytes();
+            bytes[at] = odd;
+            for fault in [object(&bytes).unwrap_err(), reply(&bytes).unwrap_err()] {
+                assert!(fault.to_string().starts_with("invalid UTF-8 at"), "{odd:#x} at {at}: {fault}");
+                assert_eq!(fault.offset(), at);
+            }
+            // Another fault before it does not count.
+            bytes[0] = b'}';
+            if at > 0 {
+                assert_eq!(validate(&bytes).unwrap_err().offset(), at, "{odd:#x} at {at}");
+            }
+        }
+        let (before, behind) = body.split_at(at);
+        let with = format!("{before}\u{e9}{behind}");
+        if let Ok(read) = object(with.as_bytes()) {
+            assert_eq!(read.text(), with);
+        }
+    }
+}
+
+#[test]
+fn an_escaped_key_that_is_not_utf_8_is_no_key() {
+    let fault = object(b"{\"\\n\xff\":1,\"\\n\xff\":2}").unwrap_err();
+    assert_eq!(fault.to_string(), "invalid UTF-8 at line 1 column 5 (byte 4)");
+}
+
+#[test]
+fn a_string_s_end_is_found_and_how_it_is_written() {
+    let long = "x".repeat(100);
+    for (escape, shortest) in [
+        ("", true),
+        ("\\n", true),
+        ("\\\"", true),
+        ("\\\\", true),
+        ("\\/", false),
+        ("\\u0041", false),
+        ("\u{1}", true),
+        ("é", true),
+    ] {
+        for place in 0..=long.len() {
+            let (before, behind) = long.split_at(place);
+            let text = format!("{before}{escape}{behind}{escape}\"\"{long}");
+            let want = Some((text.rfind("\"\"").unwrap(), shortest));
+            assert_eq!(string_end(text.as_bytes(), 0), want, "{text}");
+            let open = &text.as_bytes()[..text.len() - long.len() - 2];
+            assert_eq!(string_end(open, 0), None, "{text}");
+        }
+    }
+    for text in ["\\", "a\\\"", ""] {
+        assert_eq!(string_end(text.as_bytes(), 0), None, "{text}");
+    }
+    assert_eq!(string_end(b"\"", 2), None);
 }

@@ -5,7 +5,7 @@
 
 use super::fault::{Cause, Stop};
 use super::scan::Rules;
-use super::strings;
+use super::strings::{self, Escapes};
 
 /// Where the next token begins, at `at` or behind the white space there, and its first byte; 0 at the
 /// end of the text, which begins no token either.
@@ -25,24 +25,29 @@ fn behind_space(bytes: &[u8], mut at: usize) -> (usize, u8) {
     (at, bytes.get(at).copied().unwrap_or(0))
 }
 
-/// Behind the string whose opening quote stands before `at`; and whether it has escapes.
+/// Behind the string whose opening quote stands before `at`; and whether it has escapes. Sets `high` where it
+/// may have a byte of 0x80 or more.
 #[inline(always)]
-pub(super) fn string(bytes: &[u8], at: usize, rules: Rules) -> Result<(usize, bool), Stop> {
-    let end = strings::skip_plain(bytes, at);
-    if bytes.get(end) == Some(&b'"') { Ok((end + 1, false)) } else { string_with_escapes(bytes, end, rules) }
+pub(super) fn string(bytes: &[u8], at: usize, rules: Rules, high: &mut bool) -> Result<(usize, bool), Stop> {
+    let block = strings::skip_block(bytes, at);
+    *high |= block.high;
+    match bytes.get(block.end) {
+        Some(b'"') => Ok((block.end + 1, false)),
+        _ => long_string(bytes, block.end, rules, high),
+    }
 }
 
-/// The same, from the first byte at `at` that is not plain text.
-fn string_with_escapes(bytes: &[u8], mut at: usize, rules: Rules) -> Result<(usize, bool), Stop> {
+/// The same, from the first byte at `at` that a look at one block did not pass.
+fn long_string(bytes: &[u8], mut at: usize, rules: Rules, high: &mut bool) -> Result<(usize, bool), Stop> {
     let mut escaped = false;
     loop {
+        let passed = strings::skip(bytes, at, Escapes::Two);
+        escaped |= passed.escaped;
+        *high |= passed.high;
+        at = passed.end;
         match bytes.get(at) {
             Some(b'"') => return Ok((at + 1, escaped)),
-            Some(b'\\') => {
-                escaped = true;
-                let behind = escape(bytes, at, rules)?;
-                at = strings::skip_plain(bytes, strings::skip_simple(bytes, behind));
-            }
+            Some(b'\\') => (at, escaped) = (escape(bytes, at, rules)?, true),
             Some(_) => return Err(Stop::new(at, Cause::Control)),
             None => return Err(Stop::new(at, Cause::Quote)),
         }

@@ -3,10 +3,11 @@
 //! Only these are read: `model`, `stream`, `stream_options.include_usage`, and that `messages`,
 //! `prompt` or `input` is there and of a possible type. Everything else is the provider's to judge
 //! and goes through as it came. What a cache asks of a request is read when it asks: see
-//! [`Request::traits`].
+//! [`Request::traits`]; what a quota or a queue asks, too: see [`Request::tokens_expected`].
 
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod traits;
 
 use std::borrow::Cow;
@@ -20,6 +21,7 @@ use crate::json::{self, Kind as Json, Object, Value};
 use crate::operation::Operation;
 use crate::splice::{Edit, json_string};
 
+pub use tokens::{COMPLETION_TOKENS_DEFAULT, OUTPUT_TOKENS_DEFAULT, TokensExpected};
 pub use traits::{Determinism, LastUser, Traits};
 
 /// A request that names a model and has what its operation needs.

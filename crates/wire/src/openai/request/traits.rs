@@ -83,6 +83,24 @@ impl<'a> Request<'a> {
         Some(LastUser { text: text.as_str()?, span: text.span() })
     }
 
+    /// What a conversation begins with, as it stands in the body: a chat's messages up to the first of the
+    /// user, which every later turn repeats.
+    #[must_use]
+    pub fn opening(&self) -> Option<&'a str> {
+        if self.operation != Operation::ChatCompletions {
+            return None;
+        }
+        let messages = self.object.get("messages")?;
+        let mut begin = None;
+        for message in messages.elements()? {
+            let begin = *begin.get_or_insert(message.span().start);
+            if message.object()?.get("role")?.as_str()? == "user" {
+                return self.text().get(begin..message.span().end);
+            }
+        }
+        None
+    }
+
     fn determinism(&self) -> Determinism {
         let is_cold = || self.said("temperature").and_then(|it| it.as_f64()) == Some(0.0);
         if self.operation == Operation::Embeddings || is_cold() {
@@ -157,6 +175,21 @@ mod tests {
         }
         check(CHAT, "", &plain());
         check(Operation::Embeddings, "", &cold);
+    }
+
+    #[test]
+    fn every_turn_of_a_conversation_has_the_same_opening() {
+        let opening = |messages: &str| {
+            let body = format!(r#"{{"messages":[{messages}],"model":"m"}}"#);
+            let request = Request::parse(CHAT, body.as_bytes()).unwrap();
+            request.opening().map(str::to_owned)
+        };
+        let (system, user) = (r#"{"role":"system","content":"s"}"#, r#"{"role":"user","content":"u"}"#);
+        let begun = format!("{system}, {user}");
+        assert_eq!(opening(&begun).as_ref(), Some(&begun));
+        assert_eq!(opening(&format!(r#"{begun},{{"role":"assistant","content":"a"}},{user}"#)), Some(begun));
+        assert_eq!(opening(system), None);
+        assert_eq!(opening("{}"), None);
     }
 
     #[test]
