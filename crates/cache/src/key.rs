@@ -11,15 +11,31 @@
 //! The body is read once and hashed as it stands: a long prompt is not copied.
 
 mod canonical;
+mod sink;
 #[cfg(test)]
 mod tests;
+mod walk;
 
-pub use canonical::Fault;
+use sink::Sink;
 use std::fmt;
 use std::ops::Range;
 
 /// Changes whenever the meaning of a part does, so that old keys are never met again.
-const VERSION: &str = "tidegate 2026-11-21 cache keys, version 1";
+const VERSION: &str = "tidegate 2026-11-21 cache keys, version 2";
+
+/// Why a text has no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Not JSON.
+    #[error("the text is not JSON")]
+    Malformed,
+    /// Two members of one object have one name.
+    #[error("an object has a key twice")]
+    DuplicateKey,
+    /// Deeper than [`wire::json::DEPTH_MAX`], or longer than [`wire::json::BYTES_MAX`].
+    #[error("the text is nested too deeply or too long")]
+    TooLarge,
+}
 
 /// 256 bits that stand for a request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,7 +124,7 @@ impl Key {
     pub fn new(secret: &Secret, parts: &Parts<'_>) -> Result<Self, Fault> {
         let Parts { place, tenant, scope, form, body, leave_out, hole } = parts;
         let expected = 80 + tenant.len() + scope.len() + body.len() + body.len() / 8;
-        let mut sink = canonical::Sink::new(&secret.0, expected);
+        let mut sink = Sink::new(&secret.0, expected);
         for part in [&place.0[..], tenant.as_bytes(), scope.as_bytes(), &[*form]] {
             sink.part(part);
         }
@@ -119,7 +135,7 @@ impl Key {
     /// The key of a name of the caller's own; never equal to one that [`Key::new`] makes.
     #[must_use]
     pub fn named(secret: &Secret, tenant: &str, name: &str) -> Self {
-        let mut sink = canonical::Sink::new(&secret.0, 64 + tenant.len() + name.len());
+        let mut sink = Sink::new(&secret.0, 64 + tenant.len() + name.len());
         for part in [&b"named"[..], tenant.as_bytes(), name.as_bytes()] {
             sink.part(part);
         }

@@ -30,6 +30,11 @@ fn key(body: &str) -> Key {
 fn texts_that_mean_the_same_have_one_key() {
     let table: &[(&str, &[&str])] = &[
         (r#"{"a":1,"b":2}"#, &[r#"{"b":2,"a":1}"#, " {\n\t\"b\" : 2 ,\r\n \"a\" : 1 } "]),
+        // As it stands, and otherwise: by order, by white space, by an escape, by names with one beginning.
+        (r#"{"b":{"b":1,"a":2},"a":0}"#, &[r#"{"a":0,"b":{"a":2,"b":1}}"#, r#"{"b":{"b":1,"a": 2},"a":0}"#]),
+        (r#"{"b":"x","a":[""]}"#, &[r#"{"b":"\u0078","a":[""]}"#, r#"{"\u0062":"x","a":[""]}"#]),
+        (r#"{"beginning 2":1,"beginning 1":2}"#, &[r#"{"beginning 1":2,"beginning 2":1}"#]),
+        (r#"{"b":1,"a\u0000":2,"a":3,"":4}"#, &[r#"{"":4,"a":3,"b":1,"a\u0000":2}"#]),
         (r#"{"o":{"x":[{"p":1,"q":2}],"y":{}}}"#, &[r#"{"o":{"y":{},"x":[{"q":2,"p":1}]}}"#]),
         (r#"["A"]"#, &[r#"["\u0041"]"#, "[ \"A\"\n]"]),
         (r#"["a/b"]"#, &[r#"["a\/b"]"#, r#"["a\u002fb"]"#, r#"["a\u002Fb"]"#]),
@@ -195,6 +200,16 @@ fn a_hole_takes_out_just_that_string() {
         try_key(r#"[{"content":_},"end"]"#, |parts| parts.form = 1),
     ];
     assert!(!other.contains(&first));
+
+    // Where everything else is canonical as it stands, and where nothing is.
+    let message = |before: &str, string: &str| {
+        let body = format!(r#"{{"model":"m",{before}"messages":[{{"role":"user","content":{string}}}]}}"#);
+        with_hole(&body, string)
+    };
+    let hollow = message("", r#""one""#);
+    assert_eq!(message("", r#""two\u0041""#), hollow);
+    assert_eq!(message(" ", r#""three""#), hollow);
+    assert_ne!(message(r#""n":1,"#, r#""one""#), hollow);
 
     // A span that is no string's takes nothing out, and one beyond the text harms nobody.
     let body = r#"["one",{"two":3}]"#;
