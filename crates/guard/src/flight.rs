@@ -36,7 +36,6 @@ mod pilot;
 mod rows;
 mod seat;
 mod tape;
-mod wakes;
 mod weigh;
 
 #[cfg(test)]

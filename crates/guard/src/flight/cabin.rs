@@ -6,7 +6,7 @@ use super::fate::{Abandoned, SeatError};
 use super::ledger::Ledger;
 use super::rows::Rows;
 use super::tape::Tape;
-use super::wakes::Wakes;
+use crate::wakes::Wakes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 

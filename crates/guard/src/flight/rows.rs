@@ -1,7 +1,7 @@
 //! The seats of one flight: where each reader stands, and how to wake it. A slab: a place that is
 //! given up is taken again by whoever comes next, so a long flight does not grow with those who left.
 
-use super::wakes::Wakes;
+use crate::wakes::Wakes;
 use std::task::Waker;
 
 /// All places ever taken, free ones chained.

@@ -1,5 +1,5 @@
 //! Wakers taken from under a lock, to be woken after it: whoever is woken wants that very lock, and
-//! dropping the last handle of a task may drop a seat in it.
+//! dropping the last handle of a task may drop a seat or a permit in it.
 
 use std::task::Waker;
 
@@ -7,7 +7,7 @@ use std::task::Waker;
 const BATCH: usize = 16;
 
 /// A few wakers on the stack.
-pub(super) struct Wakes {
+pub(crate) struct Wakes {
     wakers: [Option<Waker>; BATCH],
     count: usize,
 }
