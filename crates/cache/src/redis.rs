@@ -9,6 +9,8 @@
 //!   twice a second, so that nothing that was missed stays missed (`sync`).
 //! * **Claims** let one replica make an answer that others wait for (`claims`).
 //!
+//! * **A door** ([`Door`]) runs others' scripts on the same Redis, apart from all that.
+//!
 //! [`Redis::run`] does what happens in the background; without it the tier never connects. One server, a
 //! cluster, TLS and Unix sockets are all the same to it; it needs Redis 5 or newer.
 //!
@@ -22,6 +24,7 @@
 mod breaker;
 mod call;
 mod claims;
+mod door;
 mod lanes;
 mod options;
 mod pending;
@@ -32,7 +35,9 @@ mod tests;
 
 pub use breaker::State;
 pub use claims::{Claim, End, Guard, HELD_FOR, Outcome};
+pub use door::Door;
 pub use options::{Fault, Options};
+pub use scripts::Script;
 
 use crate::clock::Millis;
 use crate::entry::{Entry, codec};

@@ -97,7 +97,7 @@ impl Caller {
         deadline: Deadline,
     ) -> Result<Value, Failed> {
         match self.call(kind, &script.by_hash(&args), deadline).await {
-            Err(Failed::Refused(error)) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+            Err(failed) if failed.is_unknown_script() => {
                 self.call(kind, &script.by_text(&args), deadline).await
             }
             outcome => outcome,
@@ -105,29 +105,7 @@ impl Caller {
     }
 
     async fn attempt(&self, cmd: &Cmd, deadline: Deadline) -> Result<Value, Failed> {
-        match timeout_at(deadline, self.tries(cmd)).await {
-            Ok(outcome) => outcome,
-            Err(_) if self.lanes.open() == 0 => Err(Failed::NotConnected),
-            Err(_) => Err(Failed::Timeout),
-        }
-    }
-
-    async fn tries(&self, cmd: &Cmd) -> Result<Value, Failed> {
-        let mut tries = 1;
-        loop {
-            let mut lease = self.lanes.lease().await;
-            match cmd.query_async(&mut lease.connection).await {
-                Ok(value) => return Ok(value),
-                Err(error) if is_broken(&error) => {
-                    lease.broke();
-                    if tries == TRIES {
-                        return Err(Failed::Broken(error));
-                    }
-                }
-                Err(error) => return Err(Failed::Refused(error)),
-            }
-            tries += 1;
-        }
+        send(&self.lanes, cmd, deadline, TRIES).await
     }
 
     /// Tries `cmd`, a read, where the breaker is open and it is time; gives whether it was answered.
@@ -137,6 +115,46 @@ impl Caller {
         let answered = outcome.is_ok();
         judge(&outcome, permit, None);
         Some(answered)
+    }
+}
+
+/// Sends one command and brings its answer by the deadline, over up to so many connections that break.
+pub(super) async fn send(
+    lanes: &Lanes,
+    cmd: &Cmd,
+    deadline: Deadline,
+    tries: usize,
+) -> Result<Value, Failed> {
+    match timeout_at(deadline, try_to_send(lanes, cmd, tries)).await {
+        Ok(outcome) => outcome,
+        Err(_) if lanes.open() == 0 => Err(Failed::NotConnected),
+        Err(_) => Err(Failed::Timeout),
+    }
+}
+
+async fn try_to_send(lanes: &Lanes, cmd: &Cmd, tries: usize) -> Result<Value, Failed> {
+    let mut tried = 1;
+    loop {
+        let mut lease = lanes.lease().await;
+        match cmd.query_async(&mut lease.connection).await {
+            Ok(value) => return Ok(value),
+            Err(error) if is_broken(&error) => {
+                lease.broke();
+                if tried >= tries {
+                    return Err(Failed::Broken(error));
+                }
+            }
+            Err(error) => return Err(Failed::Refused(error)),
+        }
+        tried += 1;
+    }
+}
+
+impl Failed {
+    /// Whether the server has not run the script, as it does not know it yet.
+    pub(super) fn is_unknown_script(&self) -> bool {
+        let Self::Refused(error) = self else { return false };
+        error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
     }
 }
 

@@ -100,13 +100,16 @@ return 1
 ";
 
 /// A script that Redis may know already.
-pub(super) struct Script {
+#[derive(Clone, Debug)]
+pub struct Script {
     text: &'static str,
     hash: String,
 }
 
 impl Script {
-    fn new(text: &'static str) -> Self {
+    /// A script in Lua; for a cluster, one whose keys share a hash slot.
+    #[must_use]
+    pub fn new(text: &'static str) -> Self {
         Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
     }
 

@@ -5,6 +5,7 @@
 mod breaker;
 mod claims;
 mod cluster;
+mod door;
 mod entries;
 mod faults;
 mod invalidation;

@@ -4,9 +4,11 @@ use super::server::Server;
 use super::{Replica, bounded, eventually, options};
 use crate::clock::Millis;
 use crate::epochs::Tag;
-use crate::redis::{Claim, End, HELD_FOR, Options};
+use crate::redis::{Claim, Door, End, HELD_FOR, Options, Script};
 use crate::tier::Tier;
 use crate::tier::conformance::{self, Keeps, entry, key};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// A cluster of three masters, each with a third of the slots.
 async fn cluster() -> [Server; 3] {
@@ -48,6 +50,23 @@ async fn a_cluster_is_a_tier_like_any_other() {
     let Claim::Held(guard) = a.redis.claim(&key(2), HELD_FOR).await else { panic!("free") };
     assert!(matches!(b.redis.claim(&key(2), HELD_FOR).await, Claim::Elsewhere));
     guard.release(End::Stored).await;
+}
+
+#[tokio::test]
+async fn a_door_runs_scripts_whose_keys_share_a_slot() {
+    let nodes = cluster().await;
+    let door = Door::new(&whole(&nodes)).unwrap();
+    let (tasks, drain) = (TaskTracker::new(), CancellationToken::new());
+    let (open, token) = (door.clone(), drain.clone());
+    tasks.spawn(async move { open.run(&token).await });
+    let add = Script::new("return {redis.call('INCR', KEYS[1]), redis.call('INCR', KEYS[2])}");
+    // Tags of all three nodes.
+    for tag in 0..30 {
+        let keys = ["one", "two"].map(|name| format!("{{{tag}}}:{name}"));
+        assert_eq!(bounded(door.call(&add, &keys, &[])).await, Ok(vec![1, 1]));
+        assert_eq!(bounded(door.beat(&add, &keys, &[])).await, Ok(vec![2, 2]));
+    }
+    drain.cancel();
 }
 
 #[tokio::test]
