@@ -29,6 +29,7 @@ def gateway(mock, tmp_path_factory) -> Iterator[Daemon]:
     text = configuration.gateway(
         folder / "data",
         '[log]\nlevel = "trace"\n',
+        configuration.UNGUARDED,
         configuration.mock_provider(mock.port),
         configuration.alias("smart", ("mock/instant", 1)),
         server=[TIMEOUTS],
@@ -91,7 +92,11 @@ def remembering(mock, tmp_path_factory) -> Iterator[Daemon]:
         configuration.alias(name, ("mock/instant", 1), cache=policy) for name, policy in POLICIES.items()
     ]
     text = configuration.gateway(
-        folder / "data", configuration.mock_provider(mock.port), *aliases, server=[TIMEOUTS]
+        folder / "data",
+        configuration.UNGUARDED,
+        configuration.mock_provider(mock.port),
+        *aliases,
+        server=[TIMEOUTS],
     )
     with processes.start_gateway(folder, text) as daemon:
         yield daemon

@@ -205,7 +205,7 @@ def test_a_stream_cut_at_any_byte_is_never_remembered(launch, last, then):
         then(connection)
 
     with Upstream(answer) as upstream:
-        gateway = launch(configuration.provider("up", upstream.port))
+        gateway = launch(configuration.UNGUARDED, configuration.provider("up", upstream.port))
         for cut_here in range(COMPLETE_FROM):
             body = question("up/m", stream=True)
             before = len(upstream.requests)
@@ -238,7 +238,7 @@ def test_a_whole_answer_cut_at_any_byte_is_never_remembered(launch, form):
             connection.sendall(head + (chunk(full[:cut]) if cut else b"") + b"0\r\n\r\n")
 
     with Upstream(answer) as upstream:
-        gateway = launch(configuration.provider("up", upstream.port))
+        gateway = launch(configuration.UNGUARDED, configuration.provider("up", upstream.port))
         for cut_here in range(len(full)):
             body = question("up/m")
             cut = cut_here

@@ -161,7 +161,7 @@ def test_whatever_the_provider_says_of_waiting_the_caller_can_read_it(launch, ro
     soon = email.utils.formatdate(time.time() + 20, usegmt=True)
     rows = [row.format(soon=soon) for row in rows]
     with Upstream(sends(reply("429 Slow", b"{}", *rows))) as upstream:
-        gateway = launch(configuration.provider("up", upstream.port))
+        gateway = launch(configuration.UNGUARDED, configuration.provider("up", upstream.port))
         response = complete(gateway.port, chat("up/m"))
         assert response.status == 503
         least, most = bounds
@@ -202,7 +202,7 @@ def test_a_stream_cut_at_any_byte_ends_with_an_error(launch, orderly):
     # Once `data: [DONE]` has come whole, nothing is missing but the line ends.
     complete_from = len(WHOLE_STREAM) - 2
     with Upstream(answer) as upstream:
-        gateway = launch(configuration.provider("up", upstream.port))
+        gateway = launch(configuration.UNGUARDED, configuration.provider("up", upstream.port))
         for cut in range(len(WHOLE_STREAM) + 1):
             status, told = streamed(gateway.port)
             if cut < complete_from:
@@ -220,7 +220,7 @@ def test_a_stream_that_arrives_byte_by_byte_is_the_same_stream(launch):
         connection.sendall(b"0\r\n\r\n")
 
     with Upstream(answer) as upstream:
-        gateway = launch(configuration.provider("up", upstream.port))
+        gateway = launch(configuration.UNGUARDED, configuration.provider("up", upstream.port))
         status, told = streamed(gateway.port)
         assert status == 200
         assert told == [frame.decode().removeprefix("data: ").strip() for frame in STREAM]
@@ -268,7 +268,7 @@ ODD_STREAMS = {
 @pytest.mark.parametrize("data", ODD_STREAMS.values(), ids=ODD_STREAMS.keys())
 def test_an_odd_stream_reaches_the_caller_as_every_sdk_reads_it(launch, data):
     with Upstream(sends(STREAM_HEAD, chunk(data), b"0\r\n\r\n")) as upstream:
-        gateway = launch(configuration.provider("up", upstream.port))
+        gateway = launch(configuration.UNGUARDED, configuration.provider("up", upstream.port))
         status, told = streamed(gateway.port)
         assert status == 200
         assert [event if event == "[DONE]" else json.loads(event) for event in told] == [
@@ -279,7 +279,7 @@ def test_an_odd_stream_reaches_the_caller_as_every_sdk_reads_it(launch, data):
 
 def test_a_caller_s_own_deadline_is_kept(launch):
     with Upstream(hang) as upstream:
-        gateway = launch(configuration.provider("up", upstream.port))
+        gateway = launch(configuration.UNGUARDED, configuration.provider("up", upstream.port))
         begun = time.monotonic()
         response = complete(gateway.port, chat("up/m"), **{"x-tidegate-timeout-ms": "300"})
         assert response.status == 504

@@ -8,6 +8,10 @@ from pathlib import Path
 
 from support.secrets import PROVIDER_KEY
 
+# For one gateway that meets one fault after another, each by itself: no breaker learns of them, and each is
+# asked for once.
+UNGUARDED = "[guard]\nenabled = false\n"
+
 MOCK_MODELS = ("instant", "fast", "slow", "flaky", "embed")
 
 
@@ -41,14 +45,29 @@ def alias(name: str, *targets: tuple[str, int], cache: str = "") -> str:
     return f"[models.{name}]\ntargets = [ {rows} ]\n{remembers}"
 
 
-def key_row(key: dict, models: Iterable[str] = (), tenant: str | None = None) -> str:
-    """A `[[keys]]` row for what `tidegate keys create --json` printed."""
+def key_row(key: dict, models: Iterable[str] = (), tenant: str | None = None, **members: object) -> str:
+    """A `[[keys]]` row for what `tidegate keys create --json` printed; `members` are further ones of its own."""
     rows = ["[[keys]]", f'id = "{key["id"]}"', f'hash = "{key["hash"]}"']
     if tenant:
         rows.append(f'tenant = "{tenant}"')
     if models:
         rows.append(f"models = {json.dumps(list(models))}")
+    rows += [f"{name} = {inline(value)}" for name, value in members.items()]
     return "\n".join([*rows, ""])
+
+
+def table(name: str, **members: object) -> str:
+    """A TOML table with one member a line."""
+    return "\n".join([f"[{name}]", *(f"{key} = {inline(value)}" for key, value in members.items()), ""])
+
+
+def inline(value: object) -> str:
+    """A value as TOML writes it within a line. Its strings, numbers and truths are written as in JSON."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {inline(member)}" for name, member in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(inline, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def gateway(data: Path, *parts: str, server: Iterable[str] = (), port: int = 0) -> str:

@@ -1,7 +1,11 @@
 //! The admin plane: what operators and their scrapers see. It listens apart from the data plane,
 //! on the control thread, so that looking never delays a request.
 
+pub mod breakers;
 pub mod cache;
+mod limits;
+mod pressure;
+pub mod targets;
 
 use crate::auth;
 use crate::gateway::Gateway;
@@ -14,7 +18,9 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use measure::metrics::Metrics;
+use rig::load::units;
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 use wire::failure::{Failure, Kind};
 
 /// The admin plane's routes.
@@ -23,10 +29,15 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/", get(root))
         .route("/metrics", get(metrics))
         .route("/admin/config", get(config))
+        .route("/admin/targets", get(targets::show))
+        .route("/admin/breakers", get(breakers::show))
+        .route("/admin/breakers/reset", post(breakers::reset))
         .route("/admin/cache", get(cache::show))
         .route("/admin/cache/invalidate", post(cache::invalidate))
         .route("/admin/cache/lookup", post(cache::lookup::lookup))
         .route("/admin/cache/clear-expired", post(cache::clear_expired))
+        .route("/admin/limits", get(limits::show))
+        .route("/admin/pressure", get(pressure::show))
         .layer(middleware::from_fn_with_state(Arc::clone(&gateway), guard))
         // Probes carry no key and learn nothing but that somebody is here.
         .route("/health", get(live))
@@ -57,8 +68,8 @@ async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next
 
 async fn root() -> Response {
     let media = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    (media, r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache"}"#)
-        .into_response()
+    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers"}"#;
+    (media, body).into_response()
 }
 
 async fn live() -> Response {
@@ -71,6 +82,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
 
 async fn metrics(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Response {
     cache::measure(&gateway);
+    targets::measure(&gateway);
     match gateway.metrics.encode() {
         Ok(text) => whole(&gateway, &asked, Metrics::CONTENT_TYPE, text.into()).await,
         Err(error) => refusal(
@@ -90,6 +102,12 @@ async fn whole(gateway: &Gateway, asked: &HeaderMap, media: &'static str, mut bo
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media))]);
     compress::answer(gateway.snapshot(0).server.compress_above, asked, &mut headers, &mut body).await;
     (headers, body).into_response()
+}
+
+/// A moment in UTC, as RFC 3339 writes it.
+fn when(at: Instant, now: Instant) -> String {
+    let ago = now.saturating_duration_since(at);
+    units::rfc3339(SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
 fn refusal(failure: &Failure) -> Response {

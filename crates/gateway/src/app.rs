@@ -4,20 +4,24 @@
 //! the configuration and waits for signals. Requests live on the [workers](crate::worker).
 
 mod control;
+mod probe;
 mod reload;
+mod upkeep;
 
 use crate::config::{Config, Loaded, Sources};
 use crate::gateway::{Gateway, Shared};
 use crate::listener::watch::{SWEEP, Watches};
 use crate::listener::{self, Accepted, Bounds};
 use crate::worker::{self, Dealt, Worker};
-use crate::{admin, http, remember};
+use crate::{admin, http, pressure, remember};
 use control::Signals;
 use measure::metrics::Metrics;
+use probe::Prober;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -93,6 +97,7 @@ pub fn run(
 
     let cache_end = CancellationToken::new();
     let caching = remember::tiers::keep(gateway.remembered(), cache_end.clone());
+    let counting = gateway.limits.run(cache_end.clone());
     let serving = async {
         let mut signals = Signals::listen()?;
         announce(config, listening);
@@ -104,6 +109,8 @@ pub fn run(
         tokio::select! {
             result = listener::accept(data, &dealer, &gateway.metrics, connections_max, &stop) => result?,
             result = &mut admin_plane => result?,
+            () = pressure::watch(&gateway) => {}
+            () = upkeep::keep(&gateway) => {}
             () = signals.run(reload) => {}
         }
         gateway.drain();
@@ -122,7 +129,7 @@ pub fn run(
             cache_end.cancel();
             result
         };
-        tokio::join!(serving, caching).0
+        tokio::join!(serving, caching, counting).0
     })
 }
 
@@ -155,9 +162,15 @@ impl DataPlane {
         let watches = Watches::new();
         let worker = dealt.worker.clone();
         let housekeeping = self.housekeeping(&watches, &worker);
+        let chores = self.gateway.begin_chores(&worker);
         let serving = async {
             while let Some(accepted) = dealt.receiver.recv().await {
-                worker.tasks.spawn(self.clone().connection(accepted, worker.clone(), Arc::clone(&watches)));
+                let shared = Shared {
+                    gateway: Arc::clone(&self.gateway),
+                    worker: worker.clone(),
+                    chores: Arc::clone(&chores),
+                };
+                worker.tasks.spawn(self.clone().connection(accepted, shared, Arc::clone(&watches)));
             }
         };
         // Housekeeping goes on while the last requests finish.
@@ -167,12 +180,11 @@ impl DataPlane {
         }
     }
 
-    async fn connection(self, accepted: Accepted, worker: Worker, watches: Arc<Watches>) {
-        let gateway = Arc::clone(&self.gateway);
-        let _open = Open::count(&gateway);
-        let server = gateway.snapshot(worker.index).server.clone();
+    async fn connection(self, accepted: Accepted, shared: Shared, watches: Arc<Watches>) {
+        let _open = Open::count(&self.gateway);
+        let server = shared.snapshot().server.clone();
         let bounds = Bounds { header_bytes_max: server.header_bytes_max, handshake: server.timeouts.header };
-        let shared = Arc::new(Shared { gateway: Arc::clone(&gateway), worker });
+        let shared = Arc::new(shared);
         let handle = move |request, underway| http::handle(Arc::clone(&shared), request, underway);
         listener::serve(accepted, self.acceptor.as_ref(), bounds, &watches, handle).await;
     }
@@ -180,11 +192,19 @@ impl DataPlane {
     async fn housekeeping(&self, watches: &Arc<Watches>, worker: &Worker) {
         let mut sweep = tokio::time::interval(SWEEP);
         let mut maintenance = tokio::time::interval(MAINTENANCE);
+        let mut tick = tokio::time::interval(pressure::TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut probes, mut prober) = (tokio::time::interval(probe::LOOK), Prober::default());
         let mut leaving = false;
         loop {
             tokio::select! {
                 _ = sweep.tick() => watches.sweep(&self.gateway.snapshot(worker.index).server.timeouts),
                 _ = maintenance.tick() => self.maintain(worker),
+                due = tick.tick() => self.gateway.pressure.lagged(worker.index, due.elapsed()),
+                // One worker asks for all.
+                _ = probes.tick(), if worker.index == 0 && !leaving => {
+                    prober.look(&self.gateway.snapshot(worker.index), worker, Instant::now());
+                }
                 () = self.stop.cancelled(), if !leaving => {
                     leaving = true;
                     watches.leave();

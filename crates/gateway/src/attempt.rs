@@ -2,6 +2,7 @@
 //! answer is not known here: one caller, or everyone on a flight.
 
 use crate::alarm::{Alarm, Late};
+use crate::ending::{Ending, Fault};
 use crate::gateway::Shared;
 use crate::judge::{self, Verdict};
 use crate::plan::Target;
@@ -10,11 +11,10 @@ use crate::relay::{Patience, Relayed};
 use crate::upstream::{Answer, Call};
 use ::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
-use measure::metrics::AttemptResult;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
-use wire::failure::Failure;
+use wire::failure::{Failure, Kind};
 use wire::openai::{self, Relay, RelayOptions, Usage};
 
 /// One try.
@@ -37,6 +37,27 @@ pub enum Sent {
     Refusal(StatusCode, Bytes),
 }
 
+/// A try that failed before anything of an answer could be passed on.
+#[derive(Debug)]
+pub struct Broken {
+    /// What went wrong, in the caller's words.
+    pub failure: Failure,
+    /// What that says of the provider.
+    pub ending: Ending,
+}
+
+impl Broken {
+    /// The fault is ours: nobody was asked, and to ask another would end the same.
+    pub fn ours(failure: Failure) -> Self {
+        Self { failure, ending: Ending::REFUSED }
+    }
+
+    /// There was nobody to be asked.
+    pub fn nobody() -> Self {
+        Self::ours(Failure::new(Kind::Internal, "No target could be asked."))
+    }
+}
+
 /// A whole answer.
 pub struct Whole {
     /// The provider's own head.
@@ -48,46 +69,45 @@ pub struct Whole {
 }
 
 impl Attempt {
-    /// Asks the target and judges the head of its answer.
+    /// Asks the target and judges the head of its answer. `record` knows that the attempt has begun, and is
+    /// told how it ended.
     ///
     /// # Errors
-    /// What went wrong, in the caller's words.
+    /// Where there is none, or none that can be used.
     pub async fn send(
         &self,
         shared: &Shared,
         call: Call,
         alarm: &mut Alarm,
         record: &mut Record,
-    ) -> Result<Sent, Failure> {
+    ) -> Result<Sent, Broken> {
         let upstream = &self.target.upstream;
         let due = if self.stream { self.patience.first_token_due() } else { self.patience.deadline };
-        record.attempt_begins(self.patience.began);
         let sent = alarm.within(due, pin!(upstream.send(&shared.worker, call))).await;
-        let (result, failure) = match sent {
+        let (ending, failure) = match sent {
             Ok(Ok(response)) if response.status().is_success() => {
                 match judge::media_type(&response, self.stream) {
                     None => return Ok(Sent::Answer(response)),
-                    Some(what) => (AttemptResult::Failed, judge::nonsense(upstream.name(), what)),
+                    Some(what) => (Ending::of(Fault::Nonsense), judge::nonsense(upstream.name(), what)),
                 }
             }
             Ok(Ok(response)) => {
-                let result = judge::result(response.status());
                 // Boxed, as it is large and seldom.
                 let mut refused = Box::pin(judge::refused(upstream.settings(), response));
                 match alarm.within(due, refused.as_mut()).await {
                     Ok(Verdict::PassOn(status, bytes)) => {
-                        record.attempt_ends(result, Instant::now());
+                        record.attempt_ends(&Ending::REFUSED, Instant::now());
                         return Ok(Sent::Refusal(status, bytes));
                     }
-                    Ok(Verdict::Fail(failure)) => (result, failure),
-                    Err(Late) => (AttemptResult::TimedOut, judge::late(upstream.name())),
+                    Ok(Verdict::Fail(failure, ending)) => (ending, failure),
+                    Err(Late) => (Ending::of(Fault::Timeout), judge::late(upstream.name())),
                 }
             }
-            Ok(Err(error)) => (judge::unsent(&error), error.failure(upstream.name())),
-            Err(Late) => (AttemptResult::TimedOut, judge::late(upstream.name())),
+            Ok(Err(error)) => (Ending::unsent(&error), error.failure(upstream.name())),
+            Err(Late) => (Ending::of(Fault::Timeout), judge::late(upstream.name())),
         };
-        record.attempt_ends(result, Instant::now());
-        Err(failure)
+        record.attempt_ends(&ending, Instant::now());
+        Err(Broken { failure, ending })
     }
 
     /// The answer as a stream, once its first frame is here: what fails before that still has a status.
@@ -100,7 +120,7 @@ impl Attempt {
         answer: Response<Answer>,
         alarm: Alarm,
         record: &mut Record,
-    ) -> Result<(HeaderMap, Relayed), Failure> {
+    ) -> Result<(HeaderMap, Relayed), Broken> {
         let (parts, answer) = answer.into_parts();
         let name = self.target.upstream.name();
         let tasks = &shared.worker.background;
@@ -119,28 +139,29 @@ impl Attempt {
         answer: Response<Answer>,
         alarm: &mut Alarm,
         record: &mut Record,
-    ) -> Result<Whole, Failure> {
+    ) -> Result<Whole, Broken> {
         let (parts, answer) = answer.into_parts();
         let name = self.target.upstream.name();
         let collected =
             alarm.within(self.patience.deadline, pin!(answer.collect(judge::ANSWER_BYTES_MAX))).await;
-        let (result, failure) = match collected {
+        let (ending, failure) = match collected {
             Ok(Ok(body)) => match openai::usage_of(&body) {
                 Ok(usage) => {
                     if let Some(usage) = &usage {
                         record.used(usage);
                     }
-                    record.attempt_ends(AttemptResult::Ok, Instant::now());
+                    record.attempt_ends(&Ending::GOOD, Instant::now());
                     return Ok(Whole { head: parts.headers, body, usage });
                 }
                 Err(fault) => {
-                    (AttemptResult::Failed, judge::nonsense(name, &format!("what is not JSON: {fault}")))
+                    let what = format!("what is not JSON: {fault}");
+                    (Ending::of(Fault::Nonsense), judge::nonsense(name, &what))
                 }
             },
-            Ok(Err(error)) => (judge::unsent(&error), error.failure(name)),
-            Err(Late) => (AttemptResult::TimedOut, judge::late(name)),
+            Ok(Err(error)) => (Ending::unsent(&error), error.failure(name)),
+            Err(Late) => (Ending::of(Fault::Timeout), judge::late(name)),
         };
-        record.attempt_ends(result, Instant::now());
-        Err(failure)
+        record.attempt_ends(&ending, Instant::now());
+        Err(Broken { failure, ending })
     }
 }

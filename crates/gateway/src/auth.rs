@@ -3,8 +3,9 @@
 //! All keys are held in memory, so that no store that is down can turn a valid key into a 401. A
 //! data-plane key says nothing to the admin plane, which has a key of its own.
 
-use crate::config::Key;
+use crate::config::{Key, Priority};
 use crate::keys::{CallerKey, KeyHash};
+use crate::limits::{Account, Accounts, Scope, Subject};
 use foldhash::HashMap;
 use foldhash::HashMapExt as _;
 use http::header::{AUTHORIZATION, HeaderMap};
@@ -15,26 +16,43 @@ use wire::failure::{Failure, Kind};
 /// Everyone who may call.
 #[derive(Debug, Default)]
 pub struct Callers {
-    by_id: HashMap<Box<str>, Arc<Key>>,
+    by_id: HashMap<Box<str>, Arc<Holder>>,
+    /// What all may use together where nobody has a key.
+    anyone: Option<Arc<Account>>,
+}
+
+/// Who holds a key.
+#[derive(Debug)]
+pub struct Holder {
+    key: Key,
+    /// What the key may use.
+    own: Option<Arc<Account>>,
+    /// What its tenant may use.
+    tenant: Option<Arc<Account>>,
 }
 
 /// Whoever calls: one of the configured, or anyone where no key is configured.
 #[derive(Clone, Debug)]
 pub enum Caller {
     /// No keys are configured, which the configuration allows on loopback only.
-    Anyone,
-    /// The holder of this key.
-    Holder(Arc<Key>),
+    Anyone(Option<Arc<Account>>),
+    /// The holder of a key.
+    Holder(Arc<Holder>),
 }
 
 impl Callers {
-    /// The callers that the configuration names.
-    pub fn new(keys: &[Key]) -> Self {
+    /// The callers that the configuration names, and their accounts.
+    pub fn new(keys: &[Key], accounts: &Accounts) -> Self {
         let mut by_id = HashMap::with_capacity(keys.len());
         for key in keys {
-            by_id.insert(key.id.as_str().into(), Arc::new(key.clone()));
+            let holder = Holder {
+                key: key.clone(),
+                own: accounts.get(Scope::Key, &key.id),
+                tenant: accounts.get(Scope::Tenant, key.tenant_name()),
+            };
+            by_id.insert(key.id.as_str().into(), Arc::new(holder));
         }
-        Self { by_id }
+        Self { by_id, anyone: accounts.get(Scope::Tenant, "") }
     }
 
     /// Whether anyone may call without a key.
@@ -48,7 +66,7 @@ impl Callers {
     /// 401, with the same words whether the key is unknown, wrong or malformed.
     pub fn identify(&self, headers: &HeaderMap) -> Result<Caller, Failure> {
         if self.open() {
-            return Ok(Caller::Anyone);
+            return Ok(Caller::Anyone(self.anyone.clone()));
         }
         let Some(presented) = presented(headers) else {
             return Err(unauthenticated(
@@ -60,11 +78,11 @@ impl Callers {
             .ok_or_else(|| unauthenticated("Incorrect API key provided."))
     }
 
-    fn check(&self, presented: &[u8]) -> Option<Arc<Key>> {
+    fn check(&self, presented: &[u8]) -> Option<Arc<Holder>> {
         let presented = CallerKey::parse(presented)?;
         let known = self.by_id.get(presented.id);
         // An unknown id takes the same path as a known one, so that time does not tell them apart.
-        let hash = known.map_or(KeyHash::NOBODY, |key| key.hash);
+        let hash = known.map_or(KeyHash::NOBODY, |holder| holder.key.hash);
         (hash.verify(&presented) && known.is_some()).then(|| known.map(Arc::clone)).flatten()
     }
 }
@@ -74,8 +92,26 @@ impl Caller {
     /// nobody's where no keys are configured.
     pub fn tenant(&self) -> &str {
         match self {
-            Self::Anyone => "",
-            Self::Holder(key) => key.tenant.as_deref().unwrap_or(&key.id),
+            Self::Anyone(_) => "",
+            Self::Holder(holder) => holder.key.tenant_name(),
+        }
+    }
+
+    /// What this caller's requests count against.
+    pub fn subject(&self) -> Subject<'_> {
+        match self {
+            Self::Anyone(tenant) => Subject { tenant: tenant.as_ref(), ..Subject::default() },
+            Self::Holder(holder) => {
+                Subject { key: holder.own.as_ref(), tenant: holder.tenant.as_ref(), ..Subject::default() }
+            }
+        }
+    }
+
+    /// How its requests stand among others that wait; `None`: as they say.
+    pub fn priority(&self) -> Option<Priority> {
+        match self {
+            Self::Anyone(_) => None,
+            Self::Holder(holder) => Some(holder.key.priority),
         }
     }
 
@@ -85,7 +121,7 @@ impl Caller {
     /// 403 where it may not.
     pub fn may_use(&self, model: &str) -> Result<(), Failure> {
         match self {
-            Self::Holder(key) if !key.allows(model) => Err(Failure::new(
+            Self::Holder(holder) if !holder.key.allows(model) => Err(Failure::new(
                 Kind::Forbidden,
                 format!("This API key may not use the model '{model}'. Its allowed models are set in the gateway's configuration."),
             )

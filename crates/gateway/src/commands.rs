@@ -2,18 +2,22 @@
 
 mod admin;
 mod bench;
+mod breakers;
 mod cache;
 mod check;
 mod client;
 mod config;
+mod grid;
 mod keys;
 mod manual;
 mod mock;
 mod refusal;
 mod serve;
 mod signals;
+mod targets;
 
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 use std::process::ExitCode;
 
 /// A gateway between applications and language-model providers.
@@ -42,6 +46,11 @@ enum Command {
     /// What the running gateway remembers: look at it, take it back, fill it beforehand.
     #[command(subcommand)]
     Cache(cache::Command),
+    /// How the targets of the running gateway are: their health, how busy and how fast they are.
+    Targets(targets::Args),
+    /// Whom the running gateway leaves alone and why; closing breakers by hand.
+    #[command(subcommand)]
+    Breakers(breakers::Command),
     /// Run the simulated provider as a server of its own.
     Mock(mock::Args),
     /// Load-test any OpenAI-compatible URL.
@@ -61,9 +70,16 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Cache(command) => cache::run(&command),
+        Command::Targets(args) => targets::run(&args),
+        Command::Breakers(command) => breakers::run(&command),
         Command::Mock(args) => mock::run(&args),
         Command::Bench(command) => bench::run(&command),
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::man(),
     }
+}
+
+/// Prints what a gateway said, as it was or in words.
+fn show(json: bool, said: &Value, words: impl FnOnce() -> String) -> ExitCode {
+    config::print(&if json { format!("{said:#}\n") } else { words() })
 }

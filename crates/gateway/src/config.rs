@@ -14,8 +14,11 @@ mod cache;
 mod environment;
 mod expand;
 mod fault;
+mod guard;
+mod limits;
 mod load;
 mod mask;
+mod models;
 mod print;
 mod profile;
 mod quantity;
@@ -40,7 +43,12 @@ pub use base_url::BaseUrl;
 pub use cache::{Accept, AliasCache, Cache, CacheDisk, CacheRedis, CacheSemantic, EmbeddedBy};
 pub use environment::Environment;
 pub use fault::{Fault, Faults, Place};
+pub use guard::{
+    Algorithm, Background, Concurrency, Guard, Health, Hedge, Pressure, Queue, Registry, Retry, Strategy,
+};
+pub use limits::{Limits, Priority, Rates};
 pub use load::{Loaded, Override, Sources};
+pub use models::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Fallback};
 pub use schema::schema;
 
 use crate::keys::KeyHash;
@@ -66,6 +74,10 @@ pub struct Config {
     pub models: BTreeMap<String, Alias>,
     /// What is remembered of answers.
     pub cache: Cache,
+    /// What protects callers and providers from each other.
+    pub guard: Guard,
+    /// What tenants may use.
+    pub limits: Limits,
 }
 
 /// A named set of defaults, laid beneath the file.
@@ -183,9 +195,19 @@ pub struct Key {
     pub tenant: Option<String>,
     /// What it may ask for; empty: everything.
     pub models: Vec<ModelPattern>,
+    /// How its requests stand among others that wait; a request may lower it, never raise it.
+    pub priority: Priority,
+    /// What it may use, besides what its tenant may.
+    pub rates: Rates,
 }
 
 impl Key {
+    /// Whose its requests are: a key that belongs to nobody is a tenant of its own.
+    #[must_use]
+    pub fn tenant_name(&self) -> &str {
+        self.tenant.as_deref().unwrap_or(&self.id)
+    }
+
     /// Whether this key may ask for `model` (an alias or `provider/model`).
     #[must_use]
     pub fn allows(&self, model: &str) -> bool {
@@ -237,6 +259,12 @@ pub struct Provider {
     pub timeouts: ProviderTimeouts,
     /// The connections kept to it.
     pub connections: Connections,
+    /// What its breakers trip on.
+    pub strategy: Strategy,
+    /// What we may ask of it.
+    pub rates: Rates,
+    /// How many requests each of its models gets at once.
+    pub concurrency: Concurrency,
     /// Certificates trusted for it besides the system's; a PEM file that was readable.
     pub ca_file: Option<PathBuf>,
     /// Whether HTTP/2 is offered.
@@ -284,6 +312,9 @@ impl PartialEq for Provider {
             api_key,
             timeouts,
             connections,
+            strategy,
+            rates,
+            concurrency,
             ca_file,
             http2,
             models,
@@ -297,6 +328,9 @@ impl PartialEq for Provider {
             && *api_key == other.api_key
             && *timeouts == other.timeouts
             && *connections == other.connections
+            && *strategy == other.strategy
+            && *rates == other.rates
+            && *concurrency == other.concurrency
             && *ca_file == other.ca_file
             && *http2 == other.http2
             && *models == other.models
@@ -341,26 +375,6 @@ pub struct Connections {
     pub idle: Duration,
     /// How many are opened before the first request; at most `per_host`.
     pub warm: usize,
-}
-
-/// A name for one target or several.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alias {
-    /// At least one, and at least one of a weight above zero.
-    pub targets: Vec<AliasTarget>,
-    /// What of its answers is remembered.
-    pub cache: AliasCache,
-}
-
-/// One target of an alias.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AliasTarget {
-    /// A provider that exists.
-    pub provider: String,
-    /// The model's name as that provider knows it.
-    pub model: String,
-    /// Its share among the alias' targets; zero takes it out.
-    pub weight: u32,
 }
 
 /// Text that is never shown: no `Display`, no `Serialize`, and a `Debug` that hides it.

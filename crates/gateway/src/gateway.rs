@@ -1,14 +1,18 @@
 //! What all requests share: the snapshot in force, the metrics, and whether we are leaving.
 
-use crate::config::Loaded;
+use crate::chores::Chores;
+use crate::config::{CacheRedis, Config, Loaded};
+use crate::limits::{Accounts, Limits};
+use crate::pressure::Pressure;
 use crate::remember::Remembered;
-use crate::snapshot::Snapshot;
+use crate::remember::tiers::redis_options;
+use crate::snapshot::{Common, Snapshot};
 use crate::upstream::Error;
 use crate::worker::Worker;
 use arc_swap::ArcSwap;
 use measure::metrics::Metrics;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// The gateway's state, one for the process.
@@ -17,8 +21,34 @@ pub struct Gateway {
     snapshots: Box<[ArcSwap<Snapshot>]>,
     remembered: watch::Sender<Arc<Remembered>>,
     draining: AtomicBool,
+    /// How hard pressed the process is.
+    pub pressure: Pressure,
+    /// What callers and providers have used.
+    pub limits: Limits,
+    /// With whom that is counted together.
+    sharing: Mutex<Sharing>,
+    /// Each worker's chores, once it runs.
+    chores: Mutex<Vec<Arc<Chores>>>,
     /// Everything that is counted.
     pub metrics: Metrics,
+}
+
+/// The Redis through which replicas count together; `None`: each counts alone.
+#[derive(PartialEq)]
+struct Sharing(Option<CacheRedis>);
+
+impl Sharing {
+    fn of(config: &Config, accounts: &Accounts) -> Self {
+        let redis = config.cache.redis.clone();
+        Self(redis.filter(|_| config.limits.shared && !accounts.is_empty()))
+    }
+
+    fn apply(&self, limits: &Limits) {
+        let options = self.0.as_ref().map(|redis| redis_options(redis, 0));
+        if let Err(fault) = limits.share(options.as_ref()) {
+            tracing::error!(%fault, "limits are counted by this replica alone");
+        }
+    }
 }
 
 /// What a request finds on its worker.
@@ -27,6 +57,8 @@ pub struct Shared {
     pub gateway: Arc<Gateway>,
     /// The thread it is on.
     pub worker: Worker,
+    /// What is done on it behind requests' backs.
+    pub chores: Arc<Chores>,
 }
 
 impl Shared {
@@ -42,13 +74,33 @@ impl Gateway {
     /// # Errors
     /// As [`Snapshot::new`].
     pub fn new(loaded: &Loaded, workers: usize, metrics: Metrics) -> Result<Self, (String, Error)> {
-        let remembered = Arc::new(Remembered::new(&loaded.config.cache));
+        let limits = Limits::default();
+        let common = Common::new(&loaded.config, &limits, None);
+        let sharing = Sharing::of(&loaded.config, &common.accounts);
+        sharing.apply(&limits);
         let snapshots: Result<Vec<_>, _> = (0..workers)
-            .map(|worker| Snapshot::new(loaded, None, &remembered, worker, workers, &metrics))
+            .map(|worker| Snapshot::new(loaded, None, &common, worker, workers, &metrics))
             .map(|snapshot| snapshot.map(ArcSwap::from_pointee))
             .collect();
-        let remembered = watch::Sender::new(remembered);
-        Ok(Self { snapshots: snapshots?.into(), remembered, draining: AtomicBool::new(false), metrics })
+        let remembered = watch::Sender::new(common.remembered);
+        let pressure = Pressure::new(&loaded.config.guard.pressure, workers);
+        let draining = AtomicBool::new(false);
+        let snapshots = snapshots?.into();
+        let (chores, sharing) = (Mutex::default(), Mutex::new(sharing));
+        Ok(Self { snapshots, remembered, draining, pressure, limits, sharing, chores, metrics })
+    }
+
+    /// Begins a worker's chores.
+    pub fn begin_chores(&self, worker: &Worker) -> Arc<Chores> {
+        let settings = self.snapshot(worker.index).config.guard.background;
+        let chores = Arc::new(Chores::new(&settings, self.snapshots.len(), &worker.background));
+        self.chores.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&chores));
+        chores
+    }
+
+    /// Each worker's chores.
+    pub fn chores(&self) -> Vec<Arc<Chores>> {
+        self.chores.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The snapshot in force on a worker; each says the same.
@@ -62,24 +114,27 @@ impl Gateway {
     /// As [`Snapshot::new`]; nothing has changed then.
     pub fn replace(&self, loaded: &Loaded) -> Result<(), (String, Error)> {
         let workers = self.snapshots.len();
-        let before = Arc::clone(&self.snapshot(0).remembered);
-        // What is remembered outlives a reload that does not change how.
-        let remembered = match before.settings() == &loaded.config.cache {
-            true => before,
-            false => Arc::new(Remembered::new(&loaded.config.cache)),
-        };
+        let before = self.snapshot(0);
+        let common = Common::new(&loaded.config, &self.limits, Some(&before.common));
         let fresh: Result<Vec<_>, _> = (0..workers)
             .map(|worker| {
                 let before = self.snapshot(worker);
-                Snapshot::new(loaded, Some(&before), &remembered, worker, workers, &self.metrics)
+                Snapshot::new(loaded, Some(&before), &common, worker, workers, &self.metrics)
             })
             .collect();
         for (snapshot, fresh) in self.snapshots.iter().zip(fresh?) {
             snapshot.store(Arc::new(fresh));
         }
+        let sharing = Sharing::of(&loaded.config, &common.accounts);
+        let mut known = self.sharing.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != sharing {
+            sharing.apply(&self.limits);
+            *known = sharing;
+        }
+        drop(known);
         self.remembered.send_if_modified(|known| {
-            let is_new = !Arc::ptr_eq(known, &remembered);
-            *known = remembered;
+            let is_new = !Arc::ptr_eq(known, &common.remembered);
+            *known = common.remembered;
             is_new
         });
         Ok(())

@@ -11,6 +11,7 @@ pub mod head;
 pub(crate) mod health;
 pub mod hosts;
 mod models;
+pub mod ratelimit;
 pub mod read;
 
 use crate::gateway::Shared;

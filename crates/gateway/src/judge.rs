@@ -5,11 +5,11 @@
 //! may hold what is not the caller's to read.
 
 use crate::config;
-use crate::upstream::{Answer, Error};
+use crate::ending::{Ending, Fault};
+use crate::upstream::Answer;
 use ::http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use ::http::{Response, StatusCode};
 use bytes::Bytes;
-use measure::metrics::AttemptResult;
 use std::time::{Duration, SystemTime};
 use wire::failure::{Failure, Kind, Retry, Source};
 
@@ -17,26 +17,6 @@ use wire::failure::{Failure, Kind, Retry, Source};
 pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Most bytes of an error's body.
 const ERROR_BYTES_MAX: usize = 256 << 10;
-
-/// How an attempt with this status is counted.
-pub fn result(status: StatusCode) -> AttemptResult {
-    match status.as_u16() {
-        200..=299 => AttemptResult::Ok,
-        429 => AttemptResult::RateLimited,
-        400..=499 => AttemptResult::Refused,
-        _ => AttemptResult::Failed,
-    }
-}
-
-/// How an attempt without an answer is counted.
-pub fn unsent(error: &Error) -> AttemptResult {
-    match error {
-        Error::Unreachable(_) | Error::Forbidden { .. } => AttemptResult::Unreachable,
-        Error::ConnectTimeout => AttemptResult::TimedOut,
-        Error::Cut(_) => AttemptResult::Cut,
-        Error::TooLarge(_) => AttemptResult::Failed,
-    }
-}
 
 /// What is wrong with a good answer's media type, if anything: a whole answer where a stream was
 /// asked for would leave the caller's SDK waiting for frames.
@@ -70,8 +50,8 @@ pub enum Verdict {
     /// The request is at fault, and the provider says why in the protocol's own form: its bytes go
     /// on as they are.
     PassOn(StatusCode, Bytes),
-    /// Anything else, in our words.
-    Fail(Failure),
+    /// Anything else, in our words, and what was at fault.
+    Fail(Failure, Ending),
 }
 
 /// Reads an answer that is no success and decides what the caller is told of it.
@@ -83,11 +63,14 @@ pub async fn refused(settings: &config::Provider, response: Response<Answer>) ->
     if request_fault && is_error(&body) && !repeats_secret(settings, &body) {
         return Verdict::PassOn(parts.status, body);
     }
-    let failure = match after(&parts.headers) {
-        Some(wait) => failed(&settings.name, status, Some(Retry::After(wait))),
-        None => failed(&settings.name, status, None),
+    let wait = after(&parts.headers);
+    let failure = failed(&settings.name, status, wait.map(Retry::After));
+    let ending = match Ending::status(parts.status) {
+        limited if limited.fault == Some(Fault::RateLimited) && is_spent(&body) => Ending::of(Fault::Quota),
+        ending => ending,
     };
-    Verdict::Fail(failure.with_detail(format!("status {status}: {}", excerpt(settings, &body))))
+    let detail = format!("status {status}: {}", excerpt(settings, &body));
+    Verdict::Fail(failure.with_detail(detail), ending.after(wait))
 }
 
 /// A status in our words. What the provider says of waiting is passed on where waiting may help.
@@ -123,6 +106,17 @@ fn failed(provider: &str, status: u16, wait: Option<Retry>) -> Failure {
         Some(wait) => failure.with_retry(wait),
         None => failure,
     }
+}
+
+/// Whether a 429 says that the credential has nothing left to spend: no waiting mends that. OpenAI's word for
+/// it, which compatible providers have taken over.
+fn is_spent(body: &[u8]) -> bool {
+    let says = |object: &wire::json::Object<'_>, name: &str| {
+        object.get(name).and_then(|value| value.as_str()).is_some_and(|word| word == "insufficient_quota")
+    };
+    let Ok(body) = wire::json::object(body) else { return false };
+    let error = body.get("error").and_then(|error| error.object());
+    error.is_some_and(|error| says(&error, "code") || says(&error, "type"))
 }
 
 fn is_error(body: &[u8]) -> bool {

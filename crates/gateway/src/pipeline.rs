@@ -3,20 +3,22 @@
 //! ```text
 //! bytes in → identify the caller → admit → plan (alias, target, cache key)
 //!   → memory → join a flight, or begin one (Redis → disk → provider)
-//!   → [for each target: lease (breaker + limiter)] → send     come with the breaker and the limiter
+//!   → for each target: lease (breaker + limiter; the only queue) → send
 //!   → tee → bytes out → at the end of the body: record, store
 //! ```
 
 use crate::alarm::Alarm;
-use crate::attempt::{Attempt, Sent};
 use crate::auth::Caller;
+use crate::dispatch::{Dispatch, Opened};
 use crate::gateway::Shared;
 use crate::http::body::Body;
 use crate::http::compress::Coding;
 use crate::http::{compress, error, head, read};
-use crate::plan::Plan;
+use crate::inquiry::{Inquiry, Standing};
+use crate::limits::Subject;
+use crate::plan::{Draw, Plan, affinity};
 use crate::recorder::{Record, outcome_of};
-use crate::relay::{Patience, Relayed};
+use crate::relay::Relayed;
 use crate::remember::flight::{Job, fly};
 use crate::remember::part::Part;
 use crate::remember::question::{Form, Question};
@@ -25,7 +27,6 @@ use crate::remember::ride::{Lost, Ride, gone};
 use crate::remember::tally::Tally;
 use crate::remember::{is_stale, question, status};
 use crate::snapshot::Snapshot;
-use crate::upstream::Call;
 use ::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use bytes::Bytes;
 use cache::clock::Millis;
@@ -36,9 +37,8 @@ use measure::metrics::Outcome;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::failure::Failure;
-use wire::openai::{self, RelayOptions, UsageChunk};
+use wire::openai::{self, UsageChunk};
 use wire::operation::Operation;
-use wire::splice::splice;
 
 /// Flights that are boarded for one request before it gives up: one that is lost is seldom, two are a
 /// fault of ours.
@@ -58,13 +58,16 @@ pub async fn serve(shared: Arc<Shared>, operation: Operation, request: Request<I
         answered.prepare(snapshot.server.compress_above, asked.headers, &mut headers).await;
     }
     let now = Instant::now();
+    if let Some(levels) = record.levels() {
+        levels.write(&mut headers);
+    }
     head::timings(&mut headers, record.attempts(), record.overhead(now), record.total(now));
     head::identify(&mut headers, record.id.clone());
     match answered {
         Ok(answered) => answered.into_response(headers, record, now),
         Err(failure) => {
             record.end(outcome_of(&failure), now);
-            error::respond(headers, &failure)
+            error::respond(headers, &failure, record.attempts() > 1)
         }
     }
 }
@@ -107,6 +110,10 @@ struct Ready<'a> {
     plan: &'a Plan,
     /// The caller's own limit to the whole.
     timeout: Option<Duration>,
+    /// Where it stands among others that wait.
+    standing: Standing,
+    /// Whether it may be asked twice at once.
+    hedges: bool,
 }
 
 /// The request's way through the gateway.
@@ -122,18 +129,29 @@ async fn exchange(
     let timeout = head::timeout(asked.headers)?;
     let body = read::whole(asked.headers, body, &snapshot.server, record.started(), &mut alarm).await?;
 
+    let _held = shared.gateway.pressure.hold(body.len())?;
+
     let ask = openai::Request::parse(asked.operation, &body)?;
     caller.may_use(&ask.model)?;
-    let plan = snapshot.routes.plan(asked.operation, &ask.model, fastrand::u64(..))?;
+    let draw = Draw { affinity: None, dice: fastrand::u64(..), at: record.started() };
+    let affinity = || affinity::of(asked.headers, caller.tenant(), &ask);
+    let plan = snapshot.routes.plan(asked.operation, &ask.model, draw, affinity)?;
     record.planned(&plan);
 
-    let ready = Ready { asked, caller: &caller, ask: &ask, body: &body, plan: &plan, timeout };
+    let standing = Standing::of(asked.headers, &caller, &ask)?;
+    let hedges = match &plan.alias {
+        Some(alias) => alias.hedge,
+        None => snapshot.config.guard.hedge.enabled,
+    };
+    let ready =
+        Ready { asked, caller: &caller, ask: &ask, body: &body, plan: &plan, timeout, standing, hedges };
     let tally = Tally { metrics: &snapshot.cache_metrics, stats: &plan.hour };
     let question = match snapshot.remembered.question(&ready.to_remember(), &tally)? {
         Ok(question) => question,
         Err(bypass) => {
             tally.bypassed();
-            return ready.ask_directly(shared, bypass.header(), alarm, record).await;
+            ready.admit(shared, record).await?;
+            return ready.ask_directly(shared, snapshot, bypass.header(), alarm, record).await;
         }
     };
     let now = Millis::now();
@@ -143,12 +161,14 @@ async fn exchange(
     {
         tally.remembered(is_stale(&found), &replay, now);
         snapshot.remembered.note_hit(&question.key, &replay.notes);
+        shared.gateway.limits.note(&ready.subject(), record.started());
         if is_stale(&found) {
             ready.refresh(shared, snapshot, &question, record)?;
         }
         return Ok(Answered::remembered(replay, status::hit(found.tier), found.age));
     }
     tally.memory_missed();
+    ready.admit(shared, record).await?;
     // Boxed, as it is large and a hit has no need of it.
     Box::pin(ready.board(shared, snapshot, &question, alarm, record)).await
 }
@@ -172,26 +192,45 @@ impl Ready<'_> {
         Replay::of(entry, form, self.ask.usage_to_caller, reads_zstd)
     }
 
-    /// What the provider is asked.
-    fn call(&self, record: &Record) -> Call {
-        let target = &self.plan.target;
-        let quirks = &target.upstream.settings().preset.quirks;
-        Call {
-            operation: self.asked.operation,
-            body: splice(self.body, &self.ask.edits(Some(&target.model), quirks.stream_options)),
-            request_id: record.id.clone(),
-            traceparent: self.asked.headers.get("traceparent").cloned(),
+    /// Whose limits the request counts against.
+    fn subject(&self) -> Subject<'_> {
+        let alias = self.plan.alias.as_ref().and_then(|alias| alias.account.as_ref());
+        Subject { alias, stream: self.ask.stream, ..self.caller.subject() }
+    }
+
+    /// Lets the request go on to a provider, or turns it away at the door: nobody waits here.
+    async fn admit(&self, shared: &Shared, record: &mut Record) -> Result<(), Failure> {
+        shared.gateway.pressure.admit(self.standing.band)?;
+        let subject = self.subject();
+        if subject.is_unlimited() {
+            return Ok(());
+        }
+        let admitted = shared.gateway.limits.admit(&subject, self.standing.tokens, Instant::now()).await;
+        match admitted {
+            Ok(granted) => {
+                record.granted(granted);
+                Ok(())
+            }
+            Err(denied) => Err(record.denied(&denied)),
         }
     }
 
-    /// How it is asked.
-    fn attempt(&self, usage_chunk: UsageChunk, timeout: Option<Duration>, arrived: Instant) -> Attempt {
-        let settings = self.plan.target.upstream.settings();
-        Attempt {
+    /// What is asked of whoever can answer it.
+    fn inquiry(&self, usage_chunk: UsageChunk, timeout: Option<Duration>, record: &Record) -> Inquiry {
+        let plan = self.plan.clone();
+        Inquiry {
+            operation: self.asked.operation,
+            first: Inquiry::spliced(self.ask, self.body, &plan.target),
+            tools: self.hedges && self.ask.traits().tools,
+            plan,
+            body: self.body.clone(),
             stream: self.ask.stream,
-            relay: RelayOptions { usage_chunk, done_marker: settings.preset.quirks.done_marker },
-            patience: Patience::new(&settings.timeouts, timeout, arrived, Instant::now()),
-            target: Arc::clone(&self.plan.target),
+            usage_chunk,
+            timeout,
+            arrived: record.started(),
+            standing: self.standing,
+            request_id: record.id.clone(),
+            traceparent: self.asked.headers.get("traceparent").cloned(),
         }
     }
 
@@ -199,30 +238,26 @@ impl Ready<'_> {
     async fn ask_directly(
         &self,
         shared: &Shared,
+        snapshot: &Snapshot,
         cache: HeaderValue,
-        mut alarm: Alarm,
+        alarm: Alarm,
         record: &mut Record,
     ) -> Result<Answered, Failure> {
-        record.targets(self.plan);
         let usage = if self.ask.usage_to_caller { UsageChunk::Pass } else { UsageChunk::Drop };
-        let attempt = self.attempt(usage, self.timeout, record.started());
+        let inquiry = self.inquiry(usage, self.timeout, record);
+        let reached = Dispatch { shared, snapshot, inquiry: &inquiry }.open(alarm, record).await?;
         let mut cost = None;
-        let (status, provider, content) =
-            match attempt.send(shared, self.call(record), &mut alarm, record).await? {
-                Sent::Refusal(status, bytes) => {
-                    (status, HeaderMap::new(), Content::Whole(bytes, Outcome::CallerError))
-                }
-                Sent::Answer(answer) if attempt.stream => {
-                    let (provider, stream) = attempt.stream(shared, answer, alarm, record).await?;
-                    (StatusCode::OK, provider, Content::Stream(Box::new(stream)))
-                }
-                Sent::Answer(answer) => {
-                    let whole = attempt.whole(answer, &mut alarm, record).await?;
-                    cost = attempt.target.cost(whole.usage.as_ref());
-                    (StatusCode::OK, whole.head, Content::Whole(whole.body, Outcome::Ok))
-                }
-            };
-        let target = attempt.target.header.clone();
+        let (status, provider, content) = match reached.opened {
+            Opened::Refusal(status, bytes) => {
+                (status, HeaderMap::new(), Content::Whole(bytes, Outcome::CallerError))
+            }
+            Opened::Stream(provider, stream) => (StatusCode::OK, provider, Content::Stream(stream)),
+            Opened::Whole(whole) => {
+                cost = reached.target.cost(whole.usage.as_ref());
+                (StatusCode::OK, whole.head, Content::Whole(whole.body, Outcome::Ok))
+            }
+        };
+        let target = reached.target.header.clone();
         Ok(Answered { status, provider, target, cache, age: None, cost, content })
     }
 
@@ -239,21 +274,24 @@ impl Ready<'_> {
         let tally = self.tally(snapshot);
         let deadline = self.timeout.map(|timeout| record.started() + timeout);
         for _ in 0..BOARDINGS_MAX {
-            let (seat, cache) = match snapshot.remembered.departures.board((question.key, anew)) {
+            let (seat, cache, pays) = match snapshot.remembered.departures.board((question.key, anew)) {
                 Boarded::Pilot(pilot, seat) => {
                     let job = self.job(shared, snapshot, question, !anew, record)?;
-                    shared.worker.background.spawn(fly(job, self.call(record), pilot));
+                    shared.worker.background.spawn(fly(job, pilot));
                     let no_cache = question.terms.no_cache;
-                    (seat, if no_cache { status::Bypass::NoCache.header() } else { status::miss() })
+                    let cache = if no_cache { status::Bypass::NoCache.header() } else { status::miss() };
+                    (seat, cache, true)
                 }
                 Boarded::Seat(seat) => {
                     tally.coalesced(Millis::now());
-                    (seat, status::coalesced())
+                    (seat, status::coalesced(), false)
                 }
-                Boarded::Full => return self.ask_directly(shared, status::miss(), alarm, record).await,
+                Boarded::Full => {
+                    return self.ask_directly(shared, snapshot, status::miss(), alarm, record).await;
+                }
             };
             record.waits(Instant::now());
-            let mut ride = Ride::new(seat, self.ask.usage_to_caller, alarm, deadline);
+            let mut ride = Ride::new(seat, self.ask.usage_to_caller, pays, alarm, deadline);
             match ride.first().await {
                 Ok(part) => match self.answered(part, ride, cache, question, &tally, record) {
                     Ok(answered) => return Ok(answered),
@@ -304,6 +342,7 @@ impl Ready<'_> {
                 let replay = self.replay(&entry, question.form);
                 match replay.filter(|_| question.terms.accepts(age)) {
                     Some(replay) => {
+                        record.tokens(0);
                         tally.saved(&replay, Millis::now());
                         Ok(Answered::remembered(replay, hit, age))
                     }
@@ -312,6 +351,7 @@ impl Ready<'_> {
             }
             Part::Whole(head, bytes) => {
                 record.waited(Instant::now());
+                ride.charge(head.tokens, record);
                 record.attempted(head.attempts);
                 Ok(of(&head, Content::Whole(bytes, head.outcome)))
             }
@@ -319,7 +359,7 @@ impl Ready<'_> {
                 record.attempted(head.attempts);
                 Ok(of(&head, Content::Ride(Box::new(ride))))
             }
-            Part::Frames(_) | Part::Usage(_) | Part::Done => Err(ride),
+            Part::Frames(_) | Part::Usage(_) | Part::Done(_) => Err(ride),
         }
     }
 
@@ -354,9 +394,9 @@ impl Ready<'_> {
             kindred: remembered.kindred(question, &self.to_remember()),
             candidate: None,
             lifetime: (!lifetime.fresh.is_zero()).then_some(lifetime),
-            tags: question.tags(&self.plan.target, self.asked.operation),
+            marks: question.marks(),
             // A caller's own limit is for that caller to keep: others wait for the same answer.
-            attempt: self.attempt(UsageChunk::Apart, None, Instant::now()),
+            inquiry: self.inquiry(UsageChunk::Apart, None, record),
             record: record.of_flight(self.plan),
         })
     }
@@ -376,10 +416,12 @@ impl Ready<'_> {
                 return Ok(());
             }
             let job = self.job(shared, snapshot, question, false, record)?;
-            let call = self.call(record);
             // The seat keeps the flight in the air, and must read what it is handed.
             let listen = async move { while let Some(Ok(_)) = seat.next().await {} };
-            shared.worker.background.spawn(async move { tokio::join!(fly(job, call, pilot), listen) });
+            // Where too many are fetched anew already this one stays stale, and that is counted.
+            let _ = shared.chores.refresh.submit(async move {
+                tokio::join!(fly(job, pilot), listen);
+            });
         }
         Ok(())
     }

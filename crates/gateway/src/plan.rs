@@ -4,26 +4,30 @@
 //! A name is an alias of the file, or `provider/model` split at the first slash. The experiment's
 //! arm and the cache key have their place here, before the target's health is looked at.
 
-use crate::config::{AliasCache, Config, Price, Secret};
-use crate::remember::Remembered;
+pub mod affinity;
+mod alias;
+mod target;
+
+pub use alias::{Alias, Targets};
+use target::Origin;
+pub use target::{Care, Target, account};
+
+use crate::config::{self, AliasCache, Config};
+use crate::limits::{Account, Scope};
+use crate::protect::upkeep::Roster;
+use crate::snapshot::Common;
 use crate::upstream::Upstream;
-use cache::key::{Place, PlaceParts};
 use cache::stats::Stats;
 use foldhash::HashMap;
 use foldhash::HashMapExt as _;
-use guard::weighted::Weighted;
-use http::HeaderValue;
 use measure::metrics::{RouteMetrics, Shard, TargetMetrics};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use wire::failure::{Failure, Kind};
-use wire::openai::Usage;
 use wire::operation::Operation;
 
 /// The name under which everything not named in the configuration is counted.
 const OTHER: &str = "other";
-
-/// Part of every key of the cache: grows with what is done to requests and answers on their way.
-const CACHE_POLICY: u64 = 1;
 
 /// The operations that ask a model for something.
 const INFERENCE: [Operation; 3] = [Operation::ChatCompletions, Operation::Completions, Operation::Embeddings];
@@ -40,7 +44,7 @@ fn slot(operation: Operation) -> usize {
 
 /// Every name that a request may use, with its metrics resolved.
 pub struct Routes {
-    aliases: HashMap<Box<str>, Alias>,
+    aliases: HashMap<Box<str>, Arc<Alias>>,
     providers: HashMap<Box<str>, Provider>,
     other: Arc<Route>,
     other_hour: Arc<Stats>,
@@ -50,18 +54,14 @@ pub struct Routes {
 #[derive(Debug)]
 pub struct Route([RouteMetrics; 3]);
 
-struct Alias {
-    targets: Weighted<Arc<Target>>,
-    route: Arc<Route>,
-    cache: AliasCache,
-    hour: Arc<Stats>,
-}
-
 struct Provider {
     upstream: Arc<Upstream>,
     /// Models that the configuration names, by the name behind the slash.
     models: HashMap<Box<str>, Known>,
     other: Arc<TargetMetrics>,
+    /// What we may ask of it.
+    account: Option<Arc<Account>>,
+    care: Care,
     /// Targets of models that the configuration does not name, as they are asked for: to make one costs as much
     /// as a good part of a request. Bounded, since callers choose the names; one worker's own, so that nobody
     /// waits for the lock.
@@ -80,27 +80,10 @@ struct Known {
     hour: Arc<Stats>,
 }
 
-/// One provider's model.
-pub struct Target {
-    /// The provider.
-    pub upstream: Arc<Upstream>,
-    /// The model's name as the provider knows it.
-    pub model: Box<str>,
-    /// `provider/model` for the response header.
-    pub header: HeaderValue,
-    /// Where its attempts are counted.
-    pub metrics: Arc<TargetMetrics>,
-    /// What it costs, where that is known.
-    pub price: Option<Price>,
-    /// What the name that leads here has remembered.
-    cache: AliasCache,
-    /// Its part of a cache's keys, by operation; made when first asked for.
-    places: OnceLock<[Place; 3]>,
-}
-
 /// What is to be done for one request.
+#[derive(Clone)]
 pub struct Plan {
-    /// Who is asked.
+    /// The first choice of whom to ask.
     pub target: Arc<Target>,
     /// Where the request is counted.
     pub route: Arc<Route>,
@@ -108,6 +91,28 @@ pub struct Plan {
     pub cache: AliasCache,
     /// What came of it in the last hour.
     pub hour: Arc<Stats>,
+    /// Who stands in for the first choice, where the model's name is an alias.
+    pub alias: Option<Arc<Alias>>,
+    /// What the first choice was drawn by.
+    pub draw: Draw,
+}
+
+/// What decides between the targets of an alias.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw {
+    /// Whose conversation it is: the same goes the same way.
+    pub affinity: Option<u64>,
+    /// Chance.
+    pub dice: u64,
+    /// When.
+    pub at: Instant,
+}
+
+impl Draw {
+    /// By chance alone.
+    pub fn chance() -> Self {
+        Self { affinity: None, dice: fastrand::u64(..), at: Instant::now() }
+    }
 }
 
 impl Route {
@@ -122,98 +127,29 @@ impl Route {
     }
 }
 
-impl Target {
-    fn new(
-        upstream: &Arc<Upstream>,
-        model: &str,
-        metrics: Arc<TargetMetrics>,
-        cache: AliasCache,
-    ) -> Option<Arc<Self>> {
-        let header = HeaderValue::try_from(format!("{}/{model}", upstream.name())).ok()?;
-        let price = upstream.settings().prices.get(model).copied();
-        let (upstream, places) = (Arc::clone(upstream), OnceLock::new());
-        Some(Arc::new(Self { upstream, model: model.into(), header, metrics, price, cache, places }))
-    }
-
-    /// What an answer cost, in millionths of a US dollar, where the price is known.
-    pub fn cost(&self, usage: Option<&Usage>) -> Option<u64> {
-        Some(self.price?.of(usage?))
-    }
-
-    /// Its part of a cache's keys.
-    pub fn place(&self, operation: Operation) -> &Place {
-        let places = self.places.get_or_init(|| INFERENCE.map(|operation| self.make_place(operation)));
-        &places[slot(operation)]
-    }
-
-    fn make_place(&self, operation: Operation) -> Place {
-        let settings = self.upstream.settings();
-        let credential = settings.api_key.as_ref().map_or("", Secret::expose);
-        Place::new(&PlaceParts {
-            operation: operation.name(),
-            policy: policy_of(&self.cache),
-            provider: &settings.name,
-            base_url: &settings.base_url.as_ref().map(ToString::to_string).unwrap_or_default(),
-            // A digest: what is hashed into a key that others may see is not the credential itself.
-            credential: blake3::hash(credential.as_bytes()).as_bytes(),
-            model: &self.model,
-        })
-    }
-}
-
-/// What an alias keeps and for how long, as a number. Only those who would keep the same answers as long share
-/// them: one alias' truncated or old answer is not for another that wants none.
-fn policy_of(cache: &AliasCache) -> u64 {
-    // Taken apart, so that a new member does not compile until it is decided whether it counts. Those that do
-    // not decide about requests, which is done anew for each.
-    let AliasCache {
-        ttl,
-        stale,
-        truncated,
-        tool_calls,
-        enabled: _,
-        any_temperature: _,
-        semantic: _,
-        per_user: _,
-    } = *cache;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&CACHE_POLICY.to_le_bytes());
-    for life in [ttl, stale] {
-        hasher.update(&life.map_or(u128::MAX, |life| life.as_nanos()).to_le_bytes());
-    }
-    hasher.update(&[u8::from(truncated), u8::from(tool_calls)]);
-    let mut first = [0; 8];
-    hasher.finalize_xof().fill(&mut first);
-    u64::from_le_bytes(first)
-}
-
 impl Routes {
     /// Resolves every alias, provider and metric of a configuration. `upstreams` holds each of its
     /// providers.
-    pub fn new(
-        config: &Config,
-        upstreams: &[Arc<Upstream>],
-        remembered: &Remembered,
-        metrics: Shard<'_>,
-    ) -> Self {
+    pub fn new(config: &Config, upstreams: &[Arc<Upstream>], common: &Common, metrics: Shard<'_>) -> Self {
+        let remembered = &common.remembered;
         let providers = upstreams
             .iter()
-            .map(|upstream| (upstream.name().into(), Provider::new(upstream, remembered, metrics)))
+            .map(|upstream| (upstream.name().into(), Provider::new(upstream, &config.guard, common, metrics)))
             .collect::<HashMap<Box<str>, Provider>>();
         let mut aliases = HashMap::with_capacity(config.models.len());
         for (name, alias) in &config.models {
-            let targets = alias.targets.iter().filter_map(|target| {
-                let provider = providers.get(target.provider.as_str())?;
-                let metrics = metrics.target(&target.provider, &target.model);
-                let ready = Target::new(&provider.upstream, &target.model, Arc::new(metrics), alias.cache)?;
-                Some((ready, target.weight))
-            });
-            if let Some(targets) = Weighted::new(targets) {
-                let route = Route::new(metrics, name);
-                aliases.insert(
-                    name.as_str().into(),
-                    Alias { targets, route, cache: alias.cache, hour: remembered.hour_of(name) },
-                );
+            let target = |provider: &str, model: &str| {
+                let Provider { upstream, account, .. } = providers.get(provider)?;
+                let handles = Arc::new(metrics.target(provider, model));
+                let care = Care::of(&config.guard, upstream.settings(), Some(alias));
+                let judged_by = alias.strategy.is_some().then_some(name.as_str());
+                let from = Origin { upstream, metrics: handles, account: account.clone() };
+                Target::new(from, model, alias.cache, care, judged_by)
+            };
+            let (route, hour) = (Route::new(metrics, name), remembered.hour_of(name));
+            let account = common.accounts.get(Scope::Alias, name);
+            if let Some(alias) = Alias::new(alias, route, hour, account, target) {
+                aliases.insert(name.as_str().into(), Arc::new(alias));
             }
         }
         let (other, other_hour) = (Route::new(metrics, OTHER), remembered.hour_of(OTHER));
@@ -225,13 +161,20 @@ impl Routes {
         &self.other
     }
 
-    /// Chooses the target for `model`; `dice` decides between the targets of an alias.
+    /// Chooses the target for `model`. Of an alias with several it is drawn by `dice`, or by whose conversation
+    /// it is, which is asked only there.
     ///
     /// # Errors
     /// 404 where the name is neither an alias nor a known provider's model, 400 where the provider
     /// does not offer the operation.
-    pub fn plan(&self, operation: Operation, model: &str, dice: u64) -> Result<Plan, Failure> {
-        let plan = self.find(model, dice).ok_or_else(|| unknown(model))?;
+    pub fn plan(
+        &self,
+        operation: Operation,
+        model: &str,
+        draw: Draw,
+        affinity: impl FnOnce() -> Option<u64>,
+    ) -> Result<Plan, Failure> {
+        let plan = self.find(model, draw, affinity).ok_or_else(|| unknown(model))?;
         let quirks = &plan.target.upstream.settings().preset.quirks;
         match operation {
             Operation::Embeddings if !quirks.embeddings => Err(not_offered(&plan, "embeddings")),
@@ -244,7 +187,7 @@ impl Routes {
 
     /// Whether a request could name `model`.
     pub fn knows(&self, model: &str) -> bool {
-        self.find(model, 0).is_some()
+        self.find(model, Draw { affinity: None, dice: 0, at: Instant::now() }, || None).is_some()
     }
 
     /// Every name to be listed, with its owner: aliases first, then the providers' models.
@@ -256,31 +199,52 @@ impl Routes {
         aliases.chain(models)
     }
 
-    fn find(&self, model: &str, dice: u64) -> Option<Plan> {
+    /// What of those that are protected there still is.
+    pub fn roster(&self) -> Roster {
+        let judged = self.aliases.values().flat_map(|alias| alias.targets());
+        let judged = judged.filter(|target| target.judged_by().is_some());
+        Roster {
+            accounts: self.providers.values().map(|provider| account(&provider.upstream)).collect(),
+            judged: judged.flat_map(|target| INFERENCE.map(|operation| target.lane(operation))).collect(),
+        }
+    }
+
+    /// Whether the configuration names this model of a provider, be it in an alias only.
+    pub fn names(&self, provider: &str, model: &str) -> bool {
+        let is_listed = |of: &Provider| of.models.contains_key(model);
+        let is = |target: &Target| target.upstream.name() == provider && *target.model == *model;
+        self.providers.get(provider).is_some_and(is_listed)
+            || self.aliases.values().any(|alias| alias.targets().any(is))
+    }
+
+    /// Whether there is such a provider.
+    pub fn has_provider(&self, name: &str) -> bool {
+        self.providers.contains_key(name)
+    }
+
+    fn find(&self, model: &str, mut draw: Draw, affinity: impl FnOnce() -> Option<u64>) -> Option<Plan> {
         if let Some(alias) = self.aliases.get(model) {
+            if alias.minds_affinity() {
+                draw.affinity = affinity();
+            }
             return Some(Plan {
-                target: Arc::clone(alias.targets.draw(dice)),
+                target: Arc::clone(alias.first(draw)?),
                 route: Arc::clone(&alias.route),
                 cache: alias.cache,
                 hour: Arc::clone(&alias.hour),
+                alias: Some(Arc::clone(alias)),
+                draw,
             });
         }
         let (provider, model) = model.split_once('/')?;
-        let cache = AliasCache::default();
         let provider = self.providers.get(provider)?;
-        if let Some(known) = provider.models.get(model) {
-            return Some(Plan {
-                target: Arc::clone(&known.target),
-                route: Arc::clone(&known.route),
-                cache,
-                hour: Arc::clone(&known.hour),
-            });
-        }
-        if model.is_empty() {
-            return None;
-        }
-        let target = provider.unnamed(model)?;
-        Some(Plan { target, route: Arc::clone(&self.other), cache, hour: Arc::clone(&self.other_hour) })
+        let (target, route, hour) = match provider.models.get(model) {
+            Some(known) => (Arc::clone(&known.target), &known.route, &known.hour),
+            None if model.is_empty() => return None,
+            None => (provider.unnamed(model)?, &self.other, &self.other_hour),
+        };
+        let (route, hour) = (Arc::clone(route), Arc::clone(hour));
+        Some(Plan { target, route, cache: AliasCache::default(), hour, alias: None, draw })
     }
 }
 
@@ -291,7 +255,12 @@ impl Provider {
         if let Some(target) = others.get(model) {
             return Some(Arc::clone(target));
         }
-        let target = Target::new(&self.upstream, model, Arc::clone(&self.other), AliasCache::default())?;
+        let from = Origin {
+            upstream: &self.upstream,
+            metrics: Arc::clone(&self.other),
+            account: self.account.clone(),
+        };
+        let target = Target::new(from, model, AliasCache::default(), self.care, None)?;
         if model.len() <= OTHER_BYTES_MAX {
             if others.len() >= OTHERS_MAX {
                 others.clear();
@@ -301,17 +270,20 @@ impl Provider {
         Some(target)
     }
 
-    fn new(upstream: &Arc<Upstream>, remembered: &Remembered, metrics: Shard<'_>) -> Self {
+    fn new(upstream: &Arc<Upstream>, guard: &config::Guard, common: &Common, metrics: Shard<'_>) -> Self {
         let name = upstream.name();
+        let care = Care::of(guard, upstream.settings(), None);
+        let account = common.accounts.get(Scope::Provider, name);
         let mut models = HashMap::new();
         let settings = upstream.settings();
         // The simulated provider is the one whose models are known without being asked.
         let built_in = if settings.base_url.is_none() { rig::sim::MODELS.as_slice() } else { &[] };
         for model in settings.models.iter().map(String::as_str).chain(built_in.iter().copied()) {
             let handles = Arc::new(metrics.target(name, model));
-            if let Some(target) = Target::new(upstream, model, handles, AliasCache::default()) {
+            let from = Origin { upstream, metrics: handles, account: account.clone() };
+            if let Some(target) = Target::new(from, model, AliasCache::default(), care, None) {
                 let full = format!("{name}/{model}");
-                let (route, hour) = (Route::new(metrics, &full), remembered.hour_of(&full));
+                let (route, hour) = (Route::new(metrics, &full), common.remembered.hour_of(&full));
                 models.insert(model.into(), Known { target, route, hour });
             }
         }
@@ -319,6 +291,8 @@ impl Provider {
             upstream: Arc::clone(upstream),
             models,
             other: Arc::new(metrics.target(name, OTHER)),
+            account,
+            care,
             others: Mutex::default(),
         }
     }

@@ -6,11 +6,13 @@
 //! all the back-pressure there is. Dropping it ends the provider's call.
 
 use crate::alarm::Alarm;
+use crate::attempt::Broken;
 use crate::config::ProviderTimeouts;
+use crate::ending::{Ending, Fault};
 use crate::recorder::{Record, outcome_of};
 use crate::upstream::Answer;
 use bytes::Bytes;
-use measure::metrics::{AttemptResult, Outcome};
+use measure::metrics::Outcome;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
@@ -55,7 +57,7 @@ pub struct Relayed {
     relay: Relay,
     patience: Patience,
     alarm: Alarm,
-    /// When the attempt began, and after it the last frame that was more than a comment.
+    /// The last frame that was more than a comment, once there was a token.
     progress: Instant,
     /// Frames seen at `progress`.
     frames: u64,
@@ -93,7 +95,7 @@ impl Relayed {
     ///
     /// # Errors
     /// What it failed of.
-    pub async fn prime(&mut self, record: &mut Record) -> Result<(), Failure> {
+    pub async fn prime(&mut self, record: &mut Record) -> Result<(), Broken> {
         self.first = Some(std::future::poll_fn(|cx| self.poll_output(cx, record)).await?);
         Ok(())
     }
@@ -106,7 +108,8 @@ impl Relayed {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
-        let bytes = std::future::poll_fn(|cx| self.poll_output(cx, record)).await?;
+        let bytes = std::future::poll_fn(|cx| self.poll_output(cx, record)).await;
+        let bytes = bytes.map_err(|broken| broken.failure)?;
         Ok((!bytes.is_empty()).then_some(bytes))
     }
 
@@ -137,7 +140,7 @@ impl Relayed {
         match ready!(self.poll_output(cx, record)) {
             Ok(bytes) if bytes.is_empty() => Poll::Ready(None),
             Ok(bytes) => Poll::Ready(Some(bytes)),
-            Err(failure) => {
+            Err(Broken { failure, .. }) => {
                 crate::http::error::log(&failure, Some(&record.id));
                 record.end(outcome_of(&failure), Instant::now());
                 Poll::Ready(Some(wire::openai::error_event(&failure)))
@@ -146,7 +149,7 @@ impl Relayed {
     }
 
     /// The next output that is not empty, or empty at a good end.
-    fn poll_output(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Result<Bytes, Failure>> {
+    fn poll_output(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Result<Bytes, Broken>> {
         loop {
             let Some(answer) = &mut self.answer else { return Poll::Ready(Ok(Bytes::new())) };
             if self.relay.ended() {
@@ -158,20 +161,20 @@ impl Relayed {
                     Ok(output) => {
                         self.observe(record);
                         let last = self.relay.observed().done || self.relay.observed().error;
-                        if last && let Err(failure) = self.ended(cx, record) {
-                            return Poll::Ready(Err(failure));
+                        if last && let Err(broken) = self.ended(cx, record) {
+                            return Poll::Ready(Err(broken));
                         }
                         if !output.is_empty() {
                             return Poll::Ready(Ok(output));
                         }
                     }
                     Err(failure) => {
-                        return Poll::Ready(Err(self.broken(record, AttemptResult::Failed, failure)));
+                        return Poll::Ready(Err(self.broken(record, Ending::of(Fault::Nonsense), failure)));
                     }
                 },
                 Poll::Ready(Some(Err(error))) => {
                     let failure = error.failure(&self.provider);
-                    return Poll::Ready(Err(self.broken(record, AttemptResult::Cut, failure)));
+                    return Poll::Ready(Err(self.broken(record, Ending::unsent(&error), failure)));
                 }
                 Poll::Ready(None) => return Poll::Ready(self.ended(cx, record)),
             }
@@ -179,7 +182,7 @@ impl Relayed {
     }
 
     /// Notes what the frames that just passed have shown.
-    fn observe(&mut self, record: &Record) {
+    fn observe(&mut self, record: &mut Record) {
         let observed = self.relay.observed();
         if observed.frames == self.frames {
             return;
@@ -194,10 +197,10 @@ impl Relayed {
     }
 
     /// The provider's stream is over. Gives the bytes still to be sent.
-    fn ended(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Result<Bytes, Failure> {
+    fn ended(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Result<Bytes, Broken> {
         let tail = match self.relay.finish() {
             Ok(tail) => tail,
-            Err(failure) => return Err(self.broken(record, AttemptResult::Cut, failure)),
+            Err(failure) => return Err(self.broken(record, Ending::of(Fault::Cut), failure)),
         };
         if let Some(answer) = self.answer.take() {
             answer.settle(cx, &self.tasks);
@@ -206,33 +209,38 @@ impl Relayed {
         if let Some(usage) = &observed.usage {
             record.used(usage);
         }
-        let (result, outcome) = match observed.error {
-            true => (AttemptResult::Failed, Outcome::ProviderError),
-            false => (AttemptResult::Ok, Outcome::Ok),
+        let (ending, outcome) = match observed.error {
+            true => (Ending::of(Fault::Status), Outcome::ProviderError),
+            false => (Ending::GOOD, Outcome::Ok),
         };
         let now = Instant::now();
-        record.attempt_ends(result, now);
+        record.attempt_ends(&ending, now);
         record.end(outcome, now);
         Ok(tail)
     }
 
     /// Ends the provider's call and the attempt; the record stays open for whoever answers.
-    fn broken(&mut self, record: &mut Record, result: AttemptResult, failure: Failure) -> Failure {
+    fn broken(&mut self, record: &mut Record, ending: Ending, failure: Failure) -> Broken {
         self.answer = None;
         if let Some(usage) = &self.relay.observed().usage {
             record.used(usage);
         }
-        record.attempt_ends(result, Instant::now());
-        failure
+        record.attempt_ends(&ending, Instant::now());
+        Broken { failure, ending }
     }
 
     /// Ready where time is up.
-    fn poll_alarm(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Failure> {
-        let limit = if self.content { self.patience.between_tokens } else { self.patience.first_token };
-        let due = (self.progress + limit).min(self.patience.deadline);
+    fn poll_alarm(&mut self, cx: &mut Context<'_>, record: &mut Record) -> Poll<Broken> {
+        // What comes before the first token does not count, or a provider could keep a caller waiting for it
+        // with frames that say nothing.
+        let (since, limit) = match self.content {
+            true => (self.progress, self.patience.between_tokens),
+            false => (self.patience.began, self.patience.first_token),
+        };
+        let due = (since + limit).min(self.patience.deadline);
         ready!(self.alarm.poll_due(cx, due));
         let failure = self.late(Instant::now(), limit);
-        Poll::Ready(self.broken(record, AttemptResult::TimedOut, failure))
+        Poll::Ready(self.broken(record, Ending::of(Fault::Timeout), failure))
     }
 
     fn late(&self, now: Instant, limit: Duration) -> Failure {

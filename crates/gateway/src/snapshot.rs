@@ -4,11 +4,15 @@
 
 use crate::auth::Callers;
 use crate::config::{Config, Loaded, Server};
+use crate::limits::{Accounts, Limits};
 use crate::plan::Routes;
+use crate::protect::Protection;
 use crate::remember::Remembered;
 use crate::upstream::{Error, Upstream};
 use measure::metrics::{CacheMetrics, Metrics};
+use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// One configuration, ready to serve.
 pub struct Snapshot {
@@ -18,8 +22,8 @@ pub struct Snapshot {
     pub callers: Callers,
     /// What a model's name leads to.
     pub routes: Routes,
-    /// What is remembered of answers: one for all workers.
-    pub remembered: Arc<Remembered>,
+    /// What is one for all workers.
+    pub common: Common,
     /// Where what comes of it is counted.
     pub cache_metrics: CacheMetrics,
     /// Every provider.
@@ -28,6 +32,45 @@ pub struct Snapshot {
     pub config: Config,
     /// The configuration as JSON, to be shown: without secrets.
     pub shown: String,
+}
+
+impl Deref for Snapshot {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// What all workers share of a configuration, and what is kept of it by the next where that does not change it.
+#[derive(Clone)]
+pub struct Common {
+    /// What is remembered of answers.
+    pub remembered: Arc<Remembered>,
+    /// What protects the targets.
+    pub protection: Arc<Protection>,
+    /// What is limited, and how much of it is used.
+    pub accounts: Arc<Accounts>,
+}
+
+impl Common {
+    /// What `config` asks for; `before` is kept where it asks for the same.
+    pub fn new(config: &Config, limits: &Limits, before: Option<&Self>) -> Self {
+        let accounts = Arc::new(Accounts::of(config, limits, Instant::now()));
+        let remembered = before.map(|before| &before.remembered);
+        let protection = before.map(|before| &before.protection);
+        Self {
+            accounts,
+            remembered: match remembered.filter(|known| *known.settings() == config.cache) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(Remembered::new(&config.cache)),
+            },
+            protection: match protection.filter(|known| known.suits(&config.guard)) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(Protection::new(&config.guard)),
+            },
+        }
+    }
 }
 
 impl Snapshot {
@@ -39,7 +82,7 @@ impl Snapshot {
     pub fn new(
         loaded: &Loaded,
         before: Option<&Self>,
-        remembered: &Arc<Remembered>,
+        common: &Common,
         worker: usize,
         workers: usize,
         metrics: &Metrics,
@@ -59,9 +102,9 @@ impl Snapshot {
         }
         Ok(Self {
             server: config.server.clone(),
-            callers: Callers::new(&config.keys),
-            routes: Routes::new(&config, &upstreams, remembered, metrics.shard(worker)),
-            remembered: Arc::clone(remembered),
+            callers: Callers::new(&config.keys, &common.accounts),
+            routes: Routes::new(&config, &upstreams, common, metrics.shard(worker)),
+            common: common.clone(),
             cache_metrics: metrics.shard(worker).cache(),
             upstreams,
             config,

@@ -9,6 +9,7 @@ mod answer;
 mod dial;
 mod payload;
 mod pool;
+mod probe;
 pub mod tls;
 
 pub use answer::Answer;
@@ -43,9 +44,15 @@ const HTTP2_KEEPALIVE: Duration = Duration::from_secs(20);
 /// Why a provider gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No connection: name, address or TLS.
+    /// No address: the name does not resolve.
+    #[error("cannot resolve {0}")]
+    Unresolved(String),
+    /// No connection, or none that could be used.
     #[error("cannot connect: {0}")]
     Unreachable(String),
+    /// No TLS, or a certificate that is not trusted.
+    #[error("TLS with {0}")]
+    Tls(String),
     /// The name leads to an address that is not public, and the operator did not name the host.
     #[error(
         "{host} resolves to private addresses only; set `base_url` to it in the configuration to allow that"
@@ -70,7 +77,7 @@ impl Error {
     /// What the caller reads of it; the detail stays in the log.
     pub fn failure(&self, provider: &str) -> Failure {
         let (kind, code, public) = match self {
-            Self::Unreachable(_) | Self::Forbidden { .. } => (
+            Self::Unresolved(_) | Self::Unreachable(_) | Self::Tls(_) | Self::Forbidden { .. } => (
                 Kind::Provider,
                 "provider_unreachable",
                 format!("The provider '{provider}' could not be reached."),
@@ -131,7 +138,7 @@ struct Http {
 }
 
 /// Where each operation is found, in both forms: HTTP/1.1 sends the path, HTTP/2 the whole.
-struct Endpoints([Endpoint; 3]);
+struct Endpoints([Endpoint; 4]);
 
 struct Endpoint {
     path: Uri,
@@ -160,6 +167,11 @@ impl Upstream {
     /// The provider's name in the configuration.
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// Whether it is asked over the network.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.backend, Backend::Http(_))
     }
 
     /// Sends one request and gives the answer's head, its body still to come. There is no time
@@ -192,7 +204,7 @@ impl Upstream {
         let sender = Box::pin(self.open(http, worker)).await?;
         match self.try_on(http, sender, &call).await {
             Some(result) => result,
-            None => Err(Error::Cut("a new connection was closed before the request was sent".into())),
+            None => Err(Error::Unreachable("a new connection was closed before the request was sent".into())),
         }
     }
 
@@ -295,7 +307,10 @@ impl Http {
 
     fn request(&self, call: &Call, uri: Uri) -> Request<Payload> {
         let mut request = Request::new(Payload::of(&call.body));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = match call.operation {
+            Operation::Models => Method::GET,
+            _ => Method::POST,
+        };
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers.clone();
         let headers = request.headers_mut();
@@ -323,6 +338,7 @@ impl Endpoints {
             endpoint(Operation::ChatCompletions)?,
             endpoint(Operation::Completions)?,
             endpoint(Operation::Embeddings)?,
+            endpoint(Operation::Models)?,
         ]))
     }
 
@@ -330,8 +346,9 @@ impl Endpoints {
         match operation {
             Operation::Completions => &self.0[1],
             Operation::Embeddings => &self.0[2],
-            // Models are answered by the gateway itself and never sent on.
-            Operation::ChatCompletions | Operation::Models => &self.0[0],
+            // No caller's: the gateway answers those itself.
+            Operation::Models => &self.0[3],
+            Operation::ChatCompletions => &self.0[0],
         }
     }
 }

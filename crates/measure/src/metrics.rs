@@ -6,11 +6,13 @@
 
 mod cache;
 mod labels;
+pub mod protection;
 mod sharded;
 
 pub use cache::{CacheMetrics, CacheResult};
 use labels::{
-    AttemptLabels, CacheLabels, OperationLabels, RequestLabels, RouteLabels, TargetLabels, TokenLabels,
+    AttemptLabels, CacheLabels, OperationLabels, ProviderLabels, RequestLabels, ResultLabels, RouteLabels,
+    TargetLabels, TokenLabels, WaitLabels,
 };
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -18,6 +20,7 @@ use prometheus_client::metrics::family::{Family, MetricConstructor as _};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use protection::ProtectionMetrics;
 use sharded::{Bounds, CounterShard, GaugeShard, HistogramShard, Shards};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -131,6 +134,10 @@ impl RouteMetrics {
 #[derive(Clone, Debug)]
 pub struct TargetMetrics {
     attempts: [CounterShard; AttemptResult::ALL.len()],
+    retries: [CounterShard; 2],
+    fallbacks: CounterShard,
+    hedges: [CounterShard; 2],
+    waits: HistogramShard,
     first_token: HistogramShard,
     input_tokens: CounterShard,
     output_tokens: CounterShard,
@@ -141,6 +148,26 @@ impl TargetMetrics {
     /// One attempt has ended.
     pub fn attempted(&self, result: AttemptResult) {
         self.attempts[result as usize].inc();
+    }
+
+    /// It was asked after another try had failed, at this target or at another, and it answered or did not.
+    pub fn retried(&self, answered: bool) {
+        self.retries[usize::from(answered)].inc();
+    }
+
+    /// It was asked in place of the first choice.
+    pub fn stood_in(&self) {
+        self.fallbacks.inc();
+    }
+
+    /// It was asked beside one that was slow, and its answer was taken or was not.
+    pub fn hedged(&self, taken: bool) {
+        self.hedges[usize::from(taken)].inc();
+    }
+
+    /// Somebody waited so long for a place, whether there was one in the end or not.
+    pub fn waited(&self, time: Duration) {
+        self.waits.observe(time.as_secs_f64());
     }
 
     /// The first content token of a stream arrived, this long after the attempt began.
@@ -176,6 +203,10 @@ pub struct Metrics {
     overhead: Histograms<OperationLabels>,
     in_flight: Gauges<OperationLabels>,
     attempts: Counters<AttemptLabels>,
+    retries: Counters<ResultLabels>,
+    fallbacks: Counters<ProviderLabels>,
+    hedges: Counters<ResultLabels>,
+    waits: Histograms<WaitLabels>,
     first_token: Histograms<TargetLabels>,
     tokens: Counters<TokenLabels>,
     cache_requests: Counters<CacheLabels>,
@@ -183,6 +214,8 @@ pub struct Metrics {
     cache_saved_tokens: sharded::Counter,
     cache_saved_bytes: sharded::Counter,
     cache_saved_micro_usd: sharded::Counter,
+    /// What protects the targets; set before the metrics are read.
+    pub protection: ProtectionMetrics,
     /// Callers' connections open now.
     pub connections: Gauge,
     /// Connections refused because `server.connections_max` was reached.
@@ -210,6 +243,10 @@ impl Metrics {
             overhead: Family::new_with_constructor(Bounds(shards, OVERHEAD_SECONDS)),
             in_flight: Family::new_with_constructor(shards),
             attempts: Family::new_with_constructor(shards),
+            retries: Family::new_with_constructor(shards),
+            fallbacks: Family::new_with_constructor(shards),
+            hedges: Family::new_with_constructor(shards),
+            waits: Family::new_with_constructor(Bounds(shards, WAIT_SECONDS)),
             first_token: Family::new_with_constructor(Bounds(shards, FIRST_TOKEN_SECONDS)),
             tokens: Family::new_with_constructor(shards),
             cache_requests: Family::new_with_constructor(shards),
@@ -217,6 +254,7 @@ impl Metrics {
             cache_saved_tokens: shards.new_metric(),
             cache_saved_bytes: shards.new_metric(),
             cache_saved_micro_usd: shards.new_metric(),
+            protection: ProtectionMetrics::default(),
             cache_hit_rate: Gauge::default(),
             cache_entries: Gauge::default(),
             cache_bytes: Gauge::default(),
@@ -226,6 +264,7 @@ impl Metrics {
             reloads_refused: Counter::default(),
         };
         metrics.register(version);
+        metrics.protection.register(&mut metrics.registry);
         metrics
     }
 
@@ -255,6 +294,27 @@ impl Metrics {
             "tidegate_upstream_attempts",
             "Attempts at providers by how they ended",
             self.attempts.clone(),
+        );
+        registry.register(
+            "tidegate_retries",
+            "Tries made after another had failed, by the provider asked and whether it answered",
+            self.retries.clone(),
+        );
+        registry.register(
+            "tidegate_fallbacks",
+            "Tries at another target than the first choice, by the provider asked",
+            self.fallbacks.clone(),
+        );
+        registry.register(
+            "tidegate_hedges",
+            "Tries made beside a slow one, by the provider asked and whether its answer was taken",
+            self.hedges.clone(),
+        );
+        registry.register_with_unit(
+            "tidegate_queue",
+            "How long requests waited for a target, of those that did",
+            Unit::Seconds,
+            self.waits.clone(),
         );
         registry.register_with_unit(
             "gen_ai_server_time_to_first_token",
@@ -362,6 +422,10 @@ impl Shard<'_> {
             let labels = TokenLabels { provider: provider.to_owned(), model: model.to_owned(), kind };
             self.metrics.tokens.get_or_create_owned(&labels).shard(self.index)
         };
+        let of_result = |family: &Counters<ResultLabels>, result| {
+            let labels = ResultLabels { provider: provider.to_owned(), result };
+            family.get_or_create_owned(&labels).shard(self.index)
+        };
         TargetMetrics {
             attempts: AttemptResult::ALL.map(|result| {
                 let labels = AttemptLabels {
@@ -371,6 +435,18 @@ impl Shard<'_> {
                 };
                 self.metrics.attempts.get_or_create_owned(&labels).shard(self.index)
             }),
+            retries: ["failed", "ok"].map(|result| of_result(&self.metrics.retries, result)),
+            fallbacks: self
+                .metrics
+                .fallbacks
+                .get_or_create_owned(&ProviderLabels { provider: provider.to_owned() })
+                .shard(self.index),
+            hedges: ["lost", "won"].map(|result| of_result(&self.metrics.hedges, result)),
+            waits: self
+                .metrics
+                .waits
+                .get_or_create_owned(&WaitLabels { provider: provider.to_owned(), model: model.to_owned() })
+                .shard(self.index),
             first_token: self
                 .metrics
                 .first_token
@@ -393,6 +469,9 @@ const OVERHEAD_SECONDS: &[f64] =
 /// 0.5 µs … 10 ms: a key of a short prompt, and of one of many megabytes.
 const KEY_SECONDS: &[f64] =
     &[5e-7, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 10e-3];
+
+/// 1 ms … 60 s: from a wait that nobody notices to one that few callers bear.
+const WAIT_SECONDS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// The GenAI conventions' bounds for an operation's duration: 0.01 × 2ⁿ up to 81.92 s.
 const REQUEST_SECONDS: &[f64] =
@@ -437,10 +516,19 @@ mod tests {
         target.attempted(AttemptResult::RateLimited);
         target.used(100, 20, 80);
         target.first_token(Duration::from_millis(300));
+        target.retried(true);
+        target.stood_in();
+        target.hedged(false);
+        target.waited(Duration::from_millis(2));
         let text = metrics.encode().unwrap();
         for line in [
             r#"tidegate_upstream_attempts_total{provider="openai",model="gpt-4o",result="rate_limited"} 1"#,
             r#"tidegate_tokens_total{provider="openai",model="gpt-4o",type="cached_input"} 80"#,
+            r#"tidegate_retries_total{provider="openai",result="ok"} 1"#,
+            r#"tidegate_retries_total{provider="openai",result="failed"} 0"#,
+            r#"tidegate_fallbacks_total{provider="openai"} 1"#,
+            r#"tidegate_hedges_total{provider="openai",result="lost"} 1"#,
+            r#"tidegate_queue_seconds_bucket{le="0.005",provider="openai",model="gpt-4o"} 1"#,
             r#"gen_ai_server_time_to_first_token_seconds_count{gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o"} 1"#,
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `POST /sim/script` | appends a JSON list of directives for the requests to come |
 //! | `DELETE /sim/script` | empties the list |
-//! | `GET /sim/log` | the last 1,000 requests, as a JSON list |
+//! | `GET /sim/log` | the last 1,000 requests, as a JSON list; with `?after=7` those after the seventh |
 //! | `DELETE /sim/log` | empties the log |
 //!
 //! It is also what benchmarks run against, so that a request costs little

@@ -147,6 +147,11 @@ impl Sim {
         self.shared.log.entries()
     }
 
+    /// Those of the last 1,000 requests that came after the `id`th, the oldest first.
+    pub fn log_after(&self, id: u64) -> Vec<Entry> {
+        self.shared.log.after(id)
+    }
+
     /// Empties the log. Requests under way are forgotten.
     pub fn clear_log(&self) {
         self.shared.log.clear();

@@ -9,11 +9,10 @@ use std::process::ExitCode;
 use cache::key::Key;
 use clap::ArgGroup;
 use http::Method;
-use serde_json::Value;
 
 use super::admin::AdminArgs;
-use super::config::print;
 use super::refusal::Refusal;
+use super::show;
 use crate::admin::cache::Invalidation;
 
 /// What to do with what is remembered.
@@ -147,11 +146,6 @@ fn clear_expired(args: &ClearExpiredArgs) -> Result<ExitCode, Refusal> {
     }))
 }
 
-/// Prints what was said, as it was or in words.
-fn show(json: bool, said: &Value, words: impl FnOnce() -> String) -> ExitCode {
-    print(&if json { format!("{said:#}\n") } else { words() })
-}
-
 impl InvalidateArgs {
     fn what(&self) -> Invalidation {
         Invalidation {
@@ -172,6 +166,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use clap::Parser;
+    use serde_json::Value;
 
     use super::*;
 

@@ -13,8 +13,17 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::quantity::{Size, Span};
 
 mod cache;
+mod guard;
+mod limits;
+mod models;
 
 pub(super) use cache::{Accept, AliasCache, Cache, Disk, Redis, Semantic};
+pub(super) use guard::{
+    Algorithm, Batch, Concurrency, ConcurrencyChange, Guard, Health, Process, Queue, Registry, Retry,
+    Strategy,
+};
+pub(super) use limits::{Allowance, Limits, Priority, Rates};
+pub(super) use models::{Alias, AliasTimeouts, Balance};
 
 /// What stands in the place of a secret wherever a configuration is shown.
 pub(super) const REDACTED: &str = "[redacted]";
@@ -43,6 +52,10 @@ pub(super) struct File {
     pub(super) models: BTreeMap<String, Alias>,
     /// What is remembered of answers, and where.
     pub(super) cache: Cache,
+    /// What protects callers and providers from each other.
+    pub(super) guard: Guard,
+    /// What tenants may use.
+    pub(super) limits: Limits,
 }
 
 /// A set of defaults.
@@ -209,6 +222,20 @@ pub(super) struct Key {
     /// What it may ask for: aliases, `provider/model`, `provider/*`. Empty: everything.
     #[schemars(length(max = 1000))]
     pub(super) models: Vec<String>,
+    /// How its requests stand among others that wait; a request may lower it by `x-tidegate-priority`.
+    pub(super) priority: Priority,
+    /// Most requests a minute; by default any number.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub(super) requests_per_minute: Option<u64>,
+    /// Most tokens a minute, read and written; by default any number.
+    #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
+    pub(super) tokens_per_minute: Option<u64>,
+    /// Most requests under way at once; by default any number.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) concurrent_requests: Option<u32>,
+    /// Most streams under way at once; by default any number.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) concurrent_streams: Option<u32>,
 }
 
 /// A provider.
@@ -228,6 +255,12 @@ pub(super) struct Provider {
     pub(super) timeouts: ProviderTimeouts,
     /// The connections kept to it.
     pub(super) connections: Connections,
+    /// What its breakers trip on: a preset, or a strategy of `[guard.strategies]`.
+    pub(super) strategy: String,
+    /// What we may ask of it.
+    pub(super) limits: Rates,
+    /// How many requests each of its models gets at once, where that is not as in `[guard.concurrency]`.
+    pub(super) concurrency: ConcurrencyChange,
     /// A PEM file of certificates trusted besides the system's. Relative to the configuration file.
     pub(super) ca_file: Option<String>,
     /// Whether HTTP/2 is offered.
@@ -251,6 +284,9 @@ impl Default for Provider {
             api_key: None,
             timeouts: ProviderTimeouts::default(),
             connections: Connections::default(),
+            strategy: "balanced".to_owned(),
+            limits: Rates::default(),
+            concurrency: ConcurrencyChange::default(),
             ca_file: None,
             http2: true,
             models: Vec::new(),
@@ -354,36 +390,6 @@ impl Default for Sim {
             jitter: settings.jitter,
             seed: settings.seed,
         }
-    }
-}
-
-/// An alias.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["targets"]))]
-pub(super) struct Alias {
-    /// What it stands for; with several, each gets its weight's share of the requests.
-    #[schemars(length(min = 1, max = 64))]
-    pub(super) targets: Vec<Target>,
-    /// What of its answers is remembered.
-    pub(super) cache: AliasCache,
-}
-
-/// A target of an alias.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["model"]))]
-pub(super) struct Target {
-    /// `provider/model`.
-    pub(super) model: Option<String>,
-    /// Its share; zero takes it out.
-    #[schemars(range(max = 1_000_000))]
-    pub(super) weight: u32,
-}
-
-impl Default for Target {
-    fn default() -> Self {
-        Self { model: None, weight: 1 }
     }
 }
 

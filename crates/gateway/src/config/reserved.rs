@@ -10,16 +10,7 @@ pub(super) const WHAT: &str =
 pub(super) const MEND: &str = "leave it out";
 
 /// The reserved paths; `*` stands for any key or index, and whatever lies beneath is reserved too.
-const PATHS: [&[&str]; 8] = [
-    &["guard"],
-    &["limits"],
-    &["alerts"],
-    &["models", "*", "fallback"],
-    &["models", "*", "strategy"],
-    &["keys", "*", "priority"],
-    &["keys", "*", "requests_per_minute"],
-    &["keys", "*", "tokens_per_minute"],
-];
+const PATHS: [&[&str]; 1] = [&["alerts"]];
 
 /// Whether a path is reserved.
 pub(super) fn is_reserved(path: &Path) -> bool {

@@ -9,6 +9,7 @@ mod exposure;
 mod faults;
 mod formats;
 mod fuzz;
+mod guard;
 mod layers;
 mod printing;
 mod secrets;

@@ -5,10 +5,13 @@
 //! again here.
 
 mod cache;
+mod guard;
 mod keys;
+mod limits;
 mod listeners;
 mod models;
 mod providers;
+mod strategies;
 
 use std::ops::RangeInclusive;
 use std::path::{Path as FilePath, PathBuf};
@@ -57,6 +60,7 @@ impl<'a> Judge<'a> {
         self.exposure(&server, &admin, raw);
         let data = self.data(raw.data.as_deref(), environment);
         let cache = self.cache(&raw.cache, &data, &names);
+        let guard = self.guard(&raw.guard);
         Config {
             profile: profile(raw.profile),
             data,
@@ -64,9 +68,11 @@ impl<'a> Judge<'a> {
             server,
             admin,
             keys: self.keys(&raw.keys, &names),
-            providers: self.providers(&raw.providers),
-            models: self.models(&raw.models, &names),
+            providers: self.providers(&raw.providers, &guard),
+            models: self.models(&raw.models, &names, &guard),
             cache,
+            guard,
+            limits: self.limits(&raw.limits, &raw.keys),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The heads of requests and answers: what is read of the one, and what Tidegate adds to the other.
 
+use crate::config::Priority;
 use bytes::{BufMut, BytesMut};
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
@@ -13,6 +14,7 @@ const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-tidegate-attempts");
 const X_OVERHEAD: HeaderName = HeaderName::from_static("x-tidegate-overhead-ms");
 const X_PROCESS_TIME: HeaderName = HeaderName::from_static("x-process-time");
 const X_TIMEOUT: HeaderName = HeaderName::from_static("x-tidegate-timeout-ms");
+const X_PRIORITY: HeaderName = HeaderName::from_static("x-tidegate-priority");
 
 /// What goes through of a provider's head. The rest is its own business, or tells of the operator's
 /// account with it.
@@ -61,6 +63,21 @@ pub fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
         )
         .with_param("x-tidegate-timeout-ms")),
     }
+}
+
+/// How the request stands among others that wait: as the caller says, but never above its key's own priority,
+/// which holds where it says nothing. A caller without a key, on an open gateway, may say any.
+///
+/// # Errors
+/// 400 where it is no priority's name.
+pub fn priority(headers: &HeaderMap, key: Option<Priority>) -> Result<Priority, Failure> {
+    let Some(value) = headers.get(X_PRIORITY) else { return Ok(key.unwrap_or_default()) };
+    let asked = value.to_str().ok().and_then(|text| Priority::named(text.trim()));
+    let asked = asked.ok_or_else(|| {
+        let message = "The header 'x-tidegate-priority' must be one of: high, normal, low, batch.";
+        Failure::new(Kind::InvalidRequest, message).with_param("x-tidegate-priority")
+    })?;
+    Ok(key.map_or(asked, |ceiling| asked.under(ceiling)))
 }
 
 /// What an answer's head says of where it came from: the provider's own head, the target, and what the cache
@@ -124,7 +141,8 @@ fn decimal(micros: u128, digits: usize) -> HeaderValue {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-    use super::{decimal, request_id, timeout};
+    use super::{decimal, priority, request_id, timeout};
+    use crate::config::Priority;
     use http::HeaderMap;
     use std::time::Duration;
 
@@ -166,5 +184,35 @@ mod tests {
         assert_eq!(read("250").unwrap(), Some(Duration::from_millis(250)));
         assert!(read("0").is_err() && read("-1").is_err() && read("soon").is_err());
         assert_eq!(timeout(&HeaderMap::new()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_priority_may_be_lowered_and_never_raised() {
+        use Priority::{Batch, High, Low, Normal};
+        // (what the request says, its key's priority, what holds)
+        let cases = [
+            (None, None, Some(Normal)),
+            (None, Some(High), Some(High)),
+            (None, Some(Batch), Some(Batch)),
+            (Some("low"), Some(High), Some(Low)),
+            (Some("batch"), Some(Normal), Some(Batch)),
+            (Some("high"), Some(Normal), Some(Normal)),
+            (Some("normal"), Some(Batch), Some(Batch)),
+            (Some("high"), None, Some(High)),
+            (Some(" Low "), None, Some(Low)),
+            (Some("urgent"), None, None),
+            (Some("urgent"), Some(High), None),
+            (Some(""), None, None),
+            (Some("high, low"), None, None),
+        ];
+        for (says, key, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.extend(says.map(|says| (super::X_PRIORITY, says.parse().unwrap())));
+            assert_eq!(priority(&headers, key).ok(), expected, "{says:?} {key:?}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(super::X_PRIORITY, "urgent".parse().unwrap());
+        let failure = priority(&headers, None).unwrap_err();
+        assert_eq!((failure.kind().status(), failure.param()), (400, Some("x-tidegate-priority")));
     }
 }

@@ -2,8 +2,14 @@
 
 use super::body::Body;
 use crate::gateway::Gateway;
+use crate::protect::health::Unwell;
+use crate::snapshot::Snapshot;
+use bytes::Bytes;
+use cache::{disk, redis};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
+use serde_json::{Value, json};
+use std::time::Instant;
 
 /// `/`: that somebody is here. `HEAD /` is how some clients look for a server.
 pub(super) fn root() -> Response<Body> {
@@ -15,15 +21,45 @@ pub(crate) fn live() -> Response<Body> {
     json(StatusCode::OK, r#"{"status":"ok"}"#)
 }
 
-/// `/health/ready`: new requests are welcome.
+/// `/health/ready`: new requests are welcome. What is unwell is told in words; only a fault that lies here, or
+/// that we are leaving, sends callers elsewhere: a provider's outage is the same from everywhere.
 pub(crate) fn ready(gateway: &Gateway) -> Response<Body> {
-    match gateway.draining() {
-        false => json(StatusCode::OK, r#"{"status":"ready"}"#),
-        true => json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#),
+    let snapshot = gateway.snapshot(0);
+    let now = Instant::now();
+    let local_fault = snapshot.protection.local_fault(now);
+    let (status, name) = match &local_fault {
+        _ if gateway.draining() => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "local_fault"),
+        None => (StatusCode::OK, "ready"),
+    };
+    let mut said = json!({ "status": name });
+    if let Some(words) = local_fault {
+        said["words"] = words.into();
     }
+    let unwell: Vec<Unwell> = tiers(&snapshot).chain(snapshot.protection.unwell(now)).collect();
+    if !unwell.is_empty() {
+        said["unwell"] = unwell.iter().map(told).collect();
+    }
+    json(status, said.to_string())
 }
 
-fn json(status: StatusCode, body: &'static str) -> Response<Body> {
+fn told(unwell: &Unwell) -> Value {
+    json!({ "dependency": unwell.dependency, "words": unwell.words })
+}
+
+/// The tiers of the cache that are left alone after failures. Nobody waits for them, and nobody is refused.
+fn tiers(snapshot: &Snapshot) -> impl Iterator<Item = Unwell> {
+    let tiers = &snapshot.remembered.tiers;
+    let redis = tiers.redis().is_some_and(|redis| redis.health().server != redis::State::Closed);
+    let disk = tiers.disk().and_then(|disk| disk.get()).is_some_and(|disk| disk.state() != disk::State::Open);
+    let words = "it fails and is left alone for a while; requests go on without it";
+    [("cache.redis", redis), ("cache.disk", disk)]
+        .into_iter()
+        .filter(|(_, is_unwell)| *is_unwell)
+        .map(move |(name, _)| Unwell { dependency: name.into(), words: words.into() })
+}
+
+fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

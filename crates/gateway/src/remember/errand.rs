@@ -2,25 +2,28 @@
 //! It counts as an attempt at its target and as nobody's request.
 
 use crate::alarm::Alarm;
-use crate::attempt::{Attempt, Sent};
+use crate::dispatch::{Dispatch, Opened};
 use crate::gateway::Shared;
+use crate::inquiry::{Inquiry, Standing};
+use crate::plan::Draw;
 use crate::recorder::Record;
-use crate::relay::Patience;
 use crate::snapshot::Snapshot;
-use crate::upstream::Call;
 use ::http::HeaderValue;
 use bytes::Bytes;
 use cache::semantic::Vector;
+use guard::queue::Band;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::failure::{Failure, Kind};
 use wire::json;
-use wire::openai::{RelayOptions, UsageChunk};
+use wire::openai::{self, UsageChunk};
 use wire::operation::Operation;
-use wire::splice::{json_string, splice};
+use wire::splice::json_string;
 
 /// The longest that an errand takes.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Whose errands are, among tenants that wait: nobody's.
+const ERRANDS: u64 = 0;
 /// What the judge is asked of two questions.
 const PAIR: &str = "Would one and the same answer fully and correctly serve both of these questions? Mind numbers, names, dates, negations and directions. Reply with the one word SAME or DIFFERENT.";
 /// What the judge is asked of a question and the answer that it got.
@@ -82,29 +85,31 @@ impl Errands {
 
     /// Asks `model` with `rest`, the members of the body besides its name.
     async fn ask(&self, operation: Operation, model: &str, rest: &str) -> Result<Bytes, Failure> {
-        let plan = self.snapshot.routes.plan(operation, model, fastrand::u64(..))?;
-        let mut record = Record::of_errand(HeaderValue::from_static("tidegate-errand"), operation, &plan);
-        let settings = plan.target.upstream.settings();
-        let now = Instant::now();
-        let attempt = Attempt {
-            stream: false,
-            relay: RelayOptions {
-                usage_chunk: UsageChunk::Drop,
-                done_marker: settings.preset.quirks.done_marker,
-            },
-            patience: Patience::new(&settings.timeouts, Some(PATIENCE), now, now),
-            target: Arc::clone(&plan.target),
-        };
-        let call = Call {
+        let plan = self.snapshot.routes.plan(operation, model, Draw::chance(), || None)?;
+        let id = HeaderValue::from_static("tidegate-errand");
+        let mut record = Record::of_errand(id.clone(), operation, Arc::clone(&plan.route));
+        let body = Bytes::from(format!(r#"{{"model":{},{rest}}}"#, quoted(model)));
+        let ask = openai::Request::parse(operation, &body)?;
+        // For a vector a request waits; for a judgement nobody does.
+        let band = if operation == Operation::Embeddings { Band::Normal } else { Band::Batch };
+        let inquiry = Inquiry {
             operation,
-            body: splice(&format!(r#"{{"model":{},{rest}}}"#, quoted(&plan.target.model)).into(), &[]),
-            request_id: record.id.clone(),
+            first: Inquiry::spliced(&ask, &body, &plan.target),
+            plan,
+            body: body.clone(),
+            stream: false,
+            usage_chunk: UsageChunk::Drop,
+            timeout: Some(PATIENCE),
+            arrived: Instant::now(),
+            standing: Standing { band, tenant: ERRANDS, tokens: 0 },
+            tools: false,
+            request_id: id,
             traceparent: None,
         };
-        let mut alarm = Alarm::default();
-        match attempt.send(&self.shared, call, &mut alarm, &mut record).await? {
-            Sent::Refusal(..) => Err(useless(model)),
-            Sent::Answer(answer) => Ok(attempt.whole(answer, &mut alarm, &mut record).await?.body),
+        let dispatch = Dispatch { shared: &self.shared, snapshot: &self.snapshot, inquiry: &inquiry };
+        match dispatch.open(Alarm::default(), &mut record).await?.opened {
+            Opened::Whole(whole) => Ok(whole.body),
+            Opened::Refusal(..) | Opened::Stream(..) => Err(useless(model)),
         }
     }
 }

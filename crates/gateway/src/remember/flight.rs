@@ -7,17 +7,20 @@ use super::errand::{Errands, text_of};
 use super::kin::{Kindred, Looked};
 use super::notes::Notes;
 use super::part::{Broken, Head, Part};
-use super::question::Form;
+use super::question::{Form, Marks};
 use super::tally::Tally;
 use super::{Remembered, status, worth};
 use crate::alarm::Alarm;
-use crate::attempt::{Attempt, Sent, Whole};
+use crate::attempt::Whole;
 use crate::config::{AliasCache, CacheRedis};
+use crate::dispatch::{Dispatch, Opened};
 use crate::gateway::Shared;
+use crate::inquiry::Inquiry;
+use crate::plan::Target;
 use crate::recorder::Record;
+use crate::relay::Relayed;
 use crate::snapshot::Snapshot;
-use crate::upstream::{Answer, Call};
-use ::http::{HeaderMap, Response, StatusCode, header};
+use ::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use cache::Freshness;
 use cache::clock::Millis;
@@ -69,43 +72,47 @@ pub struct Job {
     pub candidate: Option<Candidate>,
     /// How long the answer may be served; `None`: it is not kept.
     pub lifetime: Option<Lifetime>,
-    /// What the answer is invalidated by.
-    pub tags: Vec<Tag>,
-    /// How the provider is asked.
-    pub attempt: Attempt,
+    /// Whose the answer is, and the names by which it is invalidated.
+    pub marks: Marks,
+    /// What is asked, and of whom.
+    pub inquiry: Inquiry,
     /// Where its attempts are counted.
     pub record: Box<Record>,
 }
 
-/// Flies `job` to its end; `call` is what the provider is asked.
-pub async fn fly(mut job: Job, call: Call, pilot: Controls) {
-    let (snapshot, key) = (Arc::clone(&job.snapshot), job.key);
+/// Flies `job` to its end.
+pub async fn fly(mut job: Job, pilot: Controls) {
+    let snapshot = Arc::clone(&job.snapshot);
     let (fetched, claim) = tokio::select! {
-        flown = job.fly(call, &pilot) => flown,
+        flown = job.fly(&pilot) => flown,
         // What fetches is dropped here, and the provider's call with it; a claim is given up.
         () = pilot.abandoned() => return,
     };
-    let end = match fetched {
+    let (end, learned) = match fetched {
         Err(failure) => {
             pilot.finish(Err(Broken { failure, attempts: job.record.attempts() }));
-            End::Failed
+            (End::Failed, None)
         }
         Ok(None) => {
             pilot.finish(Ok(()));
-            End::Failed
+            (End::Failed, None)
         }
-        Ok(Some(entry)) => {
+        Ok(Some((key, entry))) => {
             // In memory before the flight ends: whoever comes next finds one or the other.
             let tiers = &snapshot.remembered.tiers;
             tiers.keep(&key, &entry);
             pilot.finish(Ok(()));
             tiers.store(&key, Arc::clone(&entry)).await;
-            job.learn(&entry).await;
-            End::Stored
+            (End::Stored, Some((key, entry)))
         }
     };
     if let Some(claim) = claim {
         claim.release(end).await;
+    }
+    if let Some((key, entry)) = learned.filter(|_| job.kindred.is_some()) {
+        let shared = Arc::clone(&job.shared);
+        // Where too much waits to be learned some of it is not, and that is counted.
+        let _ = shared.chores.learn.submit(async move { job.learn(key, &entry).await });
     }
 }
 
@@ -120,7 +127,7 @@ enum Claimed {
 }
 
 /// Why a fetch ended without an answer to keep.
-type Fetched = Result<Option<Arc<Entry>>, Failure>;
+type Fetched = Result<Option<(Key, Arc<Entry>)>, Failure>;
 
 impl Job {
     fn remembered(&self) -> &Remembered {
@@ -129,7 +136,7 @@ impl Job {
 
     /// Looks in the tiers, then at other replicas, then asks the provider. Gives what is to be kept, and the
     /// claim that others wait on.
-    async fn fly(&mut self, call: Call, pilot: &Controls) -> (Fetched, Option<Guard>) {
+    async fn fly(&mut self, pilot: &Controls) -> (Fetched, Option<Guard>) {
         let mut claim = None;
         if self.looks {
             let began = Instant::now();
@@ -156,8 +163,8 @@ impl Job {
             }
         }
         let fetched = match &claim {
-            Some(guard) => guard.renewing(self.fetch(call, pilot)).await,
-            None => self.fetch(call, pilot).await,
+            Some(guard) => guard.renewing(self.fetch(pilot)).await,
+            None => self.fetch(pilot).await,
         };
         (fetched, claim)
     }
@@ -178,7 +185,8 @@ impl Job {
                 Claim::Held(guard) => return Claimed::Held(guard),
                 Claim::Unknown => return Claimed::Alone,
                 Claim::Elsewhere => {
-                    match redis.wait(&self.key, self.attempt.patience.deadline.into()).await {
+                    match redis.wait(&self.key, self.inquiry.deadline(&self.inquiry.plan.target).into()).await
+                    {
                         Outcome::Stored => {
                             let found = tiers.look_further(&self.key, Millis::now()).await;
                             return found.map_or(Claimed::Alone, |found| {
@@ -195,22 +203,22 @@ impl Job {
         Claimed::Alone
     }
 
-    async fn fetch(&mut self, call: Call, pilot: &Controls) -> Fetched {
+    async fn fetch(&mut self, pilot: &Controls) -> Fetched {
         if self.looks {
             self.tally().missed(Millis::now());
         }
         // Before anything is asked: what is invalidated from here on is not kept.
         let stamp = self.remembered().tiers.stamp();
-        let mut alarm = Alarm::default();
-        match self.attempt.send(&self.shared, call, &mut alarm, &mut self.record).await? {
-            Sent::Refusal(status, body) => {
-                let head = self.head(status, Counted::CallerError, HeaderMap::new(), None);
+        let dispatch = Dispatch { shared: &self.shared, snapshot: &self.snapshot, inquiry: &self.inquiry };
+        let reached = dispatch.open(Alarm::default(), &mut self.record).await?;
+        let target = &*reached.target;
+        match reached.opened {
+            Opened::Refusal(status, body) => {
+                let head = self.head(target, status, Counted::CallerError, HeaderMap::new(), None);
                 Ok(pilot.push(Part::Whole(head, body)).await.map_or(None, |()| None))
             }
-            Sent::Answer(answer) => match self.form {
-                Form::Whole => self.whole(answer, alarm, stamp, pilot).await,
-                Form::Stream => self.stream(answer, alarm, stamp, pilot).await,
-            },
+            Opened::Whole(whole) => self.whole(target, whole, stamp, pilot).await,
+            Opened::Stream(head, stream) => self.stream(target, head, *stream, stamp, pilot).await,
         }
     }
 
@@ -227,6 +235,7 @@ impl Job {
                 tiers.keep(&self.key, &entry);
                 (entry, tier)
             }
+            (None, None) if let Some(found) = self.look_at_stand_in(now).await => (found.entry, found.tier),
             (None, None) => {
                 for tier in tiers.far() {
                     tally.asked(tier, false, now);
@@ -236,6 +245,14 @@ impl Job {
         };
         tally.asked(tier, true, now);
         Some(Part::Remembered(entry, status::hit(tier)))
+    }
+
+    /// What whoever stands in for a first choice that is out of order has said to the same question.
+    async fn look_at_stand_in(&self, now: Millis) -> Option<cache::Found> {
+        let dispatch = Dispatch { shared: &self.shared, snapshot: &self.snapshot, inquiry: &self.inquiry };
+        let key = self.key_at(&*dispatch.stand_in()?)?;
+        let found = self.remembered().tiers.get(&key, now).await?;
+        (found.freshness == Freshness::Fresh).then_some(found)
     }
 
     /// The answer to another question that means the same.
@@ -276,13 +293,14 @@ impl Job {
         let (Some(kindred), Some(answer)) = (&self.kindred, self.text(entry)) else { return };
         let (snapshot, hit) = (Arc::clone(&self.snapshot), hit.clone());
         let question = kindred.question.text().to_owned();
-        self.shared.worker.background.spawn(async move {
+        // Where too many wait to be judged some are not, and that is counted.
+        let _ = self.shared.chores.audit.submit(async move {
             snapshot.remembered.kin.audit(&hit, &question, &answer, &errands).await;
         });
     }
 
     /// Takes note of a question that has its own answer now, and compares it with the one that was near.
-    async fn learn(&self, entry: &Entry) {
+    async fn learn(&self, key: Key, entry: &Entry) {
         let Some(kindred) = &self.kindred else { return };
         let kin = &self.remembered().kin;
         let errands = Errands::new(&self.shared, &self.snapshot);
@@ -292,7 +310,7 @@ impl Job {
         {
             kin.compare(kindred, candidate, (&own, &other), &errands).await;
         }
-        kin.learn(kindred, self.key, &errands).await;
+        kin.learn(kindred, key, &errands).await;
     }
 
     /// What the model said in an answer of this job's form.
@@ -339,34 +357,28 @@ impl Job {
         Some(Entry { body, info: info.encode(), tags, ..other.clone() })
     }
 
-    async fn whole(
-        &mut self,
-        answer: Response<Answer>,
-        mut alarm: Alarm,
-        stamp: Stamp,
-        pilot: &Controls,
-    ) -> Fetched {
-        let Whole { head, body, usage } = self.attempt.whole(answer, &mut alarm, &mut self.record).await?;
+    async fn whole(&self, target: &Target, whole: Whole, stamp: Stamp, pilot: &Controls) -> Fetched {
+        let Whole { head, body, usage } = whole;
         let plain = !head.contains_key(header::CONTENT_ENCODING);
-        let head = self.head(StatusCode::OK, Counted::Ok, head, usage.as_ref());
+        let head = self.head(target, StatusCode::OK, Counted::Ok, head, usage.as_ref());
         if pilot.push(Part::Whole(head, body.clone())).await == Err(Abandoned) || !plain {
             return Ok(None);
         }
         let Ok(worth) = stored::worth_of(self.operation, &body) else { return Ok(None) };
-        let notes = Notes::of_whole(body.len(), usage.as_ref(), &self.attempt.target);
-        Ok(self.entry(&worth, body, &notes, stamp))
+        let notes = Notes::of_whole(body.len(), usage.as_ref(), target);
+        Ok(self.entry(target, &worth, body, &notes, stamp))
     }
 
     async fn stream(
         &mut self,
-        answer: Response<Answer>,
-        alarm: Alarm,
+        target: &Target,
+        head: HeaderMap,
+        mut stream: Relayed,
         stamp: Stamp,
         pilot: &Controls,
     ) -> Fetched {
-        let (head, mut stream) = self.attempt.stream(&self.shared, answer, alarm, &mut self.record).await?;
         let plain = !head.contains_key(header::CONTENT_ENCODING);
-        let head = self.head(StatusCode::OK, Counted::Ok, head, None);
+        let head = self.head(target, StatusCode::OK, Counted::Ok, head, None);
         let Ok(()) = pilot.push(Part::Begins(head)).await else { return Ok(None) };
         let mut frames = BytesMut::new();
         while let Some(bytes) = stream.next(&mut self.record).await? {
@@ -384,30 +396,45 @@ impl Job {
         {
             return Ok(None);
         }
-        if pilot.push(Part::Done).await == Err(Abandoned) || !plain {
+        let usage = stream.observed().usage;
+        if pilot.push(Part::Done(usage.as_ref().map(tokens_of))).await == Err(Abandoned) || !plain {
             return Ok(None);
         }
-        let usage = stream.observed().usage;
         let stored = StoredStream { frames: frames.freeze(), usage: usage_chunk };
-        Ok(self.stored(&stored, usage.as_ref(), stamp))
+        Ok(self.stored(target, &stored, usage.as_ref(), stamp))
     }
 
-    fn stored(&self, stream: &StoredStream, usage: Option<&Usage>, stamp: Stamp) -> Option<Arc<Entry>> {
+    fn stored(
+        &self,
+        target: &Target,
+        stream: &StoredStream,
+        usage: Option<&Usage>,
+        stamp: Stamp,
+    ) -> Option<(Key, Arc<Entry>)> {
         let usage_bytes = stream.usage.as_ref().map_or(0, Bytes::len);
-        let notes = Notes::of_stream(stream.frames.len(), usage_bytes, usage, &self.attempt.target);
-        self.entry(&stream.worth(), stream.join(), &notes, stamp)
+        let notes = Notes::of_stream(stream.frames.len(), usage_bytes, usage, target);
+        self.entry(target, &stream.worth(), stream.join(), &notes, stamp)
     }
 
-    /// The entry to be kept, where the answer is worth it.
-    fn entry(&self, worth: &stored::Worth, body: Bytes, notes: &Notes, stamp: Stamp) -> Option<Arc<Entry>> {
+    /// The entry to be kept, and under which key, where the answer is worth it.
+    fn entry(
+        &self,
+        target: &Target,
+        worth: &stored::Worth,
+        body: Bytes,
+        notes: &Notes,
+        stamp: Stamp,
+    ) -> Option<(Key, Arc<Entry>)> {
         let lifetime = self.lifetime?;
         if body.len() > BODY_BYTES_MAX {
             return None;
         }
         match worth::judge(worth, &self.policy) {
             Ok(()) => {
-                self.remembered().note_put(&self.key, notes);
-                Some(Arc::new(Entry::new(body, notes.encode(), lifetime, stamp, &self.tags)))
+                let key = self.key_at(target)?;
+                self.remembered().note_put(&key, notes);
+                let tags = self.marks.tags(&key, target, self.operation);
+                Some((key, Arc::new(Entry::new(body, notes.encode(), lifetime, stamp, &tags))))
             }
             Err(unfit) => {
                 tracing::debug!(?unfit, "an answer is not kept");
@@ -416,15 +443,30 @@ impl Job {
         }
     }
 
+    /// The key of the same question's answer by `target`: who stood in for the first choice is not taken for
+    /// it afterwards.
+    fn key_at(&self, target: &Target) -> Option<Key> {
+        if std::ptr::eq(target, &*self.inquiry.plan.target) {
+            return Some(self.key);
+        }
+        let body = std::str::from_utf8(&self.inquiry.body).ok()?;
+        self.marks.key(&self.remembered().secret, target.place(self.operation), self.form, body)
+    }
+
     fn head(
         &self,
+        target: &Target,
         status: StatusCode,
         outcome: Counted,
         provider: HeaderMap,
         usage: Option<&Usage>,
     ) -> Arc<Head> {
-        let target = self.attempt.target.header.clone();
-        let cost = self.attempt.target.cost(usage);
-        Arc::new(Head { status, outcome, provider, target, attempts: self.record.attempts(), cost })
+        let (cost, target) = (target.cost(usage), target.header.clone());
+        let (attempts, tokens) = (self.record.attempts(), usage.map(tokens_of));
+        Arc::new(Head { status, outcome, provider, target, attempts, tokens, cost })
     }
+}
+
+fn tokens_of(usage: &Usage) -> u64 {
+    usage.input.saturating_add(usage.output)
 }

@@ -21,8 +21,8 @@ pub enum Part {
     Frames(Bytes),
     /// Its usage chunk, for those who asked.
     Usage(Bytes),
-    /// It came to its end.
-    Done,
+    /// It came to its end, with so many tokens used for it, where the provider says so.
+    Done(Option<u64>),
 }
 
 /// Why there is no answer.
@@ -47,6 +47,8 @@ pub struct Head {
     pub target: HeaderValue,
     /// Tries made.
     pub attempts: u32,
+    /// Tokens that were used for it, where that is known by now.
+    pub tokens: Option<u64>,
     /// What it cost, in millionths of a US dollar, where that is known by now.
     pub cost: Option<u64>,
 }
@@ -56,7 +58,7 @@ impl Weigh for Part {
         match self {
             Self::Remembered(entry, _) => entry.weight(),
             Self::Whole(_, bytes) => size_of::<Head>() + bytes.len(),
-            Self::Begins(_) | Self::Done => size_of::<Head>(),
+            Self::Begins(_) | Self::Done(_) => size_of::<Head>(),
             Self::Frames(bytes) | Self::Usage(bytes) => bytes.len(),
         }
     }

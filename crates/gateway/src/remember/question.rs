@@ -9,7 +9,7 @@ use crate::config::AliasCache;
 use crate::plan::{Plan, Target};
 use cache::clock::Millis;
 use cache::epochs::Tag;
-use cache::key::{self, Key, Parts};
+use cache::key::{self, Key, Parts, Place};
 use http::HeaderMap;
 use std::borrow::Cow;
 use std::time::Instant;
@@ -151,21 +151,52 @@ fn unfit(fault: key::Fault) -> Failure {
 }
 
 impl Question<'_> {
-    /// What the answer can be invalidated by: its key, its place in any tenant's and in its own tenant's
-    /// path, and the names that the caller gave it.
+    /// What an answer is kept under besides its target: owned, as it outlives the request.
     #[must_use]
-    pub fn tags(&self, target: &Target, operation: Operation) -> Vec<Tag> {
-        let (provider, model) = (target.upstream.name(), &*target.model);
-        let own = [self.tenant, provider, model, operation.name()];
-        let any = [ANY_TENANT, provider, model, operation.name()];
+    pub fn marks(&self) -> Marks {
         let names = self.terms.tags().map(|name| match name.strip_prefix(DEPENDENCY) {
             Some(name) => Tag::dependency(self.tenant, name),
             None => Tag::named(self.tenant, name),
         });
-        let mut tags = vec![Tag::key(&self.key)];
+        Marks { tenant: self.tenant.into(), scope: self.scope.as_ref().into(), names: names.collect() }
+    }
+}
+
+/// Whose an answer is, and the names by which it can be invalidated.
+#[derive(Clone, Debug)]
+pub struct Marks {
+    tenant: Box<str>,
+    scope: Box<str>,
+    names: Vec<Tag>,
+}
+
+impl Marks {
+    /// What the answer of `target` can be invalidated by: its key, its place in any tenant's and in its own
+    /// tenant's path, and the names that the caller gave it.
+    #[must_use]
+    pub fn tags(&self, key: &Key, target: &Target, operation: Operation) -> Vec<Tag> {
+        let (provider, model) = (target.upstream.name(), &*target.model);
+        let own = [&*self.tenant, provider, model, operation.name()];
+        let any = [ANY_TENANT, provider, model, operation.name()];
+        let mut tags = vec![Tag::key(key)];
         tags.extend(Tag::prefixes(&own));
         tags.extend(Tag::prefixes(&any).skip(1));
-        tags.extend(names);
+        tags.extend(&self.names);
         tags
+    }
+
+    /// The key of the same question's answer at another place.
+    #[must_use]
+    pub fn key(&self, secret: &key::Secret, place: &Place, form: Form, body: &str) -> Option<Key> {
+        let parts = Parts {
+            place,
+            tenant: &self.tenant,
+            scope: &self.scope,
+            form: form as u8,
+            body,
+            leave_out: &LEFT_OUT,
+            hole: None,
+        };
+        Key::new(secret, &parts).ok()
     }
 }

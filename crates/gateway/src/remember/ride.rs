@@ -16,6 +16,8 @@ use wire::failure::{Failure, Kind};
 pub struct Ride {
     seat: Seat<Part, Broken>,
     usage_to_caller: bool,
+    /// Whether the answer is fetched on this caller's account.
+    pays: bool,
     alarm: Alarm,
     /// When the whole must have ended, if the caller says so.
     deadline: Option<Instant>,
@@ -36,10 +38,11 @@ impl Ride {
     pub fn new(
         seat: Seat<Part, Broken>,
         usage_to_caller: bool,
+        pays: bool,
         alarm: Alarm,
         deadline: Option<Instant>,
     ) -> Self {
-        Self { seat, usage_to_caller, alarm, deadline, over: false }
+        Self { seat, usage_to_caller, pays, alarm, deadline, over: false }
     }
 
     /// Gives the alarm back, as for another try.
@@ -87,7 +90,8 @@ impl Ride {
             match part {
                 Some(Ok(Part::Frames(bytes))) => return Poll::Ready(Some(bytes)),
                 Some(Ok(Part::Usage(bytes))) if self.usage_to_caller => return Poll::Ready(Some(bytes)),
-                Some(Ok(Part::Done)) => {
+                Some(Ok(Part::Done(tokens))) => {
+                    self.charge(tokens, record);
                     self.end(Outcome::Ok, record);
                     return Poll::Ready(Some(Bytes::from_static(DONE)));
                 }
@@ -104,6 +108,15 @@ impl Ride {
                     return Poll::Ready(None);
                 }
             }
+        }
+    }
+
+    /// Tells what the answer counts for this caller's limits, once that is known: nothing where it came along.
+    pub fn charge(&self, tokens: Option<u64>, record: &mut Record) {
+        match (self.pays, tokens) {
+            (false, _) => record.tokens(0),
+            (true, Some(tokens)) => record.tokens(tokens),
+            (true, None) => {}
         }
     }
 

@@ -57,7 +57,7 @@ impl Dialer {
             None => None,
             Some(config) => {
                 let name = ServerName::try_from(host.to_owned())
-                    .map_err(|error| Error::Unreachable(format!("{host} is no name for TLS: {error}")))?;
+                    .map_err(|error| Error::Tls(format!("{host}: no name for it: {error}")))?;
                 Some((TlsConnector::from(config), name))
             }
         };
@@ -100,7 +100,7 @@ impl Dialer {
         let stream = connector
             .connect(name.clone(), stream)
             .await
-            .map_err(|error| Error::Unreachable(format!("TLS with {}: {error}", self.host)))?;
+            .map_err(|error| Error::Tls(format!("{}: {error}", self.host)))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Dialled::Tls { stream: Box::new(stream), http2 })
     }
@@ -122,7 +122,7 @@ impl Dialer {
             Ok(literal) => vec![SocketAddr::new(literal, self.port)],
             Err(_) => tokio::net::lookup_host((&*self.host, self.port))
                 .await
-                .map_err(|error| Error::Unreachable(format!("cannot resolve {}: {error}", self.host)))?
+                .map_err(|error| Error::Unresolved(format!("{}: {error}", self.host)))?
                 .take(ADDRESSES_MAX)
                 .collect(),
         };

@@ -9,7 +9,7 @@ pub(crate) struct Gateway {
     child: Child,
     pub(crate) data: SocketAddr,
     pub(crate) admin: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Gateway {
@@ -32,7 +32,12 @@ impl Gateway {
         std::thread::spawn(move || lines.for_each(drop));
         let mut addresses = first.split("://").skip(1).map(|rest| rest.split(',').next().unwrap());
         let mut address = || addresses.next().unwrap().parse().unwrap();
-        Self { child, data: address(), admin: address(), _folder: folder }
+        Self { child, data: address(), admin: address(), folder }
+    }
+
+    /// Puts another file in its place; it is read within a second or two.
+    pub(crate) fn rewrite(&self, config: &str) {
+        std::fs::write(self.folder.path().join("tidegate.toml"), config).unwrap();
     }
 }
 

@@ -11,5 +11,6 @@ mod commands;
 mod compress;
 mod gateway;
 mod outbound;
+mod protect;
 mod provider;
 mod tls;

@@ -2,6 +2,7 @@
 //! that answer one thing.
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -114,16 +115,24 @@ async fn answer(sim: Sim, request: Request<Incoming>) -> Result<Response<rig::si
 pub(crate) async fn fixed(
     response: impl Fn() -> Response<Full<Bytes>> + Clone + Send + Sync + 'static,
 ) -> SocketAddr {
+    judging(move |_| response()).await
+}
+
+/// A plain server that answers by a request's head.
+pub(crate) async fn judging(
+    judge: impl Fn(&Parts) -> Response<Full<Bytes>> + Clone + Send + Sync + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let response = response.clone();
+            let judge = judge.clone();
             tokio::spawn(async move {
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let response = response();
+                    let (head, body) = request.into_parts();
+                    let response = judge(&head);
                     async move {
-                        let _ = request.into_body().collect().await;
+                        let _ = body.collect().await;
                         Ok::<_, Infallible>(response)
                     }
                 });

@@ -15,9 +15,9 @@ pub(super) fn answer(sim: &Sim, request: &Request<Bytes>) -> Option<Response<Rep
             Err(why) => (StatusCode::BAD_REQUEST, error(&why)),
         },
         ("script", &Method::DELETE) => (StatusCode::OK, json!({"removed": sim.clear_script()})),
-        ("log", &Method::GET) => match serde_json::to_value(sim.log()) {
+        ("log", &Method::GET) => match log(sim, request.uri().query()) {
             Ok(entries) => (StatusCode::OK, entries),
-            Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, error(&why.to_string())),
+            Err(why) => (StatusCode::BAD_REQUEST, error(&why)),
         },
         ("log", &Method::DELETE) => {
             sim.clear_log();
@@ -39,6 +39,19 @@ pub(super) fn refused(status: StatusCode) -> Response<Reply> {
 fn load(sim: &Sim, body: &[u8]) -> Result<usize, String> {
     let json = std::str::from_utf8(body).map_err(|_| "a script is UTF-8")?;
     sim.load_script(json).map_err(|why| why.to_string())
+}
+
+/// The requests after the one that the query names, or all there are: who reads them again and again need
+/// not hold up the requests under way each time.
+fn log(sim: &Sim, query: Option<&str>) -> Result<serde_json::Value, String> {
+    let after = match query {
+        None => 0,
+        Some(query) => query
+            .strip_prefix("after=")
+            .and_then(|number| number.parse().ok())
+            .ok_or("the log takes ?after=NUMBER, the id of a request")?,
+    };
+    serde_json::to_value(sim.log_after(after)).map_err(|why| why.to_string())
 }
 
 fn error(message: &str) -> serde_json::Value {

@@ -130,7 +130,14 @@ impl Log {
     }
 
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        lock(&self.ring).entries.iter().cloned().collect()
+        self.after(0)
+    }
+
+    /// Those that came after the `id`th.
+    pub(crate) fn after(&self, id: u64) -> Vec<Entry> {
+        let ring = lock(&self.ring);
+        let from = ring.entries.partition_point(|entry| entry.id <= id);
+        ring.entries.range(from..).cloned().collect()
     }
 
     pub(crate) fn clear(&self) {
@@ -205,6 +212,9 @@ mod tests {
         assert_eq!((entries.len(), entries[0].id), (1000, 2));
         assert_eq!(entries[999].outcome, Some(Outcome::Done));
         assert_eq!(entries[998].outcome, None);
+        let ids_after = |id| log.after(id).iter().map(|entry| entry.id).collect::<Vec<_>>();
+        assert_eq!(ids_after(999), [1000, 1001]);
+        assert_eq!(ids_after(1001), [] as [u64; 0]);
         drop(tickets);
         assert_eq!(log.entries()[998].outcome, Some(Outcome::Cancelled));
         assert_eq!(log.entries()[999].outcome, Some(Outcome::Done));

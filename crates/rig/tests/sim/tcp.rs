@@ -180,6 +180,11 @@ async fn the_script_and_the_log_are_steered_over_http() {
         (&log[0]["outcome"], &log[0]["status"], &log[0]["headers"]),
         (&json!("failed"), &json!(503), &json!(["host", "content-length"]))
     );
+    assert_eq!(mock.exchange(Method::GET, "/sim/log?after=0", "").await.1, log);
+    assert_eq!(mock.exchange(Method::GET, "/sim/log?after=1", "").await.1, json!([]));
+    for wrong in ["after", "after=", "after=-1", "after=1&after=2", "before=1"] {
+        assert_eq!(mock.exchange(Method::GET, &format!("/sim/log?{wrong}"), "").await.0, 400, "{wrong}");
+    }
     assert_eq!(mock.exchange(Method::DELETE, "/sim/log", "").await.0, 200);
     assert_eq!(mock.exchange(Method::GET, "/sim/log", "").await.1, json!([]));
     assert_eq!(mock.exchange(Method::GET, "/sim/nothing", "").await.0, 404);

@@ -4,6 +4,7 @@
 
 use crate::admin::refusal;
 use crate::gateway::Gateway;
+use crate::plan::{Draw, affinity};
 use crate::remember::question::{Asked, Form};
 use crate::remember::tally::Tally;
 use axum::extract::rejection::JsonRejection;
@@ -58,7 +59,8 @@ impl Lookup {
         let headers = self.headers()?;
         let body = Bytes::copy_from_slice(self.body.get().as_bytes());
         let request = Request::parse(operation, &body)?;
-        let plan = snapshot.routes.plan(operation, &request.model, fastrand::u64(..))?;
+        let affinity = || affinity::of(&headers, &self.tenant, &request);
+        let plan = snapshot.routes.plan(operation, &request.model, Draw::chance(), affinity)?;
         let asked = Asked { headers: &headers, tenant: &self.tenant, request: &request, plan: &plan };
         // A handle of its own, so that looking does not show as asking.
         let aside = cache::stats::Stats::default();

@@ -22,6 +22,12 @@ http2 = false
 headers = { "x-über" = "no", x-team = "a \"b\" é" }
 [models.smart]
 targets = [{ model = "sim/fast", weight = 3 }]
+fallback = ["sim/slow"]
+[guard]
+strategies.mine = { like = "critical", open = "9s" }
+queue.size = 7
+[limits.default]
+tokens_per_minute = 1000
 "#;
 
 const YAML: &str = r#"
@@ -44,6 +50,11 @@ models:
     targets:
       - model: sim/fast
         weight: 3
+    fallback: [sim/slow]
+guard:
+  strategies: {mine: {like: critical, open: 9s}}
+  queue: {size: 7}
+limits: {default: {tokens_per_minute: 1000}}
 "#;
 
 const JSON: &str = r#"{
@@ -53,7 +64,10 @@ const JSON: &str = r#"{
             "hash": "b3:1b08558cbaea47c750e53ea5f7c8c05310beb23a249bd452641f7c6fc0208055"}],
   "providers": {"sim": {"sim": {"errors": 0.25, "tokens": 7}},
                 "vllm": {"http2": false, "headers": {"x-team": "a \"b\" \u00e9"}}},
-  "models": {"smart": {"targets": [{"model": "sim\/fast", "weight": 3}]}}
+  "models": {"smart": {"targets": [{"model": "sim\/fast", "weight": 3}],
+                       "fallback": ["sim\/slow"]}},
+  "guard": {"strategies": {"mine": {"like": "critical", "open": "9s"}}, "queue": {"size": 7}},
+  "limits": {"default": {"tokens_per_minute": 1000}}
 }"#;
 
 #[test]

@@ -1,6 +1,7 @@
 //! No input panics, in any format, from any layer; and what the shape check passes always deserialises.
 
 use proptest::prelude::*;
+use proptest::strategy::Strategy;
 
 use super::super::read::Format;
 use super::super::{raw, shape};
@@ -130,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn no_variable_panics(steps in prop::collection::vec("(SERVER|KEYS|PROVIDERS|SIM|MODELS|LOG|A|é|0|)", 0..5), value in "\\PC{0,30}") {
+    fn no_variable_panics(steps in prop::collection::vec("(SERVER|KEYS|PROVIDERS|SIM|MODELS|LOG|GUARD|STRATEGIES|LIKE|LIMITS|A|é|0|)", 0..5), value in "\\PC{0,30}") {
         let given = Given::toml("").variable(&format!("TIDEGATE__{}", steps.join("__")), &value);
         let _ = given.load().map_err(|faults| faults.render(false));
     }
@@ -181,6 +182,19 @@ fn tree() -> impl Strategy<Value = serde_json::Value> {
         "targets",
         "model",
         "weight",
+        "fallback",
+        "priority",
+        "guard",
+        "strategies",
+        "like",
+        "concurrency",
+        "algorithm",
+        "initial",
+        "queue",
+        "limits",
+        "tenants",
+        "default",
+        "requests_per_minute",
         "other",
     ]);
     let leaf = prop_oneof![

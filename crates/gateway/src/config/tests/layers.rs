@@ -280,8 +280,12 @@ fn aliases_and_keys_arrive_whole() {
         "{KEY}tenant = 'search'\nmodels = ['smart', 'sim/*']\n[models.smart]\ntargets = [{{model='sim/a/b', weight=9}}, {{model='sim/fast'}}]\n"
     );
     let config = Given::toml(&text).config();
-    let target =
-        |model: &str, weight| AliasTarget { provider: "sim".to_owned(), model: model.to_owned(), weight };
+    let target = |model: &str, weight| AliasTarget {
+        provider: "sim".to_owned(),
+        model: model.to_owned(),
+        weight,
+        priority: 0,
+    };
     assert_eq!(config.models["smart"].targets, [target("a/b", 9), target("fast", 1)]);
     let key = &config.keys[0];
     assert_eq!((key.id.as_str(), key.tenant.as_deref()), ("tg-AbCdEf123456", Some("search")));

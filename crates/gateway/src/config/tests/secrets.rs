@@ -74,6 +74,9 @@ fn what_is_brought_in_is_not_repeated() {
         "providers.vllm.base_url = 'V'",
         "providers.vllm.ca_file = 'V'",
         "models.a.targets = [{ model = 'V' }]",
+        "models.a = { targets = [{ model = 'sim/x' }], fallback = ['V'], strategy = 'V' }",
+        "guard.strategies.a.like = 'V'",
+        "guard.concurrency.algorithm = 'V'",
         "keys = [{ id = 'V', hash = 'V', tenant = 'V V', models = ['V*V'] }]",
     ];
     // Of no key's form, so that every one of them is refused.

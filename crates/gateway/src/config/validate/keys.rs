@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Judge;
+use super::limits::{key_rates, priority};
 use super::models::Names;
 use crate::config::raw;
 use crate::config::tree::Path;
@@ -11,6 +12,14 @@ use crate::keys::{KeyHash, is_id};
 
 /// Longest tenant name, in bytes.
 const TENANT_BYTES_MAX: usize = 64;
+/// How to name a tenant.
+pub(super) const TENANT_MEND: &str = "use 1 to 64 letters, digits, `.`, `_` and `-`";
+
+/// Whether a tenant may be called this.
+pub(super) fn is_tenant(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !name.is_empty() && name.len() <= TENANT_BYTES_MAX && name.bytes().all(plain)
+}
 
 impl Judge<'_> {
     pub(super) fn keys(&mut self, raw: &[raw::Key], names: &Names) -> Vec<Key> {
@@ -36,6 +45,8 @@ impl Judge<'_> {
                 hash,
                 tenant: self.tenant(&at.key("tenant"), raw.tenant.as_deref()),
                 models: self.patterns(&at.key("models"), &raw.models, names),
+                priority: priority(raw.priority),
+                rates: key_rates(raw),
             });
         }
         keys
@@ -51,11 +62,9 @@ impl Judge<'_> {
 
     fn tenant(&mut self, at: &Path, raw: Option<&str>) -> Option<String> {
         let tenant = raw?;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if tenant.is_empty() || tenant.len() > TENANT_BYTES_MAX || !tenant.bytes().all(plain) {
+        if !is_tenant(tenant) {
             let what = format!("{} is not a tenant's name", self.quoted(at, tenant));
-            let mend = format!("use 1 to {TENANT_BYTES_MAX} letters, digits, `.`, `_` and `-`");
-            self.fault(at, what, mend);
+            self.fault(at, what, TENANT_MEND);
         }
         Some(tenant.to_owned())
     }

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Judge;
+use super::limits::rates;
+use super::providers::DEADLINE;
+use crate::config::quantity::Span;
 use crate::config::raw;
 use crate::config::schema::nearest;
 use crate::config::tree::Path;
-use crate::config::{Alias, AliasTarget};
+use crate::config::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Fallback, Guard};
 
 /// Longest alias, in bytes.
 const ALIAS_BYTES_MAX: usize = 128;
@@ -43,30 +46,98 @@ impl Judge<'_> {
         &mut self,
         raw: &BTreeMap<String, raw::Alias>,
         names: &Names,
+        guard: &Guard,
     ) -> BTreeMap<String, Alias> {
         let all = Path::of(&["models"]);
-        raw.iter().map(|(name, raw)| (name.clone(), self.alias(&all.key(name), name, raw, names))).collect()
+        raw.iter()
+            .map(|(name, raw)| {
+                let at = all.key(name);
+                self.alias_name(&at, name);
+                (name.clone(), self.alias(&at, raw, names, guard))
+            })
+            .collect()
     }
 
-    fn alias(&mut self, at: &Path, name: &str, raw: &raw::Alias, names: &Names) -> Alias {
-        self.alias_name(at, name);
-        let targets_at = at.key("targets");
+    fn alias(&mut self, at: &Path, raw: &raw::Alias, names: &Names, guard: &Guard) -> Alias {
+        let targets = self.targets(&at.key("targets"), raw, names);
+        let strategy = raw.strategy.as_deref();
+        Alias {
+            fallback: self.fallback(&at.key("fallback"), &raw.fallback, &targets, names),
+            targets,
+            balance: match raw.balance {
+                raw::Balance::Weights => Balance::Weights,
+                raw::Balance::LeastLoaded => Balance::LeastLoaded,
+            },
+            affinity: raw.affinity,
+            strategy: strategy.map(|name| self.strategy(&at.key("strategy"), name, guard)),
+            rates: rates(&raw.limits),
+            timeouts: self.alias_timeouts(&at.key("timeouts"), &raw.timeouts),
+            hedge: raw.hedge.unwrap_or(guard.hedge.enabled),
+            retry: AliasRetry {
+                tries: raw.retry.tries.unwrap_or(guard.retry.tries),
+                accepted: raw.retry.accepted.unwrap_or(guard.retry.accepted),
+            },
+            cache: self.alias_cache(&at.key("cache"), &raw.cache),
+        }
+    }
+
+    fn targets(&mut self, at: &Path, raw: &raw::Alias, names: &Names) -> Vec<AliasTarget> {
         let mut targets = Vec::new();
         for (index, target) in raw.targets.iter().enumerate() {
-            let at = targets_at.index(index).key("model");
+            let at = at.index(index).key("model");
             let Some(model) = target.model.as_deref() else { continue };
             if let Some((provider, model)) = self.target(&at, model, names) {
-                targets.push(AliasTarget { provider, model, weight: target.weight });
+                let (weight, priority) = (target.weight, target.priority);
+                targets.push(AliasTarget { provider, model, weight, priority });
             }
         }
         if !raw.targets.is_empty() && raw.targets.iter().all(|target| target.weight == 0) {
-            self.fault(
-                &targets_at,
-                "every weight is 0, so nothing would answer",
-                "give one of them a weight",
-            );
+            self.fault(at, "every weight is 0, so nothing would answer", "give one of them a weight");
         }
-        Alias { targets, cache: self.alias_cache(&at.key("cache"), &raw.cache) }
+        targets
+    }
+
+    /// Whom to ask when no target answers. To ask a target a second time is for retries.
+    fn fallback(
+        &mut self,
+        at: &Path,
+        raw: &[String],
+        targets: &[AliasTarget],
+        names: &Names,
+    ) -> Vec<Fallback> {
+        let mut fallback: Vec<Fallback> = Vec::new();
+        for (index, text) in raw.iter().enumerate() {
+            let at = at.index(index);
+            let Some((provider, model)) = self.target(&at, text, names) else { continue };
+            if targets.iter().any(|target| target.provider == provider && target.model == model) {
+                let what = format!("{} is among the targets already", self.quoted(&at, text));
+                self.fault(&at, what, "leave it out here, or there");
+            }
+            let found = Fallback { provider, model };
+            if fallback.contains(&found) {
+                let what = format!("{} stands here a second time", self.quoted(&at, text));
+                self.fault(&at, what, "keep one of them");
+            }
+            fallback.push(found);
+        }
+        fallback
+    }
+
+    fn alias_timeouts(&mut self, at: &Path, raw: &raw::AliasTimeouts) -> AliasTimeouts {
+        let mut within =
+            |key: &str, span: Option<Span>| span.map(|span| self.duration(&at.key(key), span, DEADLINE));
+        let timeouts = AliasTimeouts {
+            first_token: within("first_token", raw.first_token),
+            between_tokens: within("between_tokens", raw.between_tokens),
+            total: within("total", raw.total),
+        };
+        if let (Some(first_token), Some(total)) = (raw.first_token, raw.total)
+            && first_token > total
+        {
+            let what = format!("never reached: `total` is shorter ({total})");
+            self.warn(&at.key("first_token"), what, "shorten it, or lengthen `total`");
+        }
+        timeouts
     }
 
     fn alias_name(&mut self, at: &Path, name: &str) {

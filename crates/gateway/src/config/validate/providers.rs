@@ -1,22 +1,27 @@
 //! Providers: a preset's row, and what the configuration changes of it.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, header};
 use wire::preset::{Auth, Preset};
 
 use super::Judge;
+use super::limits::rates;
 use super::models::is_visible;
 use crate::config::base_url::BaseUrl;
 use crate::config::quantity::Span;
 use crate::config::raw;
 use crate::config::tree::Path;
-use crate::config::{Connections, Price, Provider, ProviderTimeouts, Secret};
+use crate::config::{Connections, Guard, Price, Provider, ProviderTimeouts, Secret};
 
 /// Longest name of a provider, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 /// Longest key or header value, in bytes.
 const VALUE_BYTES_MAX: usize = 8 * 1024;
+/// What a deadline may be.
+pub(super) const DEADLINE: RangeInclusive<Span> = Span(Duration::from_millis(1))..=Span::seconds(86_400);
 /// Most headers of a provider.
 const HEADERS_MAX: usize = 32;
 /// What the HTTP connection itself decides, never the operator.
@@ -32,6 +37,12 @@ const RESERVED_HEADERS: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
+/// Whether a provider may be called this: names go into headers, variables and labels.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.bytes().all(plain)
+}
+
 /// A price as it was written; its range is the schema's.
 fn price_of(raw: &raw::Price) -> Price {
     let cached_input = raw.cached_input.unwrap_or(raw.input);
@@ -39,15 +50,19 @@ fn price_of(raw: &raw::Price) -> Price {
 }
 
 impl Judge<'_> {
-    pub(super) fn providers(&mut self, raw: &BTreeMap<String, raw::Provider>) -> BTreeMap<String, Provider> {
+    pub(super) fn providers(
+        &mut self,
+        raw: &BTreeMap<String, raw::Provider>,
+        guard: &Guard,
+    ) -> BTreeMap<String, Provider> {
         let all = Path::of(&["providers"]);
         raw.iter()
-            .filter_map(|(name, raw)| Some((name.clone(), self.provider(&all.key(name), name, raw)?)))
+            .filter_map(|(name, raw)| Some((name.clone(), self.provider(&all.key(name), name, raw, guard)?)))
             .collect()
     }
 
     /// `None` if it has no preset; the fault has been told.
-    fn provider(&mut self, at: &Path, name: &str, raw: &raw::Provider) -> Option<Provider> {
+    fn provider(&mut self, at: &Path, name: &str, raw: &raw::Provider, guard: &Guard) -> Option<Provider> {
         self.provider_name(at, name);
         let preset = self.preset(at, name, raw)?;
         let base_url = self.base_url(at, preset, raw);
@@ -74,6 +89,13 @@ impl Judge<'_> {
             api_key,
             timeouts: self.provider_timeouts(&at.key("timeouts"), &raw.timeouts),
             connections: self.connections(&at.key("connections"), &raw.connections),
+            strategy: self.strategy(&at.key("strategy"), &raw.strategy, guard),
+            rates: rates(&raw.limits),
+            concurrency: self.provider_concurrency(
+                &at.key("concurrency"),
+                &raw.concurrency,
+                &guard.concurrency,
+            ),
             ca_file,
             http2: raw.http2,
             models: raw.models.clone(),
@@ -82,8 +104,7 @@ impl Judge<'_> {
     }
 
     fn provider_name(&mut self, at: &Path, name: &str) {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(plain) {
+        if !is_name(name) {
             let mend = format!("use 1 to {NAME_BYTES_MAX} letters, digits, `.`, `_` and `-`");
             self.fault_of_key(at, "this is no provider's name", mend);
         }
@@ -198,8 +219,7 @@ impl Judge<'_> {
     }
 
     fn provider_timeouts(&mut self, at: &Path, raw: &raw::ProviderTimeouts) -> ProviderTimeouts {
-        let (least, most) = (Span(std::time::Duration::from_millis(1)), Span::seconds(86_400));
-        let mut within = |key: &str, span: Span| self.duration(&at.key(key), span, least..=most);
+        let mut within = |key: &str, span: Span| self.duration(&at.key(key), span, DEADLINE);
         let timeouts = ProviderTimeouts {
             connect: within("connect", raw.connect),
             first_token: within("first_token", raw.first_token),
