@@ -233,7 +233,8 @@ def test_who_leaves_while_being_answered_lets_the_next_in(counter):
 
 
 def test_a_permit_is_held_until_the_stream_ends(tmp_path):
-    fixed = {"concurrency": {"algorithm": "fixed", "initial": 1, "min": 1, "max": 1}}
+    one = {"algorithm": "fixed", "initial": 1, "min": 1, "max": 1}
+    fixed = {"concurrency": one, "timeouts": PATIENCE}
     unhurried = configuration.table("guard.queue", **UNHURRIED)
     with stand(tmp_path, unhurried, alias("any", f"first/{MODEL}"), members={"first": fixed}) as there:
         content = f"go on {directive(tokens=10, between_tokens='100ms')}"

@@ -38,11 +38,12 @@ def mock_provider(port: int) -> str:
     )
 
 
-def alias(name: str, *targets: tuple[str, int], cache: str = "") -> str:
+def alias(name: str, *targets: tuple[str, int], cache: str = "", affinity: bool = True) -> str:
     """An alias with weighted targets; `cache` is what it says of its answers, as members of a TOML table."""
     rows = ", ".join(f'{{ model = "{model}", weight = {weight} }}' for model, weight in targets)
     remembers = f"cache = {{ {cache} }}\n" if cache else ""
-    return f"[models.{name}]\ntargets = [ {rows} ]\n{remembers}"
+    wanders = "" if affinity else "affinity = false\n"
+    return f"[models.{name}]\ntargets = [ {rows} ]\n{remembers}{wanders}"
 
 
 def key_row(key: dict, models: Iterable[str] = (), tenant: str | None = None, **members: object) -> str:

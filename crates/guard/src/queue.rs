@@ -210,8 +210,16 @@ impl<T> FairQueue<T> {
 
     /// Whether a newcomer to this band, who would wait for so long, had better hear at once that it would
     /// be dropped, where places are kept for `hold`.
-    pub fn turns_away(&self, band: Band, wait: Duration, hold: Duration) -> bool {
-        self.sheds(band) && Bounds::new(&self.options, hold).turn_away(wait)
+    pub fn turns_away(&mut self, band: Band, wait: Duration, hold: Duration, now: Instant) -> bool {
+        let bounds = Bounds::new(&self.options, hold);
+        self.judge(&bounds, now);
+        // Where a band above stands, there is no turn to be waited for.
+        let behind = self.codels.iter().take(band as usize).any(Codel::stands);
+        let away = self.sheds(band) && (behind || bounds.turn_away(wait));
+        if away {
+            self.codels[band as usize].turned_away(now);
+        }
+        away
     }
 
     /// How many of those who wait now would be served before a newcomer of this band and tenant, if
@@ -275,7 +283,6 @@ impl<T> FairQueue<T> {
         let Entry { item, place, .. } = self.entries.remove(id)?;
         self.shelves.remove(&place);
         if self.shelves.in_band(place.band) == 0 {
-            self.codels[place.band as usize].rest();
             self.patience.end(place.band);
         }
         Some(item)
@@ -296,9 +303,9 @@ impl<T> FairQueue<T> {
     /// Judges each band by its oldest entry: that of a band which is passed over tells as much.
     fn judge(&mut self, bounds: &Bounds, now: Instant) {
         for band in Band::ALL {
-            if let Some(oldest) = self.shelves.oldest(band).and_then(|id| self.entries.get(id)) {
-                self.codels[band as usize].note(oldest.wait(now), bounds, now);
-            }
+            let oldest = self.shelves.oldest(band).and_then(|id| self.entries.get(id));
+            let wait = oldest.map_or(Duration::ZERO, |oldest| oldest.wait(now));
+            self.codels[band as usize].note(wait, bounds, now);
         }
     }
 
@@ -315,7 +322,9 @@ impl<T> FairQueue<T> {
     /// Whether a band stands and may lose somebody for it: the highest does not while others wait.
     fn sheds(&self, band: Band) -> bool {
         let is_spared = band == Band::High && self.len() > self.shelves.in_band(band);
-        self.codels[band as usize].stands() && !is_spared
+        // Who goes after a band that stands waits no less than it.
+        let stands = self.codels.iter().take(band as usize + 1).any(Codel::stands);
+        stands && !is_spared
     }
 }
 

@@ -67,10 +67,11 @@ def keyed_front(mock, tmp_path_factory) -> Iterator[Front]:
 def start_front(mock: Daemon, folder, *parts: str) -> Daemon:
     text = configuration.gateway(
         folder / "data",
+        configuration.UNGUARDED,
         *parts,
         configuration.mock_provider(mock.port),
         configuration.alias("smart", ("mock/instant", 1)),
-        configuration.alias("spread", ("mock/instant", 1), ("hasty/instant", 1)),
+        configuration.alias("spread", ("mock/instant", 1), ("hasty/instant", 1), affinity=False),
     )
     return processes.start_gateway(folder, text)
 

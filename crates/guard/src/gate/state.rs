@@ -153,13 +153,13 @@ impl State {
     }
 
     /// Why it is of no use that somebody waits, if it is of none.
-    fn is_hopeless(&self, ticket: &Ticket) -> Option<Reason> {
+    fn is_hopeless(&mut self, ticket: &Ticket) -> Option<Reason> {
         let (wait, hold) = (self.wait(ticket.band, ticket.tenant), self.pace.hold());
         let start = ticket.latest_start(self.now, hold);
         if start.is_some_and(|start| start <= self.now || start.saturating_duration_since(self.now) < wait) {
             return Some(Reason::TooLate);
         }
-        self.queue.turns_away(ticket.band, wait, hold).then_some(Reason::Dropped)
+        self.queue.turns_away(ticket.band, wait, hold, self.now).then_some(Reason::Dropped)
     }
 
     pub fn waiter(&mut self, waiter: Id) -> Option<&mut Waiter> {

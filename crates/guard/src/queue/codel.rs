@@ -38,7 +38,7 @@ impl Bounds {
     /// would be dropped, for others come meanwhile who go before it: a refusal at the door costs nobody a
     /// wait.
     pub fn turn_away(&self, wait: Duration) -> bool {
-        wait > self.target.saturating_add(self.target / 2)
+        wait > self.target
     }
 }
 
@@ -63,9 +63,9 @@ impl Codel {
         }
     }
 
-    /// Nobody waits any more.
-    pub fn rest(&mut self) {
-        *self = Self::default();
+    /// Somebody was turned away because it stands: it would, had they come in.
+    pub fn turned_away(&mut self, now: Instant) {
+        self.stood = Some(now);
     }
 
     /// Whether it stands, or did within the last interval.

@@ -112,7 +112,7 @@ fn codel_judges_each_band_and_spares_the_high_while_others_wait() {
         (0..2).for_each(|_| serve_none(&mut rig));
         let is_dropped = matches!(rig.pop(), Some(Popped::Dropped(High)));
         assert_eq!(is_dropped, !spared, "{others} others");
-        assert_eq!(rig.queue.turns_away(High, ms(1000), Duration::ZERO), !spared);
+        assert_eq!(rig.queue.turns_away(High, ms(1000), Duration::ZERO, rig.now), !spared);
     }
 }
 
@@ -142,14 +142,17 @@ fn codel_is_no_sharper_than_calls_allow() {
 fn a_band_that_stands_turns_away_who_would_wait_too_long() {
     let mut rig = Rig::new(Options { codel_target: ms(50), ..OPTIONS });
     (0..2).for_each(|_| _ = rig.push(ticket(Normal, 1, 1), ()));
-    let away = |rig: &Rig<()>, band, wait| rig.queue.turns_away(band, ms(wait), Duration::ZERO);
-    assert!(!away(&rig, Normal, 1000), "it may be a burst");
+    let away =
+        |rig: &mut Rig<()>, band, wait| rig.queue.turns_away(band, ms(wait), Duration::ZERO, rig.now);
+    assert!(!away(&mut rig, Normal, 1000), "it may be a burst");
     dropped(&mut rig, 20, Duration::ZERO);
     for (band, wait, is_away) in
-        [(Normal, 75, false), (Normal, 76, true), (High, 76, false), (Low, 76, false)]
+        [(Normal, 50, false), (Normal, 51, true), (High, 51, false), (Low, 0, true)]
     {
-        assert_eq!(away(&rig, band, wait), is_away, "{band:?} {wait}");
+        assert_eq!(away(&mut rig, band, wait), is_away, "{band:?} {wait}");
     }
     rig.drain();
-    assert!(!away(&rig, Normal, 1000), "nobody waits");
+    assert!(away(&mut rig, Normal, 1000), "those who were turned away would wait");
+    rig.later(ms(1000));
+    assert!(!away(&mut rig, Normal, 1000), "nobody waits, and nobody would");
 }
