@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-const DELAY: Option<Duration> = Some(Duration::from_millis(300));
+const DELAY: Duration = Duration::from_millis(300);
 
 fn ticket(tenant: u64) -> Ticket {
     Ticket { band: Band::Normal, tenant, cost: 1000, deadline: None }
@@ -39,12 +39,13 @@ fn uncontended(bench: &mut Criterion) {
         let limiter = limiter::Options { algorithm, ..limiter::Options::INTERACTIVE };
         let gate = Gate::new(Options { limiter, ..Options::default() }, start);
         let mut calls = 0_u64;
-        group.bench_function(format!("enter and finish, {name}"), |b| {
+        group.bench_function(format!("enter, begin and finish, {name}"), |b| {
             b.iter(|| {
                 calls += 1;
                 let now = start + Duration::from_micros(calls);
-                let permit = permit(black_box(&gate), ticket(calls % 10), now);
-                permit.finish(Outcome::Good, DELAY, 900, now);
+                let mut permit = permit(black_box(&gate), ticket(calls % 10), now);
+                permit.began(DELAY, now);
+                permit.finish(Outcome::Good, 900, now);
             });
         });
     }
@@ -64,7 +65,7 @@ fn handed_on(bench: &mut Criterion) {
             let Entered::Wait(mut waiting) = gate.enter(ticket(2), now) else { unreachable!("it is full") };
             let _ = black_box(Pin::new(&mut waiting).poll(&mut cx));
             if let Some(permit) = holder.take() {
-                permit.finish(Outcome::Good, DELAY, 1000, now);
+                permit.finish(Outcome::Good, 1000, now);
             }
             if let Poll::Ready(permit) = Pin::new(&mut waiting).poll(&mut cx) {
                 holder = permit.ok();

@@ -31,7 +31,8 @@ pub enum Algorithm {
     /// Stays at [`Options::initial`], whatever happens: the operator knows.
     Fixed,
     /// One more for each limit's worth of successes, ×0.9 on overload, at most once a round trip
-    /// (Chiu and Jain, 1989; growth after an outage as in TCP's slow start, RFC 5681).
+    /// (Chiu and Jain, 1989). Before the first overload, and after an outage, one more for each success:
+    /// TCP's slow start (RFC 5681).
     #[default]
     Aimd,
     /// Follows the ratio of the usual delay to the present one (Netflix concurrency-limits,
@@ -67,7 +68,7 @@ impl Options {
         algorithm: Algorithm::Aimd,
         initial: 256,
         min: 4,
-        max: 4096,
+        max: 10_000,
         latency_good: Duration::from_secs(2),
         latency_bad: Duration::from_secs(5),
         errors_good: 0.05,
@@ -102,16 +103,16 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// One call that has ended.
+/// One call that has begun to be answered, or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// Time to the first token, the prompt's size divided out. `None` where there was no token or
     /// where it was not measured. Counts only with [`Outcome::Good`]: a time-out's delay is the
     /// time-out, and a refusal's is none.
     pub delay: Option<Duration>,
-    /// How it ended.
+    /// How it ended; good where it has begun to be answered.
     pub result: Outcome,
-    /// Calls under way just before it ended, itself among them.
+    /// Calls under way just before, itself among them.
     pub in_flight: u32,
 }
 
@@ -122,7 +123,7 @@ pub struct Limiter {
     limit: f64,
     signals: Signals,
     gradient: Gradient2,
-    /// AIMD grows by one for each success below it, as after an outage.
+    /// AIMD grows by one for each success below it: infinite until there was trouble.
     slow_start_below: f64,
     /// Whether the limit has grown since it was last cut.
     grown: bool,
@@ -140,7 +141,7 @@ impl Limiter {
             limit: options.clamp(f64::from(options.initial)),
             signals: Signals::default(),
             gradient: Gradient2::default(),
-            slow_start_below: 0.0,
+            slow_start_below: f64::INFINITY,
             grown: false,
             held: false,
             cut_at: None,
@@ -164,7 +165,7 @@ impl Limiter {
         self.signals.delay()
     }
 
-    /// Takes a call's end into account.
+    /// Takes into account that a call was begun to be answered, or its end.
     pub fn sample(&mut self, sample: Sample, now: Instant) {
         if sample.result == Outcome::Cancelled || self.options.algorithm == Algorithm::Fixed {
             return;
@@ -218,9 +219,10 @@ impl Limiter {
         self.options = options;
     }
 
-    /// AIMD's growth: by one for each limit's worth of successes. Below half of where trouble began,
-    /// by one for each success: after an outage that cut the limit to its minimum, one more for each
-    /// round of calls that take many seconds would need half an hour to be back.
+    /// AIMD's growth: by one for each limit's worth of successes. Before there was trouble, and below half
+    /// of where it began, by one for each success. A healthy target must not be the place where callers
+    /// wait; and after an outage that cut the limit to its minimum, one more for each round of calls that
+    /// take many seconds would need half an hour to be back.
     fn add(&mut self, in_flight: u32, may_grow: bool) {
         if !may_grow || f64::from(in_flight) < self.limit / 2.0 {
             return;
@@ -238,7 +240,7 @@ impl Limiter {
         }
         // Several cuts without growth between them are one spell of trouble, and what is remembered is
         // where it began. Trouble met while growing back begins a new one.
-        if std::mem::replace(&mut self.grown, false) || self.slow_start_below == 0.0 {
+        if std::mem::replace(&mut self.grown, false) || self.slow_start_below.is_infinite() {
             self.slow_start_below = self.limit / 2.0;
         }
         self.cut_at = Some(now);

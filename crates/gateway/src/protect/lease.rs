@@ -53,6 +53,7 @@ impl Lease {
     pub fn first_token(&mut self, delay: Duration, now: Instant) {
         if let Some(held) = &mut self.held {
             held.delay = Some(delay);
+            held.permit.began(delay, now);
             held.lane.delays.record(delay, now);
         }
     }
@@ -99,7 +100,7 @@ impl Held {
         self.passes.0.settle(account, now);
         self.passes.1.settle(own, now);
         let took = now.saturating_duration_since(self.since);
-        self.permit.finish(outcome(ending), self.delay, tokens, now);
+        self.permit.finish(outcome(ending), tokens, now);
         self.load.end(self.delay.unwrap_or(took), now);
     }
 }

@@ -23,10 +23,18 @@ impl Permit {
         Self { inner, lease: Some(lease) }
     }
 
-    /// Gives the place back and says how the call went: how it ended, its time to the first token (the
-    /// prompt's size divided out), and the tokens it used in truth.
-    pub fn finish(mut self, result: Outcome, delay: Option<Duration>, tokens: u64, now: Instant) {
-        self.give_back(&Return::Finished { result, delay, tokens }, now);
+    /// The first token has come, after so long (the prompt's size divided out). The limit learns of it now:
+    /// streams may last for minutes, and others wait meanwhile.
+    pub fn began(&mut self, delay: Duration, now: Instant) {
+        let Some(lease) = &mut self.lease else { return };
+        let mut state = self.inner.lock(now);
+        state.began(lease, delay);
+        self.inner.admit(state);
+    }
+
+    /// Gives the place back and says how the call ended, and the tokens it used in truth.
+    pub fn finish(mut self, result: Outcome, tokens: u64, now: Instant) {
+        self.give_back(&Return::Finished { result, tokens }, now);
     }
 
     /// Gives the place back without a call having been made, as where a breaker has opened during the wait.

@@ -41,6 +41,8 @@ pub(super) struct Lease {
     cost: u64,
     band: Band,
     since: Instant,
+    /// Whether the first token has come.
+    began: bool,
 }
 
 /// Somebody who waits, or has not heard yet that the wait is over.
@@ -61,7 +63,7 @@ pub(super) enum Fate {
 /// How a permit comes back.
 pub(super) enum Return {
     /// The call ended so, and used so many tokens.
-    Finished { result: Outcome, delay: Option<Duration>, tokens: u64 },
+    Finished { result: Outcome, tokens: u64 },
     /// The call was given up at some point; what it used is not known.
     Dropped,
     /// Nothing was ever called.
@@ -175,15 +177,20 @@ impl State {
         Some(waiter)
     }
 
+    /// The first token has come. There may be room then.
+    pub fn began(&mut self, lease: &mut Lease, delay: Duration) {
+        if !std::mem::replace(&mut lease.began, true) {
+            self.judge(lease.band, Outcome::Good, Some(delay));
+        }
+    }
+
     /// Takes a place back. There may be room then.
     pub fn take_back(&mut self, lease: &Lease, end: &Return) {
-        let Lease { tenant, cost, band, since } = *lease;
-        if let Return::Finished { result, delay, tokens } = *end {
-            let sample = Sample { delay, result, in_flight: self.in_flight };
-            self.limiter.sample(sample, self.now);
-            if band == Band::Batch {
-                let sample = Sample { in_flight: self.batch_in_flight, ..sample };
-                self.batch_limiter.sample(sample, self.now);
+        let Lease { tenant, cost, band, since, began } = *lease;
+        if let Return::Finished { result, tokens } = *end {
+            // That it went well is known already where it has begun.
+            if !began || result != Outcome::Good {
+                self.judge(band, result, None);
             }
             self.queue.correct(tenant, cost, tokens);
         }
@@ -195,6 +202,15 @@ impl State {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.batch_in_flight = self.batch_in_flight.saturating_sub(u32::from(band == Band::Batch));
         self.low_in_flight = self.low_in_flight.saturating_sub(u32::from(band >= Band::Low));
+    }
+
+    fn judge(&mut self, band: Band, result: Outcome, delay: Option<Duration>) {
+        let sample = Sample { delay, result, in_flight: self.in_flight };
+        self.limiter.sample(sample, self.now);
+        if band == Band::Batch {
+            let sample = Sample { in_flight: self.batch_in_flight, ..sample };
+            self.batch_limiter.sample(sample, self.now);
+        }
     }
 
     pub fn report(&self) -> Report {
@@ -248,7 +264,7 @@ impl State {
         self.low_in_flight += u32::from(band >= Band::Low);
         self.granted += 1;
         self.pace.granted(self.now);
-        Lease { tenant, cost, band, since: self.now }
+        Lease { tenant, cost, band, since: self.now, began: false }
     }
 
     fn grant(&mut self, waiter: Id) -> Option<Waker> {

@@ -95,8 +95,9 @@ impl Rig {
         }
     }
 
-    fn finish(&self, permit: Permit) {
-        permit.finish(Outcome::Good, Some(ms(100)), 100, self.now);
+    fn finish(&self, mut permit: Permit) {
+        permit.began(ms(100), self.now);
+        permit.finish(Outcome::Good, 100, self.now);
     }
 
     fn report(&self) -> Report {
@@ -259,8 +260,8 @@ fn tokens_used_beyond_what_was_expected_cost_the_tenant_its_turn() {
     let rig = Rig::new(fixed(2));
     let (one, two) = (rig.permit(ticket(Normal, 1)), rig.permit(ticket(Normal, 2)));
     let mut waiting = [1, 2, 1, 2].map(|tenant| rig.wait(ticket(Normal, tenant)));
-    one.finish(Outcome::Good, None, 5000, rig.now);
-    two.finish(Outcome::Good, None, 10, rig.now);
+    one.finish(Outcome::Good, 5000, rig.now);
+    two.finish(Outcome::Good, 10, rig.now);
     let ready = waiting.each_mut().map(|waiting| poll(waiting).is_ready());
     assert_eq!(ready, [false, true, false, true]);
 }
@@ -269,7 +270,7 @@ fn tokens_used_beyond_what_was_expected_cost_the_tenant_its_turn() {
 fn the_clock_never_goes_back() {
     let mut rig = Rig::new(fixed(1));
     let permit = rig.later(secs(10)).permit(ticket(Normal, 1));
-    permit.finish(Outcome::Good, None, 1, rig.now - secs(9));
+    permit.finish(Outcome::Good, 1, rig.now - secs(9));
     assert!(rig.gate.is_idle());
 }
 

@@ -99,11 +99,21 @@ fn the_limit_begins_within_its_bounds() {
 }
 
 #[test]
-fn one_more_is_let_in_for_each_limits_worth_of_successes() {
+fn before_there_was_trouble_one_more_is_let_in_for_each_success() {
     let mut rig = Rig::new(OPTIONS);
-    assert_eq!(rig.end(20, Good, Some(ms(300))).limit(), 20);
-    assert_eq!(rig.end(1, Good, None).limit(), 21, "a call without a measured delay is a success too");
-    assert_eq!(rig.end(22, Good, Some(ms(300))).limit(), 22);
+    assert_eq!(rig.end(20, Good, Some(ms(300))).limit(), 40);
+    assert_eq!(rig.end(1, Good, None).limit(), 41, "a call without a measured delay is a success too");
+    assert_eq!(rig.end(500, Good, None).limit(), 200, "its bound");
+}
+
+#[test]
+fn after_trouble_one_more_is_let_in_for_each_limits_worth_of_successes() {
+    let mut rig = Rig::new(OPTIONS);
+    assert_eq!(rig.end(2, Good, None).end(1, Overload, None).limit(), 19);
+    rig.later(secs(30));
+    assert_eq!(rig.end(5, Good, Some(ms(300))).limit(), 20, "it was cut to somewhat below");
+    assert_eq!(rig.end(21, Good, Some(ms(300))).limit(), 21);
+    assert_eq!(rig.end(22, Good, None).limit(), 22);
 }
 
 #[test]
@@ -115,7 +125,12 @@ fn the_limit_grows_only_when_in_use_and_all_is_well() {
         }
     };
     let ends = |delay| move |rig: &mut Rig| _ = rig.end(100, Good, delay);
-    let fails = |rig: &mut Rig| (0..30).for_each(|_| _ = rig.end(9, Good, None).end(1, Failed, None));
+    let fails = |rig: &mut Rig| {
+        rig.limiter.hold(true);
+        rig.end(9, Good, None).end(1, Failed, None);
+        rig.limiter.hold(false);
+        (0..30).for_each(|_| _ = rig.end(9, Good, None).end(1, Failed, None));
+    };
     let held = |then: bool| {
         move |rig: &mut Rig| {
             rig.limiter.hold(true);

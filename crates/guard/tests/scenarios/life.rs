@@ -180,11 +180,13 @@ impl World {
 
     /// The first token: of two calls the other is given up.
     pub fn speaks(&mut self, id: usize, rest: Duration) {
+        let now = self.instant();
         let Some(call) = &mut self.calls[id] else { return };
         let delay = self.now - call.began;
         call.spoke = Some(delay);
+        call.permit.began(delay, now);
         let (request, target, is_hedge) = (call.request, call.target, call.is_hedge);
-        self.targets[target].delays.record(delay, self.instant());
+        self.targets[target].delays.record(delay, now);
         let others: Vec<usize> =
             self.requests[request].calls.iter().copied().filter(|other| *other != id).collect();
         others.into_iter().for_each(|other| self.close(other, Verdict::Ignored, Outcome::Cancelled));
@@ -282,7 +284,7 @@ impl World {
         self.requests[call.request].calls.retain(|other| *other != id);
         let now = self.instant();
         let tokens = if outcome == Outcome::Good { self.requests[call.request].record.tokens } else { 0 };
-        call.permit.finish(outcome, call.spoke, tokens, now);
+        call.permit.finish(outcome, tokens, now);
         if let Some(pass) = call.pass {
             pass.settle(verdict, now);
         }

@@ -45,6 +45,7 @@ scenarios! {
     aimd_drops
     aimd_mild_overload_for_an_hour
     aimd_recovery
+    long_streams_open_fast
     an_unused_limit_stays
     a_squeeze_halves_and_passes
     gradient2_step_in_latency

@@ -197,7 +197,7 @@ impl Default for Concurrency {
             algorithm: Algorithm::Aimd,
             initial: 256,
             min: 4,
-            max: 4096,
+            max: 10_000,
             latency_good: Span::seconds(2),
             latency_bad: Span::seconds(5),
             errors_good: 0.05,

@@ -16,7 +16,7 @@ fn the_defaults_protect_and_limit_nobody() {
     assert!(guard.enabled && !guard.hedge.enabled && !guard.health.probe && !guard.retry.accepted);
     let names: Vec<&String> = guard.strategies.keys().collect();
     assert_eq!(names, ["aggressive", "balanced", "conservative", "critical"]);
-    assert_eq!((guard.concurrency.initial, guard.concurrency.min, guard.concurrency.max), (256, 4, 4096));
+    assert_eq!((guard.concurrency.initial, guard.concurrency.min, guard.concurrency.max), (256, 4, 10_000));
     assert_eq!((guard.batch.initial, guard.batch.min, guard.batch.max), (5, 1, 20));
     assert_eq!(guard.batch.latency_bad, guard.concurrency.latency_bad);
     assert_eq!((guard.registry.entries, guard.registry.idle.as_secs()), (1000, 3600));
@@ -123,11 +123,11 @@ fn an_alias_that_says_nothing_follows_what_holds_for_all() {
 fn what_a_provider_leaves_out_gives_way_to_what_it_writes() {
     // (what is written, min, initial, max)
     let cases = [
-        ("{}", (4, 256, 4096)),
+        ("{}", (4, 256, 10_000)),
         ("{ max = 100 }", (4, 100, 100)),
         ("{ max = 2 }", (2, 2, 2)),
-        ("{ min = 500 }", (500, 500, 4096)),
-        ("{ initial = 1 }", (1, 1, 4096)),
+        ("{ min = 500 }", (500, 500, 10_000)),
+        ("{ initial = 1 }", (1, 1, 10_000)),
         ("{ initial = 9000 }", (4, 9000, 9000)),
         ("{ min = 5000, max = 6000 }", (5000, 5000, 6000)),
     ];

@@ -127,12 +127,12 @@ fn what_is_low_takes_no_reserved_place_where_it_has_all_the_others() {
 #[test]
 fn overload_shrinks_the_limit_and_a_squeeze_halves_it() {
     let mut rig = Rig::new(Options { limiter: limiter::Options::INTERACTIVE, ..fixed(1) });
-    rig.permit(ticket(Normal, 1)).finish(Outcome::Overload, None, 0, rig.now);
+    rig.permit(ticket(Normal, 1)).finish(Outcome::Overload, 0, rig.now);
     assert_eq!((rig.report().limit, rig.report().cuts), (230, 1));
-    rig.permit(ticket(Batch, 1)).finish(Outcome::Overload, None, 0, rig.later(secs(1)).now);
+    rig.permit(ticket(Batch, 1)).finish(Outcome::Overload, 0, rig.later(secs(1)).now);
     assert_eq!((rig.report().limit, rig.report().batch_limit), (207, 4), "it is evidence for both");
     drop(rig.permit(ticket(Normal, 1)));
-    rig.permit(ticket(Normal, 1)).finish(Outcome::Cancelled, None, 0, rig.later(secs(1)).now);
+    rig.permit(ticket(Normal, 1)).finish(Outcome::Cancelled, 0, rig.later(secs(1)).now);
     assert_eq!(rig.report().limit, 207, "who leaves says nothing");
     rig.gate.squeeze(rig.now);
     assert_eq!((rig.report().limit, rig.report().batch_limit), (103, 2));
@@ -153,4 +153,23 @@ fn a_held_limit_does_not_grow() {
         }
         assert_eq!(rig.report().limit > 4, grows);
     }
+}
+
+#[test]
+fn a_stream_that_has_begun_lets_others_in_before_it_ends() {
+    let rig = Rig::new(Options {
+        limiter: limiter::Options { initial: 4, ..limiter::Options::INTERACTIVE },
+        ..fixed(1)
+    });
+    let mut streams: Vec<_> = (0..4).map(|_| rig.permit(ticket(Normal, 1))).collect();
+    let mut waits = rig.wait(ticket(Normal, 1));
+    assert!(poll(&mut waits).is_pending());
+    streams[0].began(ms(50), rig.now);
+    assert!(poll(&mut waits).is_ready());
+    streams[0].began(ms(50), rig.now);
+    assert_eq!(rig.report().limit, 5, "it begins once");
+    rig.finish(streams.remove(0));
+    assert_eq!(rig.report().limit, 5, "and that it ends well is no news");
+    streams.remove(0).finish(Outcome::Good, 1, rig.now);
+    assert_eq!(rig.report().limit, 6, "of one that had no first token it is");
 }

@@ -61,7 +61,7 @@ fn everybody_gets_in_and_never_too_many_at_once() {
                     let permit = pass(&gate, ticket(bands[(thread + turn) % 4], thread as u64), now);
                     inside.call();
                     match turn {
-                        0 => permit.finish(Outcome::Good, None, 100, now),
+                        0 => permit.finish(Outcome::Good, 100, now),
                         _ => drop(permit),
                     }
                 }
