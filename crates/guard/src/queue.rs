@@ -219,7 +219,10 @@ impl<T> FairQueue<T> {
         if away {
             self.codels[band as usize].turned_away(now);
         }
-        away
+        // A queue that fills at once does not stand yet, and will before such a newcomer's turn. One who is
+        // alone in a band is never dropped.
+        let is_alone = self.shelves.in_band(band) == 0;
+        away || (!is_alone && !self.is_spared(band) && bounds.is_too_late(wait))
     }
 
     /// How many of those who wait now would be served before a newcomer of this band and tenant, if
@@ -321,10 +324,13 @@ impl<T> FairQueue<T> {
 
     /// Whether a band stands and may lose somebody for it: the highest does not while others wait.
     fn sheds(&self, band: Band) -> bool {
-        let is_spared = band == Band::High && self.len() > self.shelves.in_band(band);
         // Who goes after a band that stands waits no less than it.
         let stands = self.codels.iter().take(band as usize + 1).any(Codel::stands);
-        stands && !is_spared
+        stands && !self.is_spared(band)
+    }
+
+    fn is_spared(&self, band: Band) -> bool {
+        band == Band::High && self.len() > self.shelves.in_band(band)
     }
 }
 

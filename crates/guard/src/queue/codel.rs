@@ -40,6 +40,12 @@ impl Bounds {
     pub fn turn_away(&self, wait: Duration) -> bool {
         wait > self.target
     }
+
+    /// Whether a newcomer who would wait so long makes a queue stand that does not yet: before its turn comes,
+    /// the oldest will have been above the target for a whole interval.
+    pub fn is_too_late(&self, wait: Duration) -> bool {
+        wait > self.interval.saturating_add(self.target)
+    }
 }
 
 /// One band's.

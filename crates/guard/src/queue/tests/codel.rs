@@ -143,7 +143,8 @@ fn a_band_that_stands_turns_away_who_would_wait_too_long() {
     let mut rig = Rig::new(Options { codel_target: ms(50), ..OPTIONS });
     (0..2).for_each(|_| _ = rig.push(ticket(Normal, 1, 1), ()));
     let away = |rig: &mut Rig<()>, band, wait| rig.queue.turns_away(band, ms(wait), Duration::ZERO, rig.now);
-    assert!(!away(&mut rig, Normal, 1000), "it may be a burst");
+    assert!(!away(&mut rig, Normal, 150), "it may be a burst");
+    assert!(away(&mut rig, Normal, 151), "it stands before such a one's turn comes");
     dropped(&mut rig, 20, Duration::ZERO);
     for (band, wait, is_away) in [(Normal, 50, false), (Normal, 51, true), (High, 51, false), (Low, 0, true)]
     {
