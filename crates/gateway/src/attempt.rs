@@ -77,7 +77,7 @@ impl Attempt {
     pub async fn send(
         &self,
         shared: &Shared,
-        call: Call,
+        call: &Call,
         alarm: &mut Alarm,
         record: &mut Record,
     ) -> Result<Sent, Broken> {

@@ -150,12 +150,12 @@ impl Dispatch<'_> {
     }
 
     /// What the provider's own limits allow, where it has any.
-    async fn provider_grants(&self, target: &Target) -> Result<Option<Granted>, Closed> {
+    async fn provider_grants(&self, target: &Target) -> Result<Option<Box<Granted>>, Closed> {
         let Some(account) = &target.account else { return Ok(None) };
         let subject = Subject { provider: Some(account), stream: self.inquiry.stream, ..Subject::default() };
         let limits = &self.shared.gateway.limits;
         let granted = limits.admit(&subject, self.inquiry.standing.tokens, Instant::now()).await;
-        granted.map(Some).map_err(|denied| Closed { reason: Reason::Limit, after: denied.after })
+        granted.map(|granted| Some(Box::new(granted))).map_err(|denied| Closed { reason: Reason::Limit, after: denied.after })
     }
 
     /// One try, and where it is slow and that is wanted a second beside it.
@@ -200,7 +200,7 @@ impl Dispatch<'_> {
         let call = self.inquiry.call(target).map_err(Broken::ours)?;
         let attempt = self.inquiry.attempt(target, Instant::now());
         record.attempt_begins(target, lease, attempt.patience.began);
-        let opened = match attempt.send(self.shared, call, alarm, record).await? {
+        let opened = match attempt.send(self.shared, &call, alarm, record).await? {
             Sent::Refusal(status, bytes) => Opened::Refusal(status, bytes),
             Sent::Answer(answer) if attempt.stream => {
                 let alarm = std::mem::take(alarm);

@@ -30,7 +30,7 @@ pub struct Record {
     /// The right to the attempt under way.
     lease: Option<Lease>,
     /// What the caller was granted.
-    granted: Option<Granted>,
+    granted: Option<Box<Granted>>,
     /// How the caller stands with its limits.
     levels: Option<Levels>,
     /// Tokens that were used for it, once that is known.
@@ -177,7 +177,7 @@ impl Record {
     /// The caller's limits allow it; what is used of them is settled at the end.
     pub fn granted(&mut self, granted: Granted) {
         self.levels = Some(*granted.levels());
-        self.granted = Some(granted);
+        self.granted = Some(Box::new(granted));
     }
 
     /// The caller's limits do not allow it: what the caller is told.

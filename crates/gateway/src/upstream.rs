@@ -181,7 +181,7 @@ impl Upstream {
     /// # Errors
     /// See [`Error`]. A request is sent at most once; it moves to another connection only where
     /// nothing of it has left.
-    pub async fn send(self: &Arc<Self>, worker: &Worker, call: Call) -> Result<Response<Answer>, Error> {
+    pub async fn send(self: &Arc<Self>, worker: &Worker, call: &Call) -> Result<Response<Answer>, Error> {
         match &self.backend {
             Backend::Http(http) => self.send_http(http, worker, call).await,
             // Boxed: it is large, and it is not the path that is measured.
@@ -193,16 +193,16 @@ impl Upstream {
         self: &Arc<Self>,
         http: &Http,
         worker: &Worker,
-        call: Call,
+        call: &Call,
     ) -> Result<Response<Answer>, Error> {
         for _ in 0..STALE_MAX {
             let Some(sender) = http.pool.take() else { break };
-            if let Some(result) = self.try_on(http, sender, &call).await {
+            if let Some(result) = self.try_on(http, sender, call).await {
                 return result;
             }
         }
         let sender = Box::pin(self.open(http, worker)).await?;
-        match self.try_on(http, sender, &call).await {
+        match self.try_on(http, sender, call).await {
             Some(result) => result,
             None => Err(Error::Unreachable("a new connection was closed before the request was sent".into())),
         }
@@ -387,12 +387,12 @@ fn header_value(text: &str) -> Result<HeaderValue, Error> {
         .map_err(|_| Error::Unreachable("a header of this provider has characters that HTTP forbids".into()))
 }
 
-async fn send_sim(sim: &rig::sim::Sim, call: Call) -> Result<Response<Answer>, Error> {
+async fn send_sim(sim: &rig::sim::Sim, call: &Call) -> Result<Response<Answer>, Error> {
     let mut request = Request::new(Bytes::new());
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_static(call.operation.path());
-    request.headers_mut().insert(X_REQUEST_ID, call.request_id);
-    *request.body_mut() = call.body.into_bytes();
+    request.headers_mut().insert(X_REQUEST_ID, call.request_id.clone());
+    *request.body_mut() = call.body.clone().into_bytes();
     match sim.call(request).await {
         Ok(response) => Ok(response.map(Answer::sim)),
         Err(reset) => Err(Error::Cut(reset.to_string())),

@@ -18,8 +18,8 @@ use wire::openai::Usage;
 pub struct Lease {
     /// What is held of the lane; nothing where targets are not protected.
     held: Option<Held>,
-    /// What the provider's own limits granted.
-    granted: Option<Granted>,
+    /// What the provider's own limits granted: large, and few providers have any.
+    granted: Option<Box<Granted>>,
     tokens: u64,
 }
 
@@ -45,7 +45,7 @@ impl Lease {
     }
 
     /// With what the provider's own limits granted, if there are any.
-    pub fn granted(self, granted: Option<Granted>) -> Self {
+    pub fn granted(self, granted: Option<Box<Granted>>) -> Self {
         Self { granted, ..self }
     }
 

@@ -23,7 +23,7 @@ impl Upstream {
             request_id: HeaderValue::from_static("tidegate-probe"),
             traceparent: None,
         };
-        let (head, answer) = self.send(worker, call).await?.into_parts();
+        let (head, answer) = self.send(worker, &call).await?.into_parts();
         match answer.collect(LIST_BYTES_MAX).await {
             Ok(_) | Err(Error::TooLarge(_)) => Ok(head.status),
             Err(error) => Err(error),
