@@ -6,9 +6,7 @@
 
 mod course;
 mod lines;
-mod progress;
 mod prompt;
-mod rate;
 mod tally;
 
 use std::io::IsTerminal;
@@ -17,21 +15,24 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rig::load::{Url, units};
+use rig::load::units;
 use tokio::runtime::Builder;
+use wire::Operation;
 
-use super::super::admin::key_file;
-use super::super::bench::header;
-use super::super::client::{Client, Error};
+use super::super::caller::CallerArgs;
+use super::super::client::Client;
 use super::super::config::print;
+use super::super::progress::Progress;
+use super::super::rate::Rate;
 use super::super::refusal::Refusal;
 use super::super::signals::Signals;
-use crate::config::{Environment, Secret};
+use crate::config::Environment;
 use course::{Course, Ended};
 use lines::Lines;
-use progress::Progress;
 use prompt::Recipe;
-use rate::Rate;
+
+/// Between two lines that tell the progress where there is no terminal.
+const LINES_EVERY: Duration = Duration::from_secs(5);
 
 /// What to ask, whom, and how fast.
 #[derive(Debug, clap::Args)]
@@ -70,18 +71,8 @@ pub(in crate::commands) struct Args {
     #[arg(long)]
     stream: bool,
 
-    /// The gateway's data plane.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4000", help_heading = "Gateway")]
-    url: Url,
-    /// File that holds the caller's key. Without it: TIDEGATE_API_KEY.
-    #[arg(long, value_name = "FILE", help_heading = "Gateway")]
-    key_file: Option<PathBuf>,
-    /// Further header, `NAME: VALUE`, such as x-tidegate-tags or x-tidegate-cache-ttl. May be given again.
-    #[arg(long = "header", short = 'H', value_name = "HEADER", value_parser = header, help_heading = "Gateway")]
-    headers: Vec<(String, String)>,
-    /// PEM file of certificates to trust besides the system's.
-    #[arg(long, value_name = "FILE", help_heading = "Gateway")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    caller: CallerArgs,
 
     /// Lines asked at once.
     #[arg(long, short = 'c', value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Pace")]
@@ -122,7 +113,7 @@ fn temperature(text: &str) -> Result<Temperature, String> {
 
 /// Asks the file's prompts.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Refusal> {
-    let client = args.client(&Environment::of_process())?;
+    let client = args.caller.client(&Environment::of_process(), args.timeout)?;
     let refuse = |why: std::io::Error| Refusal::Usage(format!("{}: {why}", args.file.display()));
     let lines = lines::open(&args.file).map_err(refuse)?;
     let failed = |error: std::io::Error| Refusal::Failed(error.to_string());
@@ -153,24 +144,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Refusal> {
 }
 
 impl Args {
-    fn client(&self, environment: &Environment) -> Result<Client, Refusal> {
-        let key = match &self.key_file {
-            Some(path) => Some(key_file("--key-file", path)?),
-            None => environment.get("TIDEGATE_API_KEY").filter(|key| !key.is_empty()).map(Secret::new),
-        };
-        let wrong = |error: Error| Refusal::Usage(error.to_string());
-        let client = Client::new(self.url.clone(), key.as_ref(), self.ca_file.as_deref(), self.timeout);
-        let headers = self.headers.iter();
-        headers
-            .fold(client, |client, (name, text)| client.and_then(|client| client.with_header(name, text)))
-            .map_err(wrong)
-    }
-
     fn course(&self, client: Client) -> Course {
         Course {
             client: Arc::new(client),
-            // The base URL of an SDK will do as well.
-            path: if self.url.path().ends_with("/v1") { "/chat/completions" } else { "/v1/chat/completions" },
+            path: self.caller.path(Operation::ChatCompletions).into(),
             file: self.file.clone(),
             recipe: Recipe {
                 model: self.model.clone(),
@@ -188,7 +165,7 @@ impl Args {
         } else if std::io::stderr().is_terminal() {
             Progress::bar(lines.bytes)
         } else if self.progress {
-            Progress::lines()
+            Progress::lines(LINES_EVERY)
         } else {
             Progress::none()
         }
@@ -213,25 +190,25 @@ mod tests {
         Line::try_parse_from(["warm", "prompts.jsonl"].iter().chain(flags)).map(|line| line.args)
     }
 
+    fn course(args: &Args) -> Course {
+        args.course(args.caller.client(&Environment::default(), args.timeout).unwrap())
+    }
+
     #[test]
-    fn without_flags_the_local_gateway_is_asked_four_lines_at_a_time() {
-        let args = parsed(&[]).unwrap();
-        let course = args.course(args.client(&Environment::default()).unwrap());
-        assert_eq!(course.client.url().to_string(), "http://127.0.0.1:4000");
-        assert_eq!((course.path, course.concurrency), ("/v1/chat/completions", 4));
+    fn without_flags_four_lines_are_asked_at_a_time() {
+        let course = course(&parsed(&[]).unwrap());
+        assert_eq!((&*course.path, course.concurrency), ("/v1/chat/completions", 4));
         assert_eq!((course.recipe.temperature.as_deref(), course.recipe.both_forms), (Some("0"), false));
-        assert!(course.rate.is_none() && !course.client.has_key());
+        assert!(course.rate.is_none());
     }
 
     #[test]
     fn flags_become_a_course() {
-        let args =
-            parsed(&["--url=http://h/v1", "--model=m", "--temperature=none", "--stream", "-c7"]).unwrap();
-        let environment: Environment = [("TIDEGATE_API_KEY", "k")].into_iter().collect();
-        let course = args.course(args.client(&environment).unwrap());
-        assert_eq!((course.path, course.concurrency), ("/chat/completions", 7));
+        let flags = ["--url=http://h/v1", "--model=m", "--temperature=none", "--stream", "-c7"];
+        let course = course(&parsed(&flags).unwrap());
+        assert_eq!((&*course.path, course.concurrency), ("/chat/completions", 7));
         assert_eq!((course.recipe.model.as_deref(), &course.recipe.temperature), (Some("m"), &None));
-        assert!(course.recipe.both_forms && course.client.has_key());
+        assert!(course.recipe.both_forms);
     }
 
     #[test]
@@ -242,13 +219,9 @@ mod tests {
             ["--rate=0/s"],
             ["--temperature=hot"],
             ["--temperature=.5"],
-            ["--url=127.0.0.1"],
-            ["--header=x"],
         ] {
             assert!(parsed(&flags).is_err(), "{flags:?}");
         }
         assert!(parsed(&["--quiet", "--progress"]).is_err());
-        let broken = parsed(&["--header=x: \u{1}"]).unwrap();
-        assert!(matches!(broken.client(&Environment::default()), Err(Refusal::Usage(_))));
     }
 }

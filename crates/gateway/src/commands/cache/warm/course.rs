@@ -10,12 +10,14 @@ use http::{HeaderMap, Method, StatusCode};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::super::super::caller::hopeless;
 use super::super::super::client::{Answer, Client, Error, Line as Connection};
+use super::super::super::lines::Line;
+use super::super::super::progress::Progress;
+use super::super::super::rate::{Pace, Rate};
 use super::super::super::signals::Signals;
-use super::lines::{LINE_BYTES_MAX, Line, Lines};
-use super::progress::Progress;
+use super::lines::{LINE_BYTES_MAX, Lines};
 use super::prompt::{Asking, Recipe};
-use super::rate::{Pace, Rate};
 use super::tally::{Came, Tally};
 
 /// Between two looks at the progress, where nothing happens.
@@ -26,7 +28,7 @@ pub(super) struct Course {
     /// The gateway.
     pub(super) client: Arc<Client>,
     /// Where it takes chat completions.
-    pub(super) path: &'static str,
+    pub(super) path: Arc<str>,
     /// The file's name, for what is said of its lines.
     pub(super) file: PathBuf,
     /// How a line becomes requests.
@@ -115,12 +117,12 @@ impl Course {
                 () = pace.next(), if ended.is_none() && turn.is_some() && under_way.len() < self.concurrency => {
                     if let Some(turn) = turn.take() {
                         let connection = idle.pop().unwrap_or_default();
-                        under_way.spawn(ask(Arc::clone(&self.client), self.path, turn, connection));
+                        under_way.spawn(ask(Arc::clone(&self.client), Arc::clone(&self.path), turn, connection));
                     }
                 }
                 _ = look.tick() => {}
             }
-            progress.at(bytes, &tally);
+            progress.at(bytes, |elapsed| tally.line(elapsed));
         }
         (tally, ended.unwrap_or(Ended::Done))
     }
@@ -157,35 +159,18 @@ impl Course {
 }
 
 /// Asks one line, one request after another.
-async fn ask(client: Arc<Client>, path: &'static str, turn: Turn, mut connection: Connection) -> Asked {
+async fn ask(client: Arc<Client>, path: Arc<str>, turn: Turn, mut connection: Connection) -> Asked {
     let mut came = Vec::with_capacity(turn.asking.len());
     let mut refused = None;
     for asking in turn.asking {
-        let answer = client.ask(&mut connection, Method::POST, path, asking.body).await;
-        refused = refusal(&client, &answer);
+        let answer = client.ask(&mut connection, Method::POST, &path, asking.body).await;
+        refused = hopeless(&client, &answer);
         if refused.is_some() {
             break;
         }
         came.push(judge(answer, asking.stream));
     }
     Asked { number: turn.number, end: turn.end, came, refused, connection }
-}
-
-/// What no other line would be spared: nobody there, or nobody who lets us in.
-fn refusal(client: &Client, answer: &Result<Answer, Error>) -> Option<String> {
-    match answer {
-        Err(error @ Error::Unreachable { .. }) => {
-            Some(format!("{error}; is the gateway running there? another place is named with --url URL"))
-        }
-        Ok(answer) if answer.status == StatusCode::UNAUTHORIZED && client.has_key() => {
-            Some(format!("{} does not take this caller's key: {}", client.url(), answer.complaint()))
-        }
-        Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => Some(format!(
-            "{} wants a caller's key: set TIDEGATE_API_KEY, or name a file with --key-file",
-            client.url()
-        )),
-        _ => None,
-    }
 }
 
 fn judge(answer: Result<Answer, Error>, stream: bool) -> Came {

@@ -1,4 +1,4 @@
-//! How fast lines are begun.
+//! How fast the lines of a file are begun.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -39,6 +39,13 @@ impl FromStr for Rate {
     }
 }
 
+impl Rate {
+    /// The time from one to the next.
+    pub(super) fn every(self) -> Duration {
+        Duration::from_secs_f64(1.0 / self.per_second)
+    }
+}
+
 /// Says when the next line may begin.
 pub(super) struct Pace(Option<Interval>);
 
@@ -46,7 +53,7 @@ impl Pace {
     /// Evenly spaced, the first at once; without a rate always. Must be made within a runtime.
     pub(super) fn new(rate: Option<Rate>) -> Self {
         Self(rate.map(|rate| {
-            let mut interval = interval(Duration::from_secs_f64(1.0 / rate.per_second));
+            let mut interval = interval(rate.every());
             // Time lost to slow answers is not made up for by a burst.
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
             interval

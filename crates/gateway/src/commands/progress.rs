@@ -4,10 +4,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::tally::Tally;
-
-/// Between two lines.
-const LINES_EVERY: Duration = Duration::from_secs(5);
+/// Between two looks at a bar.
+const BAR_EVERY: Duration = Duration::from_millis(100);
 /// Faults told one by one; a file of them would scroll everything else away.
 const FAULTS_MAX: u64 = 20;
 
@@ -20,8 +18,8 @@ pub(super) struct Progress {
 
 enum Way {
     Nothing,
-    Bar(ProgressBar),
-    Lines(Instant),
+    Bar { bar: ProgressBar, shown: Option<Instant> },
+    Lines { every: Duration, shown: Instant },
 }
 
 impl Progress {
@@ -30,21 +28,21 @@ impl Progress {
         Self::new(Way::Nothing)
     }
 
-    /// A line every few seconds.
-    pub(super) fn lines() -> Self {
-        Self::new(Way::Lines(Instant::now()))
+    /// A line now and then.
+    pub(super) fn lines(every: Duration) -> Self {
+        Self::new(Way::Lines { every, shown: Instant::now() })
     }
 
-    /// A bar over the file's bytes, where their number is known.
-    pub(super) fn bar(bytes: Option<u64>) -> Self {
-        let template = match bytes {
+    /// A bar over so much, where that is known.
+    pub(super) fn bar(total: Option<u64>) -> Self {
+        let template = match total {
             Some(_) => "  {bar:32} {percent:>3} %  {msg} · {eta} left",
             None => "  {spinner} {msg}",
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::with_draw_target(bytes, ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
         bar.set_style(style.progress_chars("━╸─"));
-        Self::new(Way::Bar(bar))
+        Self::new(Way::Bar { bar, shown: None })
     }
 
     fn new(way: Way) -> Self {
@@ -56,20 +54,28 @@ impl Progress {
         self.began.elapsed()
     }
 
-    /// The run is here: so many bytes of the file are done.
-    pub(super) fn at(&mut self, bytes: u64, tally: &Tally) {
+    /// An earlier run came as far as this: what is left is told by how fast this one is.
+    pub(super) fn resume(&self, done: u64) {
+        if let Way::Bar { bar, .. } = &self.way {
+            bar.set_position(done);
+            bar.reset_eta();
+        }
+    }
+
+    /// The run is here: so much is done, and `line` says the rest of it. May be called for every step.
+    pub(super) fn at(&mut self, done: u64, line: impl FnOnce(Duration) -> String) {
         let elapsed = self.began.elapsed();
         match &mut self.way {
-            Way::Nothing => {}
-            Way::Bar(bar) => {
-                bar.set_message(tally.line(elapsed));
-                bar.set_position(bytes);
+            Way::Bar { bar, shown } if shown.is_none_or(|shown| shown.elapsed() >= BAR_EVERY) => {
+                *shown = Some(Instant::now());
+                bar.set_message(line(elapsed));
+                bar.set_position(done);
             }
-            Way::Lines(last) if last.elapsed() >= LINES_EVERY => {
-                *last = Instant::now();
-                eprintln!("{}", tally.line(elapsed));
+            Way::Lines { every, shown } if shown.elapsed() >= *every => {
+                *shown = Instant::now();
+                eprintln!("{}", line(elapsed));
             }
-            Way::Lines(_) => {}
+            Way::Nothing | Way::Bar { .. } | Way::Lines { .. } => {}
         }
     }
 
@@ -86,14 +92,14 @@ impl Progress {
     /// Tells something beside the progress.
     pub(super) fn tell(&self, text: &str) {
         match &self.way {
-            Way::Bar(bar) => bar.suspend(|| eprintln!("{text}")),
+            Way::Bar { bar, .. } => bar.suspend(|| eprintln!("{text}")),
             _ => eprintln!("{text}"),
         }
     }
 
     /// The run is over.
     pub(super) fn over(&self) {
-        if let Way::Bar(bar) = &self.way {
+        if let Way::Bar { bar, .. } = &self.way {
             bar.finish_and_clear();
         }
     }
