@@ -12,6 +12,7 @@ mod grid;
 mod keys;
 mod lines;
 mod manual;
+mod map;
 mod mock;
 mod progress;
 mod rate;
@@ -50,6 +51,9 @@ enum Command {
     /// What the running gateway remembers: look at it, take it back, fill it beforehand.
     #[command(subcommand)]
     Cache(cache::Command),
+    /// Ask a model about each row of a file, and write the answers beside the rows.
+    // Boxed: it has many more flags than its siblings.
+    Map(Box<map::Args>),
     /// How the targets of the running gateway are: their health, how busy and how fast they are.
     Targets(targets::Args),
     /// Whom the running gateway leaves alone and why; closing breakers by hand.
@@ -74,6 +78,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Cache(command) => cache::run(&command),
+        Command::Map(args) => map::run(&args),
         Command::Targets(args) => targets::run(&args),
         Command::Breakers(command) => breakers::run(&command),
         Command::Mock(args) => mock::run(&args),

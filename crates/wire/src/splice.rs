@@ -123,7 +123,7 @@ pub fn json_string(s: &str) -> Bytes {
 }
 
 /// Appends `s` as a JSON string, quoted and escaped.
-pub(crate) fn push_json_string(out: &mut Vec<u8>, s: &str) {
+pub fn push_json_string(out: &mut Vec<u8>, s: &str) {
     out.push(b'"');
     let bytes = s.as_bytes();
     let mut kept = 0;

@@ -131,6 +131,12 @@ impl Client {
         Ok(self)
     }
 
+    /// What requests say under a header's name.
+    #[cfg(test)]
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
     /// Where the server is.
     pub(super) fn url(&self) -> &Url {
         &self.url
