@@ -19,6 +19,8 @@ mod pace;
 mod sequence;
 mod shape;
 mod tally;
+mod terms;
+mod tries;
 
 mod journal;
 mod sink;
@@ -52,11 +54,11 @@ const LINES_EVERY: Duration = Duration::from_secs(10);
 /// Maps the file.
 pub(super) fn run(args: &Args) -> ExitCode {
     let plan = Plan::new(args);
-    let done = plan.and_then(|plan| if args.dry_run { dry::run(args, &plan) } else { map(args, plan) });
+    let done = plan.and_then(|plan| if args.dry_run { dry::run(args, &plan) } else { map(args, &plan) });
     done.unwrap_or_else(|refusal| refusal.tell())
 }
 
-fn map(args: &Args, plan: Plan) -> Result<ExitCode, Refusal> {
+fn map(args: &Args, plan: &Plan) -> Result<ExitCode, Refusal> {
     let client = args.client(&Environment::of_process())?;
     let failed = |error: std::io::Error| Refusal::Failed(error.to_string());
     let identity = plan.identity(args)?;
@@ -65,8 +67,8 @@ fn map(args: &Args, plan: Plan) -> Result<ExitCode, Refusal> {
     let (before, done) = (sink.mark().tally, sink.mark().done.clone());
     let source = Source::open(&args.file, plan.format, done.low()).map_err(failed)?;
 
-    let mut progress = args.progress(&plan);
-    progress.resume(before.bytes);
+    let mut progress = args.progress(plan);
+    progress.resume(before.so_far(args.limit.is_some()));
     let writing = Writing::begin(sink).map_err(failed)?;
     let rows = ahead::read(source, Arc::new(plan.recipe.clone()), done, args.limit).map_err(failed)?;
     let course = Course::new(args.terms(client, plan.shape.clone(), plan.recipe.operation), before);
@@ -81,7 +83,7 @@ fn map(args: &Args, plan: Plan) -> Result<ExitCode, Refusal> {
         let output = plan.places.output.display();
         Refusal::Failed(format!("{output}: {error}; with the same command it goes on where it stopped"))
     })?;
-    report(args, &plan, &outcome, before, &mark)
+    report(args, plan, &outcome, before, &mark)
 }
 
 /// Tells what it came to.
@@ -108,9 +110,9 @@ fn report(
         }
     }
     if !args.quiet
-        && let Some(first) = &outcome.first_error
+        && let Some((line, why)) = &outcome.first_error
     {
-        eprintln!("note: errors are in {}; the first: {first}", plan.places.errors.display());
+        eprintln!("note: errors are in {}; the first: line {line}: {why}", plan.places.errors.display());
     }
     const GO_ON: &str = "with the same command it goes on where it stopped";
     match &outcome.ended {
@@ -138,7 +140,7 @@ impl Args {
         if self.quiet {
             Progress::none()
         } else if std::io::stderr().is_terminal() {
-            Progress::bar(Some(plan.input_bytes))
+            Progress::bar(Some(self.limit.unwrap_or(plan.input_bytes)))
         } else {
             Progress::lines(LINES_EVERY)
         }

@@ -12,12 +12,12 @@ use super::super::client::Client;
 use super::super::rate::Rate;
 use super::super::refusal::Refusal;
 use super::ask::Asker;
-use super::course::{ErrorsMax, Terms};
 use super::pace::Pace;
 use super::sequence::Order;
 use super::shape::Shape;
 use super::sink::Earlier;
 use super::source::Format;
+use super::terms::{ErrorsMax, Terms};
 use crate::config::{Environment, Priority};
 
 /// Says how urgent the rows are.
@@ -29,8 +29,8 @@ const PRIORITY: &str = "x-tidegate-priority";
 #[command(after_help = "Examples:
   tidegate map in.jsonl -o out.jsonl --model smart --prompt 'Summarise: {{text}}'
   tidegate map in.csv -o out.csv --model smart --prompt 'Translate to French: {{text}}' --select id
-  tidegate map in.jsonl -o out.jsonl --model smart --prompt-file ask.txt --system 'Answer in JSON.' \\
-      --param temperature=0 --param 'response_format={\"type\":\"json_object\"}' --json
+  tidegate map in.jsonl -o out.jsonl --model smart --prompt-file ask.txt --json \\
+      --param temperature=0 --param 'response_format={\"type\":\"json_object\"}'
   tidegate map in.jsonl -o vectors.jsonl --model openai/text-embedding-3-small --input '{{text}}' \\
       --field vector --select id
   tidegate map in.jsonl -o out.jsonl --model smart --prompt 'Summarise: {{text}}' --dry-run --sample
@@ -42,12 +42,13 @@ Each line of the output is the row with the answer beside its fields. A row with
 to the error file, as {\"line\", \"code\", \"message\", \"status\", \"row\"}, and the rest goes on; to ask
 those again: jq -c .row out.errors.jsonl > again.jsonl
 
-How far it has come is kept in OUTPUT.progress. Stopped, killed or out of power, it goes on with the
-same command where it stopped, and every row is in the output or among the errors exactly once. What
-was under way is asked again. If the input or what is asked has changed since, it refuses.
+How far it has come is kept in OUTPUT.progress. Stopped, killed or out of power, it goes on with
+the same command where it stopped, and every row is in the output or among the errors exactly
+once. What was under way is asked again. Where the input, or what is asked, has changed since, it
+refuses.
 
-Rows are asked in the batch band, behind all other callers, a few at once at first, more while all is
-well, half as many when the server says 429 or 503; its Retry-After is heeded.
+Rows are asked in the batch band, behind all other callers, a few at once at first, more while
+all is well, half as many when the server says 429 or 503; its Retry-After is heeded.
 
 Exit codes: 0 all rows answered, 1 rows failed or it stopped early, 2 wrong usage.")]
 pub(in crate::commands) struct Args {
@@ -270,6 +271,7 @@ impl Args {
             order: self.order,
             retries: self.retries,
             errors_max: self.max_errors,
+            limited: self.limit.is_some(),
             pace: Pace::new(self.concurrency, self.rate.map(Rate::every)),
         }
     }

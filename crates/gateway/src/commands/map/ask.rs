@@ -16,6 +16,7 @@ use super::row::{Fault, Ready};
 use super::sequence::Ticket;
 use super::shape::Content;
 use super::tally::Used;
+use super::tries::Tries;
 
 /// Whom to ask, for what, and what an answer must be.
 pub(super) struct Asker {
@@ -41,15 +42,6 @@ pub(super) struct Flight {
     pub(super) began: Instant,
     /// What it is sent on; kept for the next.
     pub(super) connection: Connection,
-}
-
-/// How often a row was tried in vain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tries {
-    /// And something was wrong.
-    pub(super) faults: u32,
-    /// And the row was told to come back later.
-    pub(super) waits: u32,
 }
 
 /// What an answer means.

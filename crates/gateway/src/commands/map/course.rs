@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use guard::retry::Backoff;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
@@ -14,41 +13,18 @@ use super::super::client::{Answer, Error, Line as Connection};
 use super::super::progress::Progress;
 use super::super::signals::Signals;
 use super::ahead::Portion;
-use super::ask::{Asker, Flight, Tries, Verdict};
+use super::ask::{Asker, Flight, Verdict};
 use super::pace::Pace;
 use super::row::{Fault, Ready};
-use super::sequence::{Order, Sequence, Ticket, Written};
+use super::sequence::{Sequence, Ticket, Written};
 use super::shape::{Content, Shape};
 use super::sink::Message;
 use super::tally::{Standing, Tally, Used};
+use super::terms::{ErrorsMax, Terms};
+use super::tries::Tries;
 
 /// Between two commits: so much work is done twice after a kill.
 const COMMIT_EVERY: Duration = Duration::from_millis(250);
-/// Between two tries at a row, where the server does not say.
-const BACKOFF: Backoff = Backoff { base: Duration::from_millis(500), max: Duration::from_secs(30) };
-/// How often a row that is told to come back does so. It is not the row's fault, so that it may be often.
-const WAITS_MAX: u32 = 20;
-/// Fewer rows make no percentage.
-const PERCENT_OF_MIN: u64 = 100;
-
-/// More rows that fail than this end a run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum ErrorsMax {
-    /// So many.
-    Rows(u64),
-    /// So many of a hundred, once there are a hundred.
-    Percent(f64),
-}
-
-impl ErrorsMax {
-    fn is_exceeded(self, failed: u64, rows: u64) -> bool {
-        match self {
-            Self::Rows(most) => failed > most,
-            Self::Percent(most) => rows >= PERCENT_OF_MIN && failed as f64 * 100.0 > most * rows as f64,
-        }
-    }
-}
-
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -83,6 +59,7 @@ pub(super) struct Course {
     shape: Shape,
     retries: u32,
     errors_max: Option<ErrorsMax>,
+    limited: bool,
     pace: Pace,
     sequence: Sequence,
     /// Rows whose turn is next.
@@ -97,7 +74,7 @@ pub(super) struct Course {
     answered: bool,
     before: Tally,
     tally: Tally,
-    first_error: Option<String>,
+    first_error: Option<(u64, String)>,
     began: Instant,
     ended: Option<Ended>,
 }
@@ -108,24 +85,8 @@ pub(super) struct Outcome {
     pub(super) ended: Ended,
     /// How long it took.
     pub(super) elapsed: Duration,
-    /// The first row that failed, and why.
-    pub(super) first_error: Option<String>,
-}
-
-/// What does not change during a run.
-pub(super) struct Terms {
-    /// Whom to ask, for what.
-    pub(super) asker: Asker,
-    /// What is written.
-    pub(super) shape: Shape,
-    /// In which order.
-    pub(super) order: Order,
-    /// Tries after the first.
-    pub(super) retries: u32,
-    /// When to give up.
-    pub(super) errors_max: Option<ErrorsMax>,
-    /// How fast.
-    pub(super) pace: Pace,
+    /// The first line whose row failed, and why.
+    pub(super) first_error: Option<(u64, String)>,
 }
 
 impl Course {
@@ -136,6 +97,7 @@ impl Course {
             shape: terms.shape,
             retries: terms.retries,
             errors_max: terms.errors_max,
+            limited: terms.limited,
             pace: terms.pace,
             sequence: Sequence::new(terms.order),
             rows: VecDeque::new(),
@@ -187,7 +149,7 @@ impl Course {
                     let _ = sink.try_send(Message::Commit);
                 }
             }
-            progress.at(self.tally.bytes, |_| self.standing().line());
+            progress.at(self.tally.so_far(self.limited), |_| self.standing().line());
         }
         // Where nobody takes it, the sink says why.
         let _ = sink.send(Message::Rows(self.sequence.take())).await;
@@ -196,6 +158,9 @@ impl Course {
     }
 
     fn is_over(&self) -> bool {
+        if self.ended == Some(Ended::Unwritten) {
+            return true;
+        }
         let idle = self.under_way.is_empty() && self.waiting.is_empty();
         let done = !self.reading && self.rows.is_empty() && !self.sequence.is_ready();
         idle && (done || self.ended.is_some())
@@ -279,27 +244,30 @@ impl Course {
                 self.idle.push(flight.connection);
                 self.fail(&flight.ready, &flight.ticket, &fault, used);
             }
-            Verdict::Again { after, overload, fault } => {
-                let now = Instant::now();
-                if overload {
-                    self.pace.too_much(flight.began, now);
-                }
-                match after {
-                    Some(after) if fault.status == Some(429) => self.pace.hold(after, now),
-                    _ => {}
-                }
-                match flight.tries.next(after, self.retries) {
-                    Some(wait) => self.wait(flight, now + wait),
-                    None => {
-                        self.idle.push(flight.connection);
-                        self.fail(&flight.ready, &flight.ticket, &fault, Used::default());
-                    }
-                }
-            }
+            Verdict::Again { after, overload, fault } => self.again(flight, after, overload, &fault),
             Verdict::Hopeless { why, may_pass } => match flight.tries.next(None, self.retries) {
                 Some(wait) if may_pass && self.answered => self.wait(flight, Instant::now() + wait),
                 _ => self.end(Ended::Refused(why)),
             },
+        }
+    }
+
+    /// A row was not answered, and may be.
+    fn again(&mut self, mut flight: Flight, after: Option<Duration>, overload: bool, fault: &Fault) {
+        let now = Instant::now();
+        if overload {
+            self.pace.too_much(flight.began, now);
+        }
+        if let Some(after) = after.filter(|_| fault.status == Some(429)) {
+            // What one is told of its rate holds for all.
+            self.pace.hold(after, now);
+        }
+        match flight.tries.next(after, self.retries) {
+            Some(wait) => self.wait(flight, now + wait),
+            None => {
+                self.idle.push(flight.connection);
+                self.fail(&flight.ready, &flight.ticket, fault, Used::default());
+            }
         }
     }
 
@@ -320,7 +288,9 @@ impl Course {
     fn fail(&mut self, ready: &Ready, ticket: &Ticket, fault: &Fault, used: Used) {
         self.put(ready, ticket, fault.line(&ready.row), true, used);
         let line = ready.row.line;
-        self.first_error.get_or_insert_with(|| format!("line {line}: {}", fault.message));
+        if self.first_error.as_ref().is_none_or(|(first, _)| line < *first) {
+            self.first_error = Some((line, fault.message.clone()));
+        }
         let (failed, rows) = (self.tally.failed - self.before.failed, self.tally.rows - self.before.rows);
         if self.errors_max.is_some_and(|most| most.is_exceeded(failed, rows)) {
             self.end(Ended::TooManyErrors);
@@ -351,55 +321,5 @@ impl Course {
 
     fn standing(&self) -> Standing {
         Standing { all: self.tally, before: self.before, elapsed: self.began.elapsed() }
-    }
-}
-
-impl Tries {
-    /// How long to wait for the next try, after one that was told to come back `after` so long, or was told nothing.
-    fn next(&mut self, after: Option<Duration>, retries: u32) -> Option<Duration> {
-        match after {
-            Some(after) => {
-                self.waits += 1;
-                // Not all at the same moment.
-                let stray = Duration::from_millis(fastrand::u64(..100));
-                (self.waits <= WAITS_MAX).then_some(after + stray)
-            }
-            None => {
-                self.faults += 1;
-                (self.faults <= retries).then(|| BACKOFF.delay(self.faults - 1, fastrand::u64(..)))
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-    use super::*;
-
-    #[test]
-    fn a_row_is_tried_so_often_and_waits_for_as_long_as_it_is_told() {
-        let second = Duration::from_secs(1);
-        let mut tries = Tries::default();
-        assert!((0..2).all(|_| tries.next(None, 2).is_some()));
-        assert!((0..WAITS_MAX).all(|_| tries.next(Some(second), 2).unwrap() >= second));
-        assert_eq!((tries.next(None, 2), tries.next(Some(second), 2)), (None, None));
-        assert_eq!(Tries::default().next(None, 0), None);
-    }
-
-    #[test]
-    fn errors_are_too_many_by_number_or_by_share() {
-        for (most, failed, rows, exceeded) in [
-            (ErrorsMax::Rows(0), 0, 9, false),
-            (ErrorsMax::Rows(0), 1, 1, true),
-            (ErrorsMax::Rows(5), 5, 5, false),
-            (ErrorsMax::Percent(5.0), 99, 99, false),
-            (ErrorsMax::Percent(5.0), 5, 100, false),
-            (ErrorsMax::Percent(5.0), 6, 100, true),
-            (ErrorsMax::Percent(0.5), 6, 1000, true),
-        ] {
-            assert_eq!(most.is_exceeded(failed, rows), exceeded, "{most:?} {failed} {rows}");
-        }
     }
 }

@@ -107,9 +107,9 @@ mod tests {
     #[test]
     fn without_places_the_input_is_read_anew_and_the_same_rows_are_done() {
         let mut done = Done::default();
-        [0, 1, 5].map(|number| done.insert(behind(number)));
+        [0, 1, 5].into_iter().for_each(|number| done.insert(behind(number)));
         let mut moved = done.without_places();
-        [2, 0, 3].map(|number| moved.insert(behind(number)));
+        [2, 0, 3].into_iter().for_each(|number| moved.insert(behind(number)));
         assert_eq!(moved.low(), Extent::default());
         let rows: Vec<u64> = (0..8).filter(|number| moved.has(*number)).collect();
         assert_eq!(rows, [0, 1, 2, 3, 5]);

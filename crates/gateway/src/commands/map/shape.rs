@@ -49,7 +49,9 @@ impl Shape {
     /// A row that is no JSON object or lacks a field; the recipe has seen to both.
     pub(super) fn line(&self, row: &[u8], content: &Content) -> Result<Vec<u8>, super::row::Fault> {
         let object = json::object(row).map_err(|fault| super::row::Fault::of_json(&fault))?;
-        let mut out = Vec::with_capacity(row.len() + content.len() + self.answer.len() + 16);
+        // Lines may be held for a while: none takes more than it needs.
+        let kept = if self.fields.is_some() { 0 } else { row.len() };
+        let mut out = Vec::with_capacity(kept + content.len() + content.len() / 8 + self.answer.len() + 64);
         match (self.format, &self.fields) {
             (Format::Csv, fields) => {
                 for field in fields.iter().flatten().filter(|field| field.name() != self.answer) {

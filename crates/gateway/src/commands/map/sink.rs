@@ -216,6 +216,10 @@ impl Places {
                 _ => Err(OpenError::Foreign(self.output.clone())),
             };
         };
+        if mark.tally.rows == 0 {
+            // Nothing was done that could have been done otherwise.
+            return Ok(Mark::default());
+        }
         let changes = identity.changes(&began);
         if !changes.is_empty() {
             if earlier != Earlier::Force {

@@ -56,7 +56,7 @@ pub(super) struct Source {
 
 enum Records {
     Jsonl(Reader<BufReader<File>>),
-    Csv(csv::Reader<BufReader<File>>),
+    Csv(Box<csv::Reader<BufReader<File>>>),
 }
 
 /// A row before it has a number: its first line, its text or its fault, and where it ends.
@@ -85,7 +85,7 @@ impl Source {
                 if from.rows > 0 {
                     reader.seek(from.bytes, from.lines)?;
                 }
-                Records::Csv(reader)
+                Records::Csv(Box::new(reader))
             }
         };
         Ok(Self { records, at: from })

@@ -45,6 +45,11 @@ pub(super) struct Standing {
 }
 
 impl Tally {
+    /// How far it has come: in rows where their number is what bounds it, else in bytes of the input.
+    pub(super) fn so_far(&self, limited: bool) -> u64 {
+        if limited { self.rows } else { self.bytes }
+    }
+
     /// Counts a row of so many bytes.
     pub(super) fn count(&mut self, failed: bool, bytes: u64, used: Used) {
         self.rows += 1;

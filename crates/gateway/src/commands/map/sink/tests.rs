@@ -92,6 +92,14 @@ fn an_output_that_nobody_knows_is_left_alone_unless_it_may_be_overwritten() {
 }
 
 #[test]
+fn a_run_that_did_nothing_binds_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path(), Earlier::GoOn).unwrap());
+    let other = Sink::open(places(folder.path()), &identity(folder.path(), "other"), b"", Earlier::GoOn);
+    assert_eq!(other.unwrap().mark(), &Mark::default());
+}
+
+#[test]
 fn another_recipe_or_a_lost_output_is_refused_with_the_mend() {
     let folder = tempfile::tempdir().unwrap();
     let places = places(folder.path());
