@@ -128,7 +128,7 @@ fn what_a_provider_leaves_out_gives_way_to_what_it_writes() {
         ("{ max = 2 }", (2, 2, 2)),
         ("{ min = 500 }", (500, 500, 10_000)),
         ("{ initial = 1 }", (1, 1, 10_000)),
-        ("{ initial = 9000 }", (4, 9000, 9000)),
+        ("{ initial = 20000 }", (4, 20_000, 20_000)),
         ("{ min = 5000, max = 6000 }", (5000, 5000, 6000)),
     ];
     for (written, expected) in cases {
