@@ -163,19 +163,25 @@ impl DataPlane {
         let worker = dealt.worker.clone();
         let housekeeping = self.housekeeping(&watches, &worker);
         let chores = self.gateway.begin_chores(&worker);
+        let shared = || Shared {
+            gateway: Arc::clone(&self.gateway),
+            worker: worker.clone(),
+            chores: Arc::clone(&chores),
+        };
         let serving = async {
             while let Some(accepted) = dealt.receiver.recv().await {
-                let shared = Shared {
-                    gateway: Arc::clone(&self.gateway),
-                    worker: worker.clone(),
-                    chores: Arc::clone(&chores),
-                };
-                worker.tasks.spawn(self.clone().connection(accepted, shared, Arc::clone(&watches)));
+                worker.tasks.spawn(self.clone().connection(accepted, shared(), Arc::clone(&watches)));
             }
         };
+        let own = Arc::new(shared());
+        let attending = self.gateway.desk.attend(&own, &self.stop);
         // Housekeeping goes on while the last requests finish.
         tokio::select! {
-            () = async { serving.await; worker.tasks.close(); worker.tasks.wait().await } => {}
+            () = async {
+                tokio::join!(serving, attending);
+                worker.tasks.close();
+                worker.tasks.wait().await;
+            } => {}
             () = housekeeping => {}
         }
     }

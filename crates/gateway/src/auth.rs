@@ -40,6 +40,16 @@ pub enum Caller {
     Holder(Arc<Holder>),
 }
 
+/// A caller by name, for what is done on its behalf when its request is long over. It is looked up anew each time,
+/// so that a key that is revoked, or whose models or limits change, takes effect on what it left behind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Principal {
+    /// The public part of its key; `None`: it had none, and needed none.
+    pub key: Option<Box<str>>,
+    /// Whose its requests are.
+    pub tenant: Box<str>,
+}
+
 impl Callers {
     /// The callers that the configuration names, and their accounts.
     pub fn new(keys: &[Key], accounts: &Accounts) -> Self {
@@ -78,6 +88,27 @@ impl Callers {
             .ok_or_else(|| unauthenticated("Incorrect API key provided."))
     }
 
+    /// Finds the caller on whose behalf something is to be done.
+    ///
+    /// # Errors
+    /// 401 where its key is no more, or keys are asked for by now and it has none; 403 where its key belongs to
+    /// another tenant by now: what was begun for one must not end up with the other.
+    pub fn on_behalf_of(&self, principal: &Principal) -> Result<Caller, Failure> {
+        let holder = match &principal.key {
+            None if self.open() => return Ok(Caller::Anyone(self.anyone.clone())),
+            None => None,
+            Some(id) => self.by_id.get(id),
+        };
+        let holder = holder.ok_or_else(|| {
+            unauthenticated("The API key on whose behalf this was to be done is not valid any more.")
+        })?;
+        if holder.key.tenant_name() != &*principal.tenant {
+            let public = "The API key on whose behalf this was to be done belongs to another tenant now.";
+            return Err(Failure::new(Kind::Forbidden, public).with_code("tenant_changed"));
+        }
+        Ok(Caller::Holder(Arc::clone(holder)))
+    }
+
     fn check(&self, presented: &[u8]) -> Option<Arc<Holder>> {
         let presented = CallerKey::parse(presented)?;
         let known = self.by_id.get(presented.id);
@@ -95,6 +126,15 @@ impl Caller {
             Self::Anyone(_) => "",
             Self::Holder(holder) => holder.key.tenant_name(),
         }
+    }
+
+    /// Its name, for what is done on its behalf later.
+    pub fn principal(&self) -> Principal {
+        let key = match self {
+            Self::Anyone(_) => None,
+            Self::Holder(holder) => Some(holder.key.id.as_str().into()),
+        };
+        Principal { key, tenant: self.tenant().into() }
     }
 
     /// What this caller's requests count against.

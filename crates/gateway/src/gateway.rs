@@ -2,6 +2,7 @@
 
 use crate::chores::Chores;
 use crate::config::{CacheRedis, Config, Loaded};
+use crate::desk::Desk;
 use crate::limits::{Accounts, Limits};
 use crate::pressure::Pressure;
 use crate::remember::Remembered;
@@ -27,6 +28,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// With whom that is counted together.
     sharing: Mutex<Sharing>,
+    /// Where its own parts hand in requests.
+    pub desk: Desk,
     /// Each worker's chores, once it runs.
     chores: Mutex<Vec<Arc<Chores>>>,
     /// Everything that is counted.
@@ -87,7 +90,8 @@ impl Gateway {
         let draining = AtomicBool::new(false);
         let snapshots = snapshots?.into();
         let (chores, sharing) = (Mutex::default(), Mutex::new(sharing));
-        Ok(Self { snapshots, remembered, draining, pressure, limits, sharing, chores, metrics })
+        let desk = Desk::new(workers);
+        Ok(Self { snapshots, remembered, draining, pressure, limits, sharing, desk, chores, metrics })
     }
 
     /// Begins a worker's chores.

@@ -7,10 +7,13 @@ pub mod commands;
 
 pub mod app;
 pub mod config;
+pub mod desk;
 mod gateway;
 pub mod keys;
 mod limits;
 mod snapshot;
+#[cfg(test)]
+mod stand;
 
 mod gather;
 mod listener;

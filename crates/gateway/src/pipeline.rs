@@ -7,8 +7,12 @@
 //!   → tee → bytes out → at the end of the body: record, store
 //! ```
 
+mod answered;
+mod boarding;
+
 use crate::alarm::Alarm;
 use crate::auth::Caller;
+use crate::desk::{Answer, Commission};
 use crate::dispatch::{Dispatch, Opened};
 use crate::gateway::Shared;
 use crate::http::body::Body;
@@ -18,41 +22,104 @@ use crate::inquiry::{Inquiry, Standing};
 use crate::limits::Subject;
 use crate::plan::{Draw, Plan, affinity};
 use crate::recorder::{Record, outcome_of};
-use crate::relay::Relayed;
-use crate::remember::flight::{Job, fly};
-use crate::remember::part::Part;
-use crate::remember::question::{Form, Question};
+use crate::remember::question::Form;
 use crate::remember::replay::Replay;
-use crate::remember::ride::{Lost, Ride, gone};
 use crate::remember::tally::Tally;
 use crate::remember::{is_stale, question, status};
 use crate::snapshot::Snapshot;
 use ::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use answered::{Answered, Content};
 use bytes::Bytes;
 use cache::clock::Millis;
 use cache::entry::Entry;
-use guard::flight::Boarded;
 use hyper::body::Incoming;
 use measure::metrics::Outcome;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wire::failure::Failure;
+use wire::failure::{Failure, Kind};
 use wire::openai::{self, UsageChunk};
 use wire::operation::Operation;
-
-/// Flights that are boarded for one request before it gives up: one that is lost is seldom, two are a
-/// fault of ours.
-const BOARDINGS_MAX: u32 = 3;
 
 /// Answers one inference request. Never fails: a failure is an answer too.
 pub async fn serve(shared: Arc<Shared>, operation: Operation, request: Request<Incoming>) -> Response<Body> {
     let snapshot = shared.snapshot();
     let (parts, body) = request.into_parts();
-    let asked = Asked { operation, headers: &parts.headers };
-    let id = head::request_id(&parts.headers);
-    let mut record = Record::begin(id, operation, Arc::clone(snapshot.routes.other()), Instant::now());
-    let mut answered = exchange(&shared, &snapshot, &asked, body, &mut record).await;
+    let asked = Asked { operation, headers: &parts.headers, streams: true };
+    let mut record = asked.record(&snapshot);
+    let answered = receive(&shared, &snapshot, &asked, body, &mut record).await;
+    hand_over(&snapshot, &asked, answered, record).await
+}
 
+/// Answers a request that was made here on a caller's behalf: the same steps, but for reading it.
+pub async fn serve_own(shared: &Arc<Shared>, commission: &Commission) -> Answer {
+    let snapshot = shared.snapshot();
+    let asked = Asked { operation: commission.operation, headers: &commission.headers, streams: false };
+    let mut record = asked.record(&snapshot);
+    let answered = undertake(shared, &snapshot, &asked, commission, &mut record).await;
+    let failure = answered.as_ref().err().cloned();
+    let response = hand_over(&snapshot, &asked, answered, record).await;
+    Answer::new(response, failure, commission.answer_bytes_max)
+}
+
+/// What the pipeline is asked, but for the body.
+struct Asked<'a> {
+    operation: Operation,
+    headers: &'a HeaderMap,
+    /// Whether the answer may come as a stream.
+    streams: bool,
+}
+
+impl Asked<'_> {
+    fn record(&self, snapshot: &Snapshot) -> Box<Record> {
+        let id = head::request_id(self.headers);
+        Record::begin(id, self.operation, Arc::clone(snapshot.routes.other()), Instant::now())
+    }
+}
+
+/// A caller's request, from its first bytes on.
+async fn receive(
+    shared: &Arc<Shared>,
+    snapshot: &Arc<Snapshot>,
+    asked: &Asked<'_>,
+    body: Incoming,
+    record: &mut Record,
+) -> Result<Answered, Failure> {
+    let mut alarm = Alarm::default();
+    let caller = snapshot.callers.identify(asked.headers)?;
+    let timeout = head::timeout(asked.headers)?;
+    let body = read::whole(asked.headers, body, &snapshot.server, record.started(), &mut alarm).await?;
+    exchange(shared, snapshot, asked, &Brought { caller, timeout, body }, alarm, record).await
+}
+
+/// A request that was made here, on behalf of a caller who is looked up as it is now.
+async fn undertake(
+    shared: &Arc<Shared>,
+    snapshot: &Arc<Snapshot>,
+    asked: &Asked<'_>,
+    commission: &Commission,
+    record: &mut Record,
+) -> Result<Answered, Failure> {
+    let caller = snapshot.callers.on_behalf_of(&commission.principal)?;
+    let timeout = commission.timeout(record.started())?;
+    let brought = Brought { caller, timeout, body: commission.body.clone() };
+    exchange(shared, snapshot, asked, &brought, Alarm::default(), record).await
+}
+
+/// Who asks, what, and how long they wait.
+struct Brought {
+    caller: Caller,
+    /// The caller's own limit to the whole.
+    timeout: Option<Duration>,
+    body: Bytes,
+}
+
+/// Completes an answer's head and hands it over; a stream takes the record along.
+async fn hand_over(
+    snapshot: &Snapshot,
+    asked: &Asked<'_>,
+    mut answered: Result<Answered, Failure>,
+    mut record: Box<Record>,
+) -> Response<Body> {
     let mut headers = HeaderMap::with_capacity(12);
     if let Ok(answered) = &mut answered {
         answered.prepare(snapshot.server.compress_above, asked.headers, &mut headers).await;
@@ -72,44 +139,12 @@ pub async fn serve(shared: Arc<Shared>, operation: Operation, request: Request<I
     }
 }
 
-/// What the pipeline is asked, but for the body.
-struct Asked<'a> {
-    operation: Operation,
-    headers: &'a HeaderMap,
-}
-
-/// What the pipeline answers.
-struct Answered {
-    status: StatusCode,
-    /// The provider's own head.
-    provider: HeaderMap,
-    /// Who answered.
-    target: HeaderValue,
-    /// What the cache had to do with it.
-    cache: HeaderValue,
-    /// How old it is, if it was remembered.
-    age: Option<Duration>,
-    /// What it cost, in millionths of a US dollar, where that is known by now.
-    cost: Option<u64>,
-    content: Content,
-}
-
-enum Content {
-    Whole(Bytes, Outcome),
-    Stream(Box<Relayed>),
-    Replay(Replay),
-    Ride(Box<Ride>),
-}
-
 /// A request that has been read and planned.
 struct Ready<'a> {
     asked: &'a Asked<'a>,
-    caller: &'a Caller,
+    brought: &'a Brought,
     ask: &'a openai::Request<'a>,
-    body: &'a Bytes,
     plan: &'a Plan,
-    /// The caller's own limit to the whole.
-    timeout: Option<Duration>,
     /// Where it stands among others that wait.
     standing: Standing,
     /// Whether it may be asked twice at once.
@@ -121,30 +156,29 @@ async fn exchange(
     shared: &Arc<Shared>,
     snapshot: &Arc<Snapshot>,
     asked: &Asked<'_>,
-    body: Incoming,
+    brought: &Brought,
+    alarm: Alarm,
     record: &mut Record,
 ) -> Result<Answered, Failure> {
-    let mut alarm = Alarm::default();
-    let caller = snapshot.callers.identify(asked.headers)?;
-    let timeout = head::timeout(asked.headers)?;
-    let body = read::whole(asked.headers, body, &snapshot.server, record.started(), &mut alarm).await?;
-
+    let Brought { caller, body, .. } = brought;
     let _held = shared.gateway.pressure.hold(body.len())?;
 
-    let ask = openai::Request::parse(asked.operation, &body)?;
+    let ask = openai::Request::parse(asked.operation, body)?;
+    if ask.stream && !asked.streams {
+        return Err(no_stream());
+    }
     caller.may_use(&ask.model)?;
     let draw = Draw { affinity: None, dice: fastrand::u64(..), at: record.started() };
     let affinity = || affinity::of(asked.headers, caller.tenant(), &ask);
     let plan = snapshot.routes.plan(asked.operation, &ask.model, draw, affinity)?;
     record.planned(&plan);
 
-    let standing = Standing::of(asked.headers, &caller, &ask)?;
+    let standing = Standing::of(asked.headers, caller, &ask)?;
     let hedges = match &plan.alias {
         Some(alias) => alias.hedge,
         None => snapshot.config.guard.hedge.enabled,
     };
-    let ready =
-        Ready { asked, caller: &caller, ask: &ask, body: &body, plan: &plan, timeout, standing, hedges };
+    let ready = Ready { asked, brought, ask: &ask, plan: &plan, standing, hedges };
     let tally = Tally { metrics: &snapshot.cache_metrics, stats: &plan.hour };
     let question = match snapshot.remembered.question(&ready.to_remember(), &tally)? {
         Ok(question) => question,
@@ -177,7 +211,7 @@ impl Ready<'_> {
     fn to_remember(&self) -> question::Asked<'_> {
         question::Asked {
             headers: self.asked.headers,
-            tenant: self.caller.tenant(),
+            tenant: self.brought.caller.tenant(),
             request: self.ask,
             plan: self.plan,
         }
@@ -195,7 +229,7 @@ impl Ready<'_> {
     /// Whose limits the request counts against.
     fn subject(&self) -> Subject<'_> {
         let alias = self.plan.alias.as_ref().and_then(|alias| alias.account.as_ref());
-        Subject { alias, stream: self.ask.stream, ..self.caller.subject() }
+        Subject { alias, stream: self.ask.stream, ..self.brought.caller.subject() }
     }
 
     /// Lets the request go on to a provider, or turns it away at the door: nobody waits here.
@@ -220,10 +254,10 @@ impl Ready<'_> {
         let plan = self.plan.clone();
         Inquiry {
             operation: self.asked.operation,
-            first: Inquiry::spliced(self.ask, self.body, &plan.target),
+            first: Inquiry::spliced(self.ask, &self.brought.body, &plan.target),
             tools: self.hedges && self.ask.traits().tools,
             plan,
-            body: self.body.clone(),
+            body: self.brought.body.clone(),
             stream: self.ask.stream,
             usage_chunk,
             timeout,
@@ -244,7 +278,7 @@ impl Ready<'_> {
         record: &mut Record,
     ) -> Result<Answered, Failure> {
         let usage = if self.ask.usage_to_caller { UsageChunk::Pass } else { UsageChunk::Drop };
-        let inquiry = self.inquiry(usage, self.timeout, record);
+        let inquiry = self.inquiry(usage, self.brought.timeout, record);
         let reached = Dispatch { shared, snapshot, inquiry: &inquiry }.open(alarm, record).await?;
         let mut cost = None;
         let (status, provider, content) = match reached.opened {
@@ -260,238 +294,14 @@ impl Ready<'_> {
         let target = reached.target.header.clone();
         Ok(Answered { status, provider, target, cache, age: None, cost, content })
     }
-
-    /// Waits for the answer with whoever asks the same, or has it fetched for all of them.
-    async fn board(
-        &self,
-        shared: &Arc<Shared>,
-        snapshot: &Arc<Snapshot>,
-        question: &Question<'_>,
-        mut alarm: Alarm,
-        record: &mut Record,
-    ) -> Result<Answered, Failure> {
-        let mut anew = question.terms.no_cache;
-        let tally = self.tally(snapshot);
-        let deadline = self.timeout.map(|timeout| record.started() + timeout);
-        for _ in 0..BOARDINGS_MAX {
-            let (seat, cache, pays) = match snapshot.remembered.departures.board((question.key, anew)) {
-                Boarded::Pilot(pilot, seat) => {
-                    let job = self.job(shared, snapshot, question, !anew, record)?;
-                    shared.worker.background.spawn(fly(job, pilot));
-                    let no_cache = question.terms.no_cache;
-                    let cache = if no_cache { status::Bypass::NoCache.header() } else { status::miss() };
-                    (seat, cache, true)
-                }
-                Boarded::Seat(seat) => {
-                    tally.coalesced(Millis::now());
-                    (seat, status::coalesced(), false)
-                }
-                Boarded::Full => {
-                    return self.ask_directly(shared, snapshot, status::miss(), alarm, record).await;
-                }
-            };
-            record.waits(Instant::now());
-            let mut ride = Ride::new(seat, self.ask.usage_to_caller, pays, alarm, deadline);
-            match ride.first().await {
-                Ok(part) => match self.answered(part, ride, cache, question, &tally, record) {
-                    Ok(answered) => return Ok(answered),
-                    // It is older than this caller will have it: fetched anew, and kept for all.
-                    Err(ride) => {
-                        record.waited(Instant::now());
-                        alarm = ride.leave();
-                        anew = true;
-                    }
-                },
-                Err(Lost::Failed(broken)) => {
-                    record.waited(Instant::now());
-                    record.attempted(broken.attempts);
-                    return Err(broken.failure);
-                }
-                Err(Lost::Gone) => {
-                    record.waited(Instant::now());
-                    alarm = ride.leave();
-                }
-            }
-        }
-        Err(gone())
-    }
-
-    /// The answer that begins with `part`; the ride back where this caller will not have it.
-    fn answered(
-        &self,
-        part: Part,
-        ride: Ride,
-        cache: HeaderValue,
-        question: &Question<'_>,
-        tally: &Tally<'_>,
-        record: &mut Record,
-    ) -> Result<Answered, Ride> {
-        let of = |head: &crate::remember::part::Head, content| Answered {
-            status: head.status,
-            provider: head.provider.clone(),
-            target: head.target.clone(),
-            cache,
-            age: None,
-            cost: head.cost,
-            content,
-        };
-        match part {
-            Part::Remembered(entry, hit) => {
-                record.waited(Instant::now());
-                let age = entry.age(Millis::now());
-                let replay = self.replay(&entry, question.form);
-                match replay.filter(|_| question.terms.accepts(age)) {
-                    Some(replay) => {
-                        record.tokens(0);
-                        tally.saved(&replay, Millis::now());
-                        Ok(Answered::remembered(replay, hit, age))
-                    }
-                    None => Err(ride),
-                }
-            }
-            Part::Whole(head, bytes) => {
-                record.waited(Instant::now());
-                ride.charge(head.tokens, record);
-                record.attempted(head.attempts);
-                Ok(of(&head, Content::Whole(bytes, head.outcome)))
-            }
-            Part::Begins(head) => {
-                record.attempted(head.attempts);
-                Ok(of(&head, Content::Ride(Box::new(ride))))
-            }
-            Part::Frames(_) | Part::Usage(_) | Part::Done(_) => Err(ride),
-        }
-    }
-
-    fn job(
-        &self,
-        shared: &Arc<Shared>,
-        snapshot: &Arc<Snapshot>,
-        question: &Question<'_>,
-        looks: bool,
-        record: &Record,
-    ) -> Result<Job, Failure> {
-        let remembered = &snapshot.remembered;
-        let other = match question.form {
-            Form::Whole => Form::Stream,
-            Form::Stream => Form::Whole,
-        };
-        let sibling = match self.asked.operation.streams() && looks {
-            true => Some(remembered.key(question, &self.to_remember(), other)?),
-            false => None,
-        };
-        let lifetime = remembered.lifetime(&question.policy, question.terms.ttl);
-        Ok(Job {
-            shared: Arc::clone(shared),
-            snapshot: Arc::clone(snapshot),
-            key: question.key,
-            sibling,
-            form: question.form,
-            operation: self.asked.operation,
-            looks,
-            policy: question.policy,
-            hour: Arc::clone(&self.plan.hour),
-            kindred: remembered.kindred(question, &self.to_remember()),
-            candidate: None,
-            lifetime: (!lifetime.fresh.is_zero()).then_some(lifetime),
-            marks: question.marks(),
-            // A caller's own limit is for that caller to keep: others wait for the same answer.
-            inquiry: self.inquiry(UsageChunk::Apart, None, record),
-            record: record.of_flight(self.plan),
-        })
-    }
-
-    /// Has a stale answer fetched anew behind the caller's back, unless somebody does already.
-    fn refresh(
-        &self,
-        shared: &Arc<Shared>,
-        snapshot: &Arc<Snapshot>,
-        question: &Question<'_>,
-        record: &Record,
-    ) -> Result<(), Failure> {
-        if let Boarded::Pilot(pilot, mut seat) = snapshot.remembered.departures.board((question.key, true)) {
-            // Another refresh may have ended between our look and this boarding.
-            let found = snapshot.remembered.tiers.peek(&question.key, Millis::now());
-            if found.is_some_and(|found| !is_stale(&found)) {
-                return Ok(());
-            }
-            let job = self.job(shared, snapshot, question, false, record)?;
-            // The seat keeps the flight in the air, and must read what it is handed.
-            let listen = async move { while let Some(Ok(_)) = seat.next().await {} };
-            // Where too many are fetched anew already this one stays stale, and that is counted.
-            let _ = shared.chores.refresh.submit(async move {
-                tokio::join!(fly(job, pilot), listen);
-            });
-        }
-        Ok(())
-    }
 }
 
-impl Answered {
-    fn remembered(replay: Replay, cache: HeaderValue, age: Duration) -> Self {
-        Self {
-            status: StatusCode::OK,
-            provider: HeaderMap::new(),
-            target: replay.notes.target.clone(),
-            cache,
-            age: Some(age),
-            // Where it cost something, having it again costs nothing.
-            cost: (replay.notes.cost_micro_usd > 0).then_some(0),
-            content: Content::Replay(replay),
-        }
-    }
-
-    /// Begins `headers` and makes a good whole answer smaller for a caller who accepts that; it counts as
-    /// our own time.
-    async fn prepare(&mut self, compress_above: Option<usize>, asked: &HeaderMap, headers: &mut HeaderMap) {
-        head::answered(headers, &self.provider, &self.target, &self.cache);
-        if let Some(age) = self.age {
-            head::age(headers, age);
-        }
-        if let Some(cost) = self.cost {
-            head::cost(headers, cost);
-        }
-        match &mut self.content {
-            Content::Whole(bytes, Outcome::Ok) => {
-                compress::answer(compress_above, asked, headers, bytes).await;
-            }
-            Content::Replay(replay) if replay.compressed => compress::encoded(headers, Coding::Zstd),
-            Content::Replay(replay) if replay.form == Form::Whole => {
-                if let [bytes] = replay.segments.as_mut_slice() {
-                    compress::answer(compress_above, asked, headers, bytes).await;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Completes `headers`. A whole answer is over once it is handed over here; a stream takes the
-    /// record along, to be closed at its end or its drop.
-    fn into_response(self, mut headers: HeaderMap, mut record: Box<Record>, now: Instant) -> Response<Body> {
-        let body = match self.content {
-            Content::Whole(bytes, outcome) => {
-                record.end(outcome, now);
-                Body::whole(bytes)
-            }
-            Content::Replay(replay) => {
-                if replay.form == Form::Stream {
-                    head::stream(&mut headers);
-                }
-                record.end(Outcome::Ok, now);
-                Body::pieces(replay.segments)
-            }
-            Content::Stream(relayed) => {
-                head::stream(&mut headers);
-                Body::stream(relayed, record)
-            }
-            Content::Ride(ride) => {
-                head::stream(&mut headers);
-                Body::ride(ride, record)
-            }
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status;
-        *response.headers_mut() = headers;
-        response
-    }
+/// A stream is for somebody who listens.
+fn no_stream() -> Failure {
+    Failure::new(
+        Kind::InvalidRequest,
+        "The answer cannot be streamed here: leave 'stream' out or set it to false.",
+    )
+    .with_param("stream")
+    .with_code("stream_not_supported")
 }

@@ -51,6 +51,16 @@ impl Body {
         Self { kind: Kind::Stream(relayed, record), _underway: None }
     }
 
+    /// All of it, for one who is no connection; `None` of a stream, which ends here.
+    pub fn into_whole(self) -> Option<Bytes> {
+        match self.kind {
+            Kind::Whole(bytes) => Some(bytes),
+            Kind::Pieces(mut pieces, _) if pieces.len() <= 1 => Some(pieces.pop().unwrap_or_default()),
+            Kind::Pieces(pieces, _) => Some(pieces.iter().rev().flatten().copied().collect()),
+            Kind::Stream(..) | Kind::Ride(..) => None,
+        }
+    }
+
     /// Ties the connection's mark to this body.
     pub fn holding(mut self, underway: Option<Underway>) -> Self {
         self._underway = underway;

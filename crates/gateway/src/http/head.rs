@@ -80,6 +80,22 @@ pub fn priority(headers: &HeaderMap, key: Option<Priority>) -> Result<Priority, 
     Ok(key.map_or(asked, |ceiling| asked.under(ceiling)))
 }
 
+/// Makes `headers` say how urgent a request is, unless they do.
+pub fn default_priority(headers: &mut HeaderMap, priority: Priority) {
+    headers.entry(X_PRIORITY).or_insert(HeaderValue::from_static(priority.name()));
+}
+
+/// Copies what of a caller's head holds for each of several requests that are made of it: not its credentials, its
+/// id or its deadline, which are for the whole.
+pub fn carry_over(headers: &mut HeaderMap, head: &HeaderMap) {
+    for (name, value) in head {
+        let is_ours = name.as_str().starts_with("x-tidegate-") && name != X_TIMEOUT;
+        if is_ours || *name == CACHE_CONTROL || name.as_str() == "traceparent" {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+}
+
 /// What an answer's head says of where it came from: the provider's own head, the target, and what the cache
 /// had to do with it.
 pub fn answered(headers: &mut HeaderMap, provider: &HeaderMap, target: &HeaderValue, cache: &HeaderValue) {

@@ -1,0 +1,167 @@
+//! The desk where the gateway's own parts hand in requests on a caller's behalf: jobs, batches, workflows.
+//!
+//! ```text
+//! any thread ─► Desk::ask ─► a worker's tray (bounded) ─► pipeline, on that worker ─► Answer
+//! ```
+//!
+//! Such a request goes through the same pipeline as a caller's own: cache, limits, single flight, queue, breakers,
+//! metrics. It is dealt to the workers in turn, as connections to providers belong to them. Who stops waiting for
+//! the answer calls the request off, and the provider's call with it.
+//!
+//! It keeps nothing: what must survive the process is for whoever asks to remember.
+
+mod commission;
+
+pub use crate::auth::Principal;
+pub use commission::{Answer, Commission};
+
+use crate::gateway::Shared;
+use crate::pipeline;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use wire::failure::{Failure, Kind, Retry};
+
+/// Requests that wait in one worker's tray; beyond that whoever asks waits.
+const TRAY_MAX: usize = 64;
+
+/// Requests from its tray that a worker has under way at once. What they wait for is a provider: this bounds
+/// memory, and is no rate.
+const UNDERWAY_MAX: usize = 512;
+
+/// Where requests are handed in; one for the process.
+pub struct Desk {
+    /// One for each worker.
+    trays: Box<[Tray]>,
+    /// Whose turn it is.
+    turn: AtomicUsize,
+}
+
+/// What is handed in for one worker.
+struct Tray {
+    letters: mpsc::Sender<Letter>,
+    /// For the worker to take, once it runs.
+    receiver: Mutex<Option<mpsc::Receiver<Letter>>>,
+}
+
+/// A request, and who waits for its answer.
+struct Letter {
+    commission: Commission,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Desk {
+    /// A desk before so many workers.
+    pub(crate) fn new(workers: usize) -> Self {
+        let tray = |_| {
+            let (letters, receiver) = mpsc::channel(TRAY_MAX);
+            Tray { letters, receiver: Mutex::new(Some(receiver)) }
+        };
+        Self { trays: (0..workers).map(tray).collect(), turn: AtomicUsize::new(0) }
+    }
+
+    /// Has a request answered, from any thread. Never fails: a failure is an answer too, as it is for a caller.
+    /// Dropping the future calls the request off.
+    ///
+    /// Once the process leaves, every answer is a 503 with the code `gateway_leaving`: nothing was begun. A worker
+    /// that is gone before it has answered is a 500 with the code `answer_lost`: the work may have been done.
+    pub async fn ask(&self, commission: Commission) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let due = commission.deadline.map(tokio::time::Instant::from_std);
+        let handing_in = self.hand_in(Letter { commission, reply });
+        let handed_in = match due {
+            None => handing_in.await,
+            Some(due) => match tokio::time::timeout_at(due, handing_in).await {
+                Ok(handed_in) => handed_in,
+                Err(_) => return Answer::failed(commission::late()),
+            },
+        };
+        match handed_in {
+            Err(Left) => Answer::failed(leaving()),
+            // From here on the worker keeps the time.
+            Ok(()) => answer.await.unwrap_or_else(|_| Answer::failed(lost())),
+        }
+    }
+
+    /// Puts a letter into the tray whose turn it is, or into the next that has room.
+    async fn hand_in(&self, mut letter: Letter) -> Result<(), Left> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let (before, after) = self.trays.split_at(turn % self.trays.len().max(1));
+        let mut full = None;
+        for tray in after.iter().chain(before) {
+            letter = match tray.letters.try_send(letter) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(letter)) => {
+                    full = full.or(Some(tray));
+                    letter
+                }
+                Err(TrySendError::Closed(letter)) => letter,
+            };
+        }
+        let tray = full.ok_or(Left)?;
+        tray.letters.send(letter).await.map_err(|_| Left)
+    }
+
+    /// What is handed in for a worker, taken by that worker, once.
+    fn take(&self, worker: usize) -> Option<mpsc::Receiver<Letter>> {
+        let tray = self.trays.get(worker)?;
+        tray.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// A worker's part: answers what is in its tray until told to `stop`. What is under way then goes on, on the
+    /// worker's own tasks; what was not begun is told so.
+    pub(crate) async fn attend(&self, shared: &Arc<Shared>, stop: &CancellationToken) {
+        let Some(mut letters) = self.take(shared.worker.index) else { return };
+        let places = Arc::new(Semaphore::new(UNDERWAY_MAX));
+        let next = async |letters: &mut mpsc::Receiver<Letter>| {
+            let place = Arc::clone(&places).acquire_owned().await.ok()?;
+            Some((letters.recv().await?, place))
+        };
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = stop.cancelled() => None,
+                next = next(&mut letters) => next,
+            };
+            let Some((letter, place)) = next else { break };
+            shared.worker.tasks.spawn(letter.answer(Arc::clone(shared), place));
+        }
+        letters.close();
+        while let Some(letter) = letters.recv().await {
+            // Whoever no longer listens need not be told.
+            let _ = letter.reply.send(Answer::failed(leaving()));
+        }
+    }
+}
+
+impl Letter {
+    async fn answer(self, shared: Arc<Shared>, _place: OwnedSemaphorePermit) {
+        let Self { commission, mut reply } = self;
+        let answer = tokio::select! {
+            // Boxed, as it is large.
+            answer = Box::pin(pipeline::serve_own(&shared, &commission)) => answer,
+            // Nobody waits any more: what is under way is dropped, and the provider's call with it.
+            () = reply.closed() => return,
+        };
+        let _ = reply.send(answer);
+    }
+}
+
+/// Every worker has left.
+struct Left;
+
+fn leaving() -> Failure {
+    Failure::new(Kind::Overloaded, "The gateway is leaving and takes up nothing new; ask again.")
+        .with_code("gateway_leaving")
+        .with_retry(Retry::Soon)
+}
+
+fn lost() -> Failure {
+    Failure::new(Kind::Internal, "The gateway's worker was gone before it had answered.")
+        .with_code("answer_lost")
+}
+
+#[cfg(test)]
+mod tests;

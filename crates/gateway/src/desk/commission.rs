@@ -1,0 +1,130 @@
+//! A request of the gateway's own, and its answer.
+
+use crate::auth::Principal;
+use crate::config::Priority;
+use crate::http::body::Body;
+use crate::http::{error, head};
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+use std::time::{Duration, Instant};
+use wire::failure::{Failure, Kind, Retry, Source};
+use wire::operation::Operation;
+
+/// A request made here, on a caller's behalf.
+#[derive(Clone, Debug)]
+pub struct Commission {
+    /// What is asked for.
+    pub operation: Operation,
+    /// What a caller would say in its head, and means here what it means there: `cache-control`, `x-tidegate-*`,
+    /// `traceparent`, `x-request-id`. Credentials are not among them.
+    pub headers: HeaderMap,
+    /// The body. A `stream` in it is refused: the answer is whole.
+    pub body: Bytes,
+    /// On whose behalf: its models, limits, tenant, as the configuration has them when the request is answered.
+    pub principal: Principal,
+    /// When it must be answered; beyond that it is a 504. `None`: as long as the target's time-outs allow.
+    pub deadline: Option<Instant>,
+    /// The largest answer taken, in bytes; a larger one is a 502. Never more than 64 MiB are read.
+    pub answer_bytes_max: usize,
+}
+
+impl Commission {
+    /// The largest answer taken where nobody says otherwise.
+    pub const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+    /// A request without headers or a deadline.
+    #[must_use]
+    pub fn new(operation: Operation, body: Bytes, principal: Principal) -> Self {
+        let (headers, answer_bytes_max) = (HeaderMap::new(), Self::ANSWER_BYTES_MAX);
+        Self { operation, headers, body, principal, deadline: None, answer_bytes_max }
+    }
+
+    /// With what a caller's own head says: its headers that mean something here, and the others left out.
+    #[must_use]
+    pub fn with_headers_of(mut self, head: &HeaderMap) -> Self {
+        head::carry_over(&mut self.headers, head);
+        self
+    }
+
+    /// As urgent as `priority`, where the headers say nothing of it; never more so than the caller's key allows.
+    #[must_use]
+    pub fn by_default(mut self, priority: Priority) -> Self {
+        head::default_priority(&mut self.headers, priority);
+        self
+    }
+
+    /// How long it may take from `now` on: to its deadline, or less where the headers say so.
+    ///
+    /// # Errors
+    /// 504 where the deadline has passed, 400 where the header cannot be read.
+    pub(crate) fn timeout(&self, now: Instant) -> Result<Option<Duration>, Failure> {
+        let own = head::timeout(&self.headers)?;
+        let Some(deadline) = self.deadline else { return Ok(own) };
+        let left = deadline.saturating_duration_since(now);
+        if left.is_zero() {
+            return Err(late());
+        }
+        Ok(Some(own.map_or(left, |own| own.min(left))))
+    }
+}
+
+/// A whole answer, be it a failure.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// As a caller would read it.
+    pub status: StatusCode,
+    /// As a caller would read them: the request's id, what the cache had to do with it, who answered, what is left
+    /// of the caller's limits, when to try again.
+    pub headers: HeaderMap,
+    /// A JSON object: the provider's own bytes or, where the gateway says no, an error in OpenAI's form.
+    pub body: Bytes,
+    /// Why there is no good answer, and whether to try again. `None` beside a status of 400 or more: the provider
+    /// refuses the request, in its own words.
+    pub failure: Option<Failure>,
+}
+
+impl Answer {
+    /// The answer that the pipeline gave.
+    pub(crate) fn new(response: Response<Body>, failure: Option<Failure>, bytes_max: usize) -> Self {
+        let (parts, body) = response.into_parts();
+        let fault = match body.into_whole() {
+            Some(body) if body.len() <= bytes_max => {
+                return Self { status: parts.status, headers: parts.headers, body, failure };
+            }
+            Some(body) => too_large(body.len(), bytes_max),
+            // A stream is refused before it is asked for.
+            None => Failure::new(Kind::Internal, "The answer came as a stream."),
+        };
+        Self::failed_with(parts.headers, fault)
+    }
+
+    /// A failure that the pipeline never saw.
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self::failed_with(HeaderMap::new(), failure)
+    }
+
+    fn failed_with(headers: HeaderMap, failure: Failure) -> Self {
+        let (parts, body) = error::respond(headers, &failure, false).into_parts();
+        let body = body.into_whole().unwrap_or_default();
+        Self { status: parts.status, headers: parts.headers, body, failure: Some(failure) }
+    }
+
+    /// Whether it is what was asked for.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.status.is_success()
+    }
+}
+
+/// The deadline passed before anything was begun.
+pub(crate) fn late() -> Failure {
+    Failure::new(Kind::ProviderTimeout, "The deadline passed before the request was begun.")
+        .with_code("deadline_passed")
+        .with_source(Source::Gateway)
+        .with_retry(Retry::Soon)
+}
+
+fn too_large(bytes: usize, bytes_max: usize) -> Failure {
+    let public = format!("The answer has {bytes} bytes, and no more than {bytes_max} are taken here.");
+    Failure::new(Kind::Provider, public).with_code("answer_too_large").with_retry(Retry::Never)
+}

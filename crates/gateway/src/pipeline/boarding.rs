@@ -1,0 +1,193 @@
+//! Waiting for an answer that is not at hand, with whoever asks the same: a flight is joined, or begun for all of
+//! them.
+
+use super::Ready;
+use super::answered::{Answered, Content};
+use crate::alarm::Alarm;
+use crate::gateway::Shared;
+use crate::recorder::Record;
+use crate::remember::flight::{Job, fly};
+use crate::remember::part::{Head, Part};
+use crate::remember::question::{Form, Question};
+use crate::remember::ride::{Lost, Ride, gone};
+use crate::remember::tally::Tally;
+use crate::remember::{is_stale, status};
+use crate::snapshot::Snapshot;
+use ::http::HeaderValue;
+use cache::clock::Millis;
+use guard::flight::Boarded;
+use std::sync::Arc;
+use std::time::Instant;
+use wire::failure::Failure;
+use wire::openai::UsageChunk;
+
+/// Flights that are boarded for one request before it gives up: one that is lost is seldom, two are a
+/// fault of ours.
+const BOARDINGS_MAX: u32 = 3;
+
+impl Ready<'_> {
+    /// Waits for the answer with whoever asks the same, or has it fetched for all of them.
+    pub(super) async fn board(
+        &self,
+        shared: &Arc<Shared>,
+        snapshot: &Arc<Snapshot>,
+        question: &Question<'_>,
+        mut alarm: Alarm,
+        record: &mut Record,
+    ) -> Result<Answered, Failure> {
+        let mut anew = question.terms.no_cache;
+        let tally = self.tally(snapshot);
+        let deadline = self.brought.timeout.map(|timeout| record.started() + timeout);
+        for _ in 0..BOARDINGS_MAX {
+            let (seat, cache, pays) = match snapshot.remembered.departures.board((question.key, anew)) {
+                Boarded::Pilot(pilot, seat) => {
+                    let job = self.job(shared, snapshot, question, !anew, record)?;
+                    shared.worker.background.spawn(fly(job, pilot));
+                    let no_cache = question.terms.no_cache;
+                    let cache = if no_cache { status::Bypass::NoCache.header() } else { status::miss() };
+                    (seat, cache, true)
+                }
+                Boarded::Seat(seat) => {
+                    tally.coalesced(Millis::now());
+                    (seat, status::coalesced(), false)
+                }
+                Boarded::Full => {
+                    return self.ask_directly(shared, snapshot, status::miss(), alarm, record).await;
+                }
+            };
+            record.waits(Instant::now());
+            let mut ride = Ride::new(seat, self.ask.usage_to_caller, pays, alarm, deadline);
+            match ride.first().await {
+                Ok(part) => match self.answered(part, ride, cache, question, &tally, record) {
+                    Ok(answered) => return Ok(answered),
+                    // It is older than this caller will have it: fetched anew, and kept for all.
+                    Err(ride) => {
+                        record.waited(Instant::now());
+                        alarm = ride.leave();
+                        anew = true;
+                    }
+                },
+                Err(Lost::Failed(broken)) => {
+                    record.waited(Instant::now());
+                    record.attempted(broken.attempts);
+                    return Err(broken.failure);
+                }
+                Err(Lost::Gone) => {
+                    record.waited(Instant::now());
+                    alarm = ride.leave();
+                }
+            }
+        }
+        Err(gone())
+    }
+
+    /// The answer that begins with `part`; the ride back where this caller will not have it.
+    fn answered(
+        &self,
+        part: Part,
+        ride: Ride,
+        cache: HeaderValue,
+        question: &Question<'_>,
+        tally: &Tally<'_>,
+        record: &mut Record,
+    ) -> Result<Answered, Ride> {
+        let of = |head: &Head, content| Answered {
+            status: head.status,
+            provider: head.provider.clone(),
+            target: head.target.clone(),
+            cache,
+            age: None,
+            cost: head.cost,
+            content,
+        };
+        match part {
+            Part::Remembered(entry, hit) => {
+                record.waited(Instant::now());
+                let age = entry.age(Millis::now());
+                let replay = self.replay(&entry, question.form);
+                match replay.filter(|_| question.terms.accepts(age)) {
+                    Some(replay) => {
+                        record.tokens(0);
+                        tally.saved(&replay, Millis::now());
+                        Ok(Answered::remembered(replay, hit, age))
+                    }
+                    None => Err(ride),
+                }
+            }
+            Part::Whole(head, bytes) => {
+                record.waited(Instant::now());
+                ride.charge(head.tokens, record);
+                record.attempted(head.attempts);
+                Ok(of(&head, Content::Whole(bytes, head.outcome)))
+            }
+            Part::Begins(head) => {
+                record.attempted(head.attempts);
+                Ok(of(&head, Content::Ride(Box::new(ride))))
+            }
+            Part::Frames(_) | Part::Usage(_) | Part::Done(_) => Err(ride),
+        }
+    }
+
+    fn job(
+        &self,
+        shared: &Arc<Shared>,
+        snapshot: &Arc<Snapshot>,
+        question: &Question<'_>,
+        looks: bool,
+        record: &Record,
+    ) -> Result<Job, Failure> {
+        let remembered = &snapshot.remembered;
+        let other = match question.form {
+            Form::Whole => Form::Stream,
+            Form::Stream => Form::Whole,
+        };
+        let sibling = match self.asked.operation.streams() && looks {
+            true => Some(remembered.key(question, &self.to_remember(), other)?),
+            false => None,
+        };
+        let lifetime = remembered.lifetime(&question.policy, question.terms.ttl);
+        Ok(Job {
+            shared: Arc::clone(shared),
+            snapshot: Arc::clone(snapshot),
+            key: question.key,
+            sibling,
+            form: question.form,
+            operation: self.asked.operation,
+            looks,
+            policy: question.policy,
+            hour: Arc::clone(&self.plan.hour),
+            kindred: remembered.kindred(question, &self.to_remember()),
+            candidate: None,
+            lifetime: (!lifetime.fresh.is_zero()).then_some(lifetime),
+            marks: question.marks(),
+            // A caller's own limit is for that caller to keep: others wait for the same answer.
+            inquiry: self.inquiry(UsageChunk::Apart, None, record),
+            record: record.of_flight(self.plan),
+        })
+    }
+
+    /// Has a stale answer fetched anew behind the caller's back, unless somebody does already.
+    pub(super) fn refresh(
+        &self,
+        shared: &Arc<Shared>,
+        snapshot: &Arc<Snapshot>,
+        question: &Question<'_>,
+        record: &Record,
+    ) -> Result<(), Failure> {
+        if let Boarded::Pilot(pilot, mut seat) = snapshot.remembered.departures.board((question.key, true)) {
+            // Another refresh may have ended between our look and this boarding.
+            let found = snapshot.remembered.tiers.peek(&question.key, Millis::now());
+            if found.is_some_and(|found| !is_stale(&found)) {
+                return Ok(());
+            }
+            let job = self.job(shared, snapshot, question, false, record)?;
+            // The seat keeps the flight in the air, and must read what it is handed.
+            let listen = async move { while let Some(Ok(_)) = seat.next().await {} };
+            // Where too many are fetched anew already this one stays stale, and that is counted.
+            let _ = shared.chores.refresh.submit(async move {
+                tokio::join!(fly(job, pilot), listen);
+            });
+        }
+        Ok(())
+    }
+}

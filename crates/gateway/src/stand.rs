@@ -1,0 +1,93 @@
+//! A gateway without a door, for tests within the process: its workers, its desk, and a configuration.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use crate::config::{Config, Loaded, Sources};
+use crate::desk::{Commission, Principal};
+use crate::gateway::{Gateway, Shared};
+use crate::worker::{self, Dealer};
+use bytes::Bytes;
+use measure::metrics::Metrics;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use wire::operation::Operation;
+
+/// So that requests that must find one another's answers begin on different workers.
+const WORKERS: usize = 2;
+
+/// The gateway, ended when dropped.
+pub(crate) struct Stand {
+    pub(crate) gateway: Arc<Gateway>,
+    stop: CancellationToken,
+    abort: CancellationToken,
+    dealer: Option<Dealer<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+fn load(config: &str) -> Loaded {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidegate.toml");
+    std::fs::write(&path, config).unwrap();
+    let sources = Sources { path: Some(path), ..Sources::default() };
+    Config::load(&sources).unwrap_or_else(|faults| panic!("{}", faults.render(false)))
+}
+
+impl Stand {
+    pub(crate) fn start(config: &str) -> Self {
+        let gateway = Arc::new(Gateway::new(&load(config), WORKERS, Metrics::new("0", WORKERS)).unwrap());
+        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
+        let run = {
+            let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
+            move |dealt: worker::Dealt<()>| {
+                let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
+                async move {
+                    let worker = dealt.worker;
+                    let chores = gateway.begin_chores(&worker);
+                    let shared = Arc::new(Shared { gateway: Arc::clone(&gateway), worker, chores });
+                    gateway.desk.attend(&shared, &stop).await;
+                    shared.worker.tasks.close();
+                    shared.worker.tasks.wait().await;
+                }
+            }
+        };
+        let (dealer, threads) = worker::start(WORKERS, &abort, run).unwrap();
+        Self { gateway, stop, abort, dealer: Some(dealer), threads }
+    }
+
+    /// Puts another configuration in force.
+    pub(crate) fn reload(&self, config: &str) {
+        self.gateway.replace(&load(config)).unwrap();
+    }
+
+    /// Tells the workers to take up nothing new.
+    pub(crate) fn leave(&self) {
+        self.gateway.drain();
+        self.stop.cancel();
+    }
+
+    /// Ends what is under way, too.
+    pub(crate) fn abort(&self) {
+        self.abort.cancel();
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        self.gateway.metrics.encode().unwrap()
+    }
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        self.leave();
+        self.abort();
+        self.dealer = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A request of somebody who needs no key.
+pub(crate) fn commission(operation: Operation, body: impl Into<Bytes>) -> Commission {
+    Commission::new(operation, body.into(), Principal { key: None, tenant: "".into() })
+}
