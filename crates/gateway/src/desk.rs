@@ -81,7 +81,7 @@ impl Desk {
         match handed_in {
             Err(Left) => Answer::failed(leaving()),
             // From here on the worker keeps the time.
-            Ok(()) => answer.await.unwrap_or_else(|_| Answer::failed(lost())),
+            Ok(()) => answer.await.unwrap_or_else(|_| Answer::lost()),
         }
     }
 
@@ -156,11 +156,6 @@ fn leaving() -> Failure {
     Failure::new(Kind::Overloaded, "The gateway is leaving and takes up nothing new; ask again.")
         .with_code("gateway_leaving")
         .with_retry(Retry::Soon)
-}
-
-fn lost() -> Failure {
-    Failure::new(Kind::Internal, "The gateway's worker was gone before it had answered.")
-        .with_code("answer_lost")
 }
 
 #[cfg(test)]

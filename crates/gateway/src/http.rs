@@ -3,6 +3,7 @@
 //!
 //! What one endpoint does is in its own file below.
 
+mod batch;
 pub mod body;
 pub mod compress;
 pub mod error;
@@ -34,8 +35,18 @@ enum Endpoint<'a> {
     Health,
     Ready,
     Inference(Operation),
+    Batch,
     Models,
     Model(&'a str),
+}
+
+/// What takes its time to be answered.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    /// One question to a model.
+    Inference(Operation),
+    /// Several in one body.
+    Batch,
 }
 
 /// Answers one request on the data plane; the answer's body keeps its connection marked as busy.
@@ -48,9 +59,10 @@ pub fn handle(
     underway: Underway,
 ) -> Handling<impl Future<Output = Response<Body>>> {
     match route(&shared, &request) {
-        Ok(operation) => {
+        Ok(Work::Inference(operation)) => {
             Handling::Pipeline(Box::pin(pipeline::serve(shared, operation, request)), Some(underway))
         }
+        Ok(Work::Batch) => Handling::Batch(Box::pin(batch::serve(shared, request)), Some(underway)),
         Err(mut response) => {
             head::identify(response.headers_mut(), head::request_id(request.headers()));
             Handling::Done(Some(Box::new(response.map(|body| body.holding(Some(underway))))))
@@ -62,6 +74,8 @@ pub fn handle(
 pub enum Handling<F> {
     /// It is being made.
     Pipeline(Pin<Box<F>>, Option<Underway>),
+    /// Several are being made. Seldom enough that the future's type need not be known.
+    Batch(Pin<Box<dyn Future<Output = Response<Body>> + Send>>, Option<Underway>),
     /// It is made.
     Done(Option<Box<Response<Body>>>),
 }
@@ -70,28 +84,27 @@ impl<F: Future<Output = Response<Body>>> Future for Handling<F> {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
+        let (response, underway) = match &mut *self {
             Self::Done(response) => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(*response)))
+                return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(*response)));
             }
-            Self::Pipeline(future, underway) => {
-                let response = ready!(future.as_mut().poll(cx));
-                let underway = underway.take();
-                *self = Self::Done(None);
-                Poll::Ready(Ok(response.map(|body| body.holding(underway))))
-            }
-        }
+            Self::Pipeline(future, underway) => (ready!(future.as_mut().poll(cx)), underway.take()),
+            Self::Batch(future, underway) => (ready!(future.as_mut().poll(cx)), underway.take()),
+        };
+        *self = Self::Done(None);
+        Poll::Ready(Ok(response.map(|body| body.holding(underway))))
     }
 }
 
-/// The operation to be run, or an answer that needs none.
-fn route(shared: &Shared, request: &Request<Incoming>) -> Result<Operation, Box<Response<Body>>> {
+/// The work to be done, or an answer that needs none.
+fn route(shared: &Shared, request: &Request<Incoming>) -> Result<Work, Box<Response<Body>>> {
     framing::check(request).map_err(|failure| Box::new(framing::refusal(&failure)))?;
     let Some(endpoint) = endpoint(request.uri().path()) else { return Err(Box::new(unknown_path(request))) };
     guard(shared, endpoint, request)?;
     let response = match (endpoint, request.method()) {
-        (Endpoint::Inference(operation), &Method::POST) => return Ok(operation),
-        (Endpoint::Inference(_), _) => error::method_not_allowed("POST"),
+        (Endpoint::Inference(operation), &Method::POST) => return Ok(Work::Inference(operation)),
+        (Endpoint::Batch, &Method::POST) => return Ok(Work::Batch),
+        (Endpoint::Inference(_) | Endpoint::Batch, _) => error::method_not_allowed("POST"),
         (Endpoint::Root, &Method::GET | &Method::HEAD) => health::root(),
         (Endpoint::Health, &Method::GET | &Method::HEAD) => health::live(),
         (Endpoint::Ready, &Method::GET | &Method::HEAD) => health::ready(&shared.gateway),
@@ -134,11 +147,20 @@ fn endpoint(path: &str) -> Option<Endpoint<'_>> {
         "/chat/completions" => Endpoint::Inference(Operation::ChatCompletions),
         "/completions" => Endpoint::Inference(Operation::Completions),
         "/embeddings" => Endpoint::Inference(Operation::Embeddings),
+        "/batch" => Endpoint::Batch,
         "/health" => Endpoint::Health,
         "/health/ready" => Endpoint::Ready,
         "/models" | "/models/" => Endpoint::Models,
         _ => Endpoint::Model(path.strip_prefix("/models/")?),
     })
+}
+
+/// The operation that is asked for at a path, for requests that name theirs in a body.
+fn inference(path: &str) -> Option<Operation> {
+    match endpoint(path) {
+        Some(Endpoint::Inference(operation)) => Some(operation),
+        _ => None,
+    }
 }
 
 fn unknown_path(request: &Request<Incoming>) -> Response<Body> {
@@ -161,6 +183,8 @@ mod tests {
             ("/chat/completions", chat),
             ("/openai/v1/chat/completions", chat),
             ("/openai/chat/completions", chat),
+            ("/v1/batch", Some(Endpoint::Batch)),
+            ("/v1/batches", None),
             ("/v1/models", Some(Endpoint::Models)),
             ("/v1/models/sim/fast", Some(Endpoint::Model("sim/fast"))),
             ("/models/sim%2Ffast", Some(Endpoint::Model("sim%2Ffast"))),

@@ -87,20 +87,33 @@ impl Answer {
     /// The answer that the pipeline gave.
     pub(crate) fn new(response: Response<Body>, failure: Option<Failure>, bytes_max: usize) -> Self {
         let (parts, body) = response.into_parts();
-        let fault = match body.into_whole() {
-            Some(body) if body.len() <= bytes_max => {
-                return Self { status: parts.status, headers: parts.headers, body, failure };
+        match body.into_whole() {
+            Some(body) => {
+                Self { status: parts.status, headers: parts.headers, body, failure }.within(bytes_max)
             }
-            Some(body) => too_large(body.len(), bytes_max),
             // A stream is refused before it is asked for.
-            None => Failure::new(Kind::Internal, "The answer came as a stream."),
-        };
-        Self::failed_with(parts.headers, fault)
+            None => Self::failed(Failure::new(Kind::Internal, "The answer came as a stream.")),
+        }
+    }
+
+    /// The same answer, where it has no more bytes than this.
+    pub(crate) fn within(self, bytes_max: usize) -> Self {
+        if self.body.len() <= bytes_max || self.failure.is_some() {
+            return self;
+        }
+        let fault = too_large(self.body.len(), bytes_max);
+        Self::failed_with(self.headers, fault)
     }
 
     /// A failure that the pipeline never saw.
     pub(crate) fn failed(failure: Failure) -> Self {
         Self::failed_with(HeaderMap::new(), failure)
+    }
+
+    /// Whoever was to answer is gone; the work may have been done.
+    pub(crate) fn lost() -> Self {
+        let public = "The gateway's worker was gone before it had answered.";
+        Self::failed(Failure::new(Kind::Internal, public).with_code("answer_lost"))
     }
 
     fn failed_with(headers: HeaderMap, failure: Failure) -> Self {
@@ -120,7 +133,7 @@ impl Answer {
 pub(crate) fn late() -> Failure {
     Failure::new(Kind::ProviderTimeout, "The deadline passed before the request was begun.")
         .with_code("deadline_passed")
-        .with_source(Source::Gateway)
+        .with_source(Source::Caller)
         .with_retry(Retry::Soon)
 }
 

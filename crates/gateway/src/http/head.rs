@@ -80,6 +80,12 @@ pub fn priority(headers: &HeaderMap, key: Option<Priority>) -> Result<Priority, 
     Ok(key.map_or(asked, |ceiling| asked.under(ceiling)))
 }
 
+/// The id of one of several requests that are made of one: the whole's, and its place.
+pub fn part_of(id: &HeaderValue, index: usize) -> HeaderValue {
+    let part = [id.as_bytes(), format!(".{index}").as_bytes()].concat();
+    HeaderValue::from_bytes(&part).unwrap_or_else(|_| id.clone())
+}
+
 /// Makes `headers` say how urgent a request is, unless they do.
 pub fn default_priority(headers: &mut HeaderMap, priority: Priority) {
     headers.entry(X_PRIORITY).or_insert(HeaderValue::from_static(priority.name()));
@@ -131,6 +137,11 @@ pub fn timings(headers: &mut HeaderMap, attempts: u32, overhead: Duration, total
     headers.insert(X_ATTEMPTS, HeaderValue::from(attempts));
     headers.insert(X_OVERHEAD, decimal(overhead.as_micros(), 3));
     headers.insert(X_PROCESS_TIME, decimal(total.as_micros(), 6));
+}
+
+/// Tries made, as an answer's head says.
+pub fn attempts(headers: &HeaderMap) -> u32 {
+    headers.get(X_ATTEMPTS).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
 }
 
 /// The request's id.
