@@ -48,7 +48,7 @@ pub use guard::{
 };
 pub use limits::{Limits, Priority, Rates};
 pub use load::{Loaded, Override, Sources};
-pub use models::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Fallback};
+pub use models::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Coalesce, Fallback};
 pub use schema::schema;
 
 use crate::keys::KeyHash;
@@ -273,6 +273,8 @@ pub struct Provider {
     pub models: Vec<String>,
     /// The operator's own headers, names in lower case, sent with every call. Values may be secret.
     pub headers: BTreeMap<String, String>,
+    /// Embedding requests sent to it several in one; `None`: each by itself.
+    pub coalesce: Option<Coalesce>,
     /// What its models cost, by name.
     pub prices: BTreeMap<String, Price>,
     /// How the simulated provider behaves; the default for every other.
@@ -319,6 +321,7 @@ impl PartialEq for Provider {
             http2,
             models,
             headers,
+            coalesce,
             prices,
             sim,
         } = self;
@@ -335,6 +338,7 @@ impl PartialEq for Provider {
             && *http2 == other.http2
             && *models == other.models
             && *headers == other.headers
+            && *coalesce == other.coalesce
             && *prices == other.prices
             && *sim == other.sim
     }

@@ -1,6 +1,7 @@
 //! What all requests share: the snapshot in force, the metrics, and whether we are leaving.
 
 use crate::chores::Chores;
+use crate::coalesce::Gatherings;
 use crate::config::{CacheRedis, Config, Loaded};
 use crate::desk::Desk;
 use crate::limits::{Accounts, Limits};
@@ -28,6 +29,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// With whom that is counted together.
     sharing: Mutex<Sharing>,
+    /// Embedding requests that wait for each other.
+    pub gatherings: Gatherings,
     /// Where its own parts hand in requests.
     pub desk: Desk,
     /// Each worker's chores, once it runs.
@@ -90,8 +93,19 @@ impl Gateway {
         let draining = AtomicBool::new(false);
         let snapshots = snapshots?.into();
         let (chores, sharing) = (Mutex::default(), Mutex::new(sharing));
-        let desk = Desk::new(workers);
-        Ok(Self { snapshots, remembered, draining, pressure, limits, sharing, desk, chores, metrics })
+        let (gatherings, desk) = (Gatherings::default(), Desk::new(workers));
+        Ok(Self {
+            snapshots,
+            remembered,
+            draining,
+            pressure,
+            limits,
+            sharing,
+            gatherings,
+            desk,
+            chores,
+            metrics,
+        })
     }
 
     /// Begins a worker's chores.

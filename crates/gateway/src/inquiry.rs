@@ -3,6 +3,7 @@
 
 use crate::attempt::Attempt;
 use crate::auth::Caller;
+use crate::coalesce::Joins;
 use crate::config::Priority;
 use crate::http::head;
 use crate::plan::{Plan, Target};
@@ -47,6 +48,8 @@ pub struct Inquiry {
     pub request_id: HeaderValue,
     /// The caller's trace, where there is one.
     pub traceparent: Option<HeaderValue>,
+    /// With which others it may be asked, if with any.
+    pub joins: Option<Box<Joins>>,
 }
 
 /// Where a request stands among others that wait for the same target.

@@ -27,6 +27,7 @@ mod alarm;
 mod attempt;
 mod auth;
 mod chores;
+mod coalesce;
 mod dispatch;
 mod ending;
 mod inquiry;

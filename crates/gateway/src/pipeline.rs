@@ -3,6 +3,7 @@
 //! ```text
 //! bytes in → identify the caller → admit → plan (alias, target, cache key)
 //!   → memory → join a flight, or begin one (Redis → disk → provider)
+//!   → embeddings that opt in: gather, to be asked as one
 //!   → for each target: lease (breaker + limiter; the only queue) → send
 //!   → tee → bytes out → at the end of the body: record, store
 //! ```
@@ -12,8 +13,9 @@ mod boarding;
 
 use crate::alarm::Alarm;
 use crate::auth::Caller;
+use crate::coalesce::{self, Joins};
 use crate::desk::{Answer, Commission};
-use crate::dispatch::{Dispatch, Opened};
+use crate::dispatch::Opened;
 use crate::gateway::Shared;
 use crate::http::body::Body;
 use crate::http::compress::Coding;
@@ -252,6 +254,7 @@ impl Ready<'_> {
     /// What is asked of whoever can answer it.
     fn inquiry(&self, usage_chunk: UsageChunk, timeout: Option<Duration>, record: &Record) -> Inquiry {
         let plan = self.plan.clone();
+        let joins = Joins::of(self.ask, self.brought.caller.tenant(), &plan.target);
         Inquiry {
             operation: self.asked.operation,
             first: Inquiry::spliced(self.ask, &self.brought.body, &plan.target),
@@ -265,21 +268,22 @@ impl Ready<'_> {
             standing: self.standing,
             request_id: record.id.clone(),
             traceparent: self.asked.headers.get("traceparent").cloned(),
+            joins,
         }
     }
 
     /// One request, one call: nothing is looked up, shared or kept.
     async fn ask_directly(
         &self,
-        shared: &Shared,
-        snapshot: &Snapshot,
+        shared: &Arc<Shared>,
+        snapshot: &Arc<Snapshot>,
         cache: HeaderValue,
         alarm: Alarm,
         record: &mut Record,
     ) -> Result<Answered, Failure> {
         let usage = if self.ask.usage_to_caller { UsageChunk::Pass } else { UsageChunk::Drop };
         let inquiry = self.inquiry(usage, self.brought.timeout, record);
-        let reached = Dispatch { shared, snapshot, inquiry: &inquiry }.open(alarm, record).await?;
+        let reached = coalesce::open(shared, snapshot, &inquiry, alarm, record).await?;
         let mut cost = None;
         let (status, provider, content) = match reached.opened {
             Opened::Refusal(status, bytes) => {

@@ -143,7 +143,8 @@ impl Routes {
                 let handles = Arc::new(metrics.target(provider, model));
                 let care = Care::of(&config.guard, upstream.settings(), Some(alias));
                 let judged_by = alias.strategy.is_some().then_some(name.as_str());
-                let from = Origin { upstream, metrics: handles, account: account.clone() };
+                let (account, coalesce) = (account.clone(), alias.coalesce);
+                let from = Origin { upstream, metrics: handles, account, coalesce };
                 Target::new(from, model, alias.cache, care, judged_by)
             };
             let (route, hour) = (Route::new(metrics, name), remembered.hour_of(name));
@@ -259,6 +260,7 @@ impl Provider {
             upstream: &self.upstream,
             metrics: Arc::clone(&self.other),
             account: self.account.clone(),
+            coalesce: None,
         };
         let target = Target::new(from, model, AliasCache::default(), self.care, None)?;
         if model.len() <= OTHER_BYTES_MAX {
@@ -280,7 +282,7 @@ impl Provider {
         let built_in = if settings.base_url.is_none() { rig::sim::MODELS.as_slice() } else { &[] };
         for model in settings.models.iter().map(String::as_str).chain(built_in.iter().copied()) {
             let handles = Arc::new(metrics.target(name, model));
-            let from = Origin { upstream, metrics: handles, account: account.clone() };
+            let from = Origin { upstream, metrics: handles, account: account.clone(), coalesce: None };
             if let Some(target) = Target::new(from, model, AliasCache::default(), care, None) {
                 let full = format!("{name}/{model}");
                 let (route, hour) = (Route::new(metrics, &full), common.remembered.hour_of(&full));

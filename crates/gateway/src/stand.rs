@@ -35,7 +35,14 @@ fn load(config: &str) -> Loaded {
 
 impl Stand {
     pub(crate) fn start(config: &str) -> Self {
-        let gateway = Arc::new(Gateway::new(&load(config), WORKERS, Metrics::new("0", WORKERS)).unwrap());
+        Self::start_with(config, |_| {})
+    }
+
+    /// With what no file may say.
+    pub(crate) fn start_with(config: &str, change: impl FnOnce(&mut Config)) -> Self {
+        let mut loaded = load(config);
+        change(&mut loaded.config);
+        let gateway = Arc::new(Gateway::new(&loaded, WORKERS, Metrics::new("0", WORKERS)).unwrap());
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let run = {
             let (gateway, stop) = (Arc::clone(&gateway), stop.clone());

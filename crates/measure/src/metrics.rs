@@ -106,6 +106,34 @@ impl AttemptResult {
     }
 }
 
+/// What came of an embedding request's waiting for others, as `tidegate_coalesced_requests_total{result}` counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// Sent with others, and answered.
+    Answered,
+    /// Sent with others, and none of them was answered.
+    Failed,
+    /// Sent with others, which did not do, and then by itself.
+    Parted,
+    /// Nobody came; sent by itself.
+    Alone,
+}
+
+impl Joined {
+    /// Every one, in the order of their counters.
+    pub const ALL: [Self; 4] = [Self::Answered, Self::Failed, Self::Parted, Self::Alone];
+
+    /// The label's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Parted => "parted",
+            Self::Alone => "alone",
+        }
+    }
+}
+
 /// One route's handles: an operation on one configured model or alias, or on `other`.
 #[derive(Clone, Debug)]
 pub struct RouteMetrics {
@@ -137,6 +165,8 @@ pub struct TargetMetrics {
     retries: [CounterShard; 2],
     fallbacks: CounterShard,
     hedges: [CounterShard; 2],
+    coalesced: [CounterShard; Joined::ALL.len()],
+    joint_requests: HistogramShard,
     waits: HistogramShard,
     first_token: HistogramShard,
     input_tokens: CounterShard,
@@ -163,6 +193,16 @@ impl TargetMetrics {
     /// It was asked beside one that was slow, and its answer was taken or was not.
     pub fn hedged(&self, taken: bool) {
         self.hedges[usize::from(taken)].inc();
+    }
+
+    /// So many embedding requests waited for each other, and this came of it.
+    pub fn coalesced(&self, joined: Joined, requests: usize) {
+        self.coalesced[joined as usize].inc_by(requests as u64);
+    }
+
+    /// So many requests were sent as one.
+    pub fn sent_as_one(&self, requests: usize) {
+        self.joint_requests.observe(requests as f64);
     }
 
     /// Somebody waited so long for a place, whether there was one in the end or not.
@@ -206,6 +246,8 @@ pub struct Metrics {
     retries: Counters<ResultLabels>,
     fallbacks: Counters<ProviderLabels>,
     hedges: Counters<ResultLabels>,
+    coalesced: Counters<ResultLabels>,
+    joint_requests: Histograms<WaitLabels>,
     waits: Histograms<WaitLabels>,
     first_token: Histograms<TargetLabels>,
     tokens: Counters<TokenLabels>,
@@ -246,6 +288,8 @@ impl Metrics {
             retries: Family::new_with_constructor(shards),
             fallbacks: Family::new_with_constructor(shards),
             hedges: Family::new_with_constructor(shards),
+            coalesced: Family::new_with_constructor(shards),
+            joint_requests: Family::new_with_constructor(Bounds(shards, JOINT_REQUESTS)),
             waits: Family::new_with_constructor(Bounds(shards, WAIT_SECONDS)),
             first_token: Family::new_with_constructor(Bounds(shards, FIRST_TOKEN_SECONDS)),
             tokens: Family::new_with_constructor(shards),
@@ -309,6 +353,16 @@ impl Metrics {
             "tidegate_hedges",
             "Tries made beside a slow one, by the provider asked and whether its answer was taken",
             self.hedges.clone(),
+        );
+        registry.register(
+            "tidegate_coalesced_requests",
+            "Embedding requests that waited for others, by the provider asked and what came of it",
+            self.coalesced.clone(),
+        );
+        registry.register(
+            "tidegate_coalesced_batch_size",
+            "How many embedding requests were sent as one",
+            self.joint_requests.clone(),
         );
         registry.register_with_unit(
             "tidegate_queue",
@@ -442,6 +496,12 @@ impl Shard<'_> {
                 .get_or_create_owned(&ProviderLabels { provider: provider.to_owned() })
                 .shard(self.index),
             hedges: ["lost", "won"].map(|result| of_result(&self.metrics.hedges, result)),
+            coalesced: Joined::ALL.map(|joined| of_result(&self.metrics.coalesced, joined.name())),
+            joint_requests: self
+                .metrics
+                .joint_requests
+                .get_or_create_owned(&WaitLabels { provider: provider.to_owned(), model: model.to_owned() })
+                .shard(self.index),
             waits: self
                 .metrics
                 .waits
@@ -470,6 +530,9 @@ const OVERHEAD_SECONDS: &[f64] =
 const KEY_SECONDS: &[f64] =
     &[5e-7, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 10e-3];
 
+/// From two requests in one to as many as a provider takes.
+const JOINT_REQUESTS: &[f64] = &[2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0];
+
 /// 1 ms … 60 s: from a wait that nobody notices to one that few callers bear.
 const WAIT_SECONDS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
@@ -485,7 +548,7 @@ const FIRST_TOKEN_SECONDS: &[f64] =
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-    use super::{AttemptResult, Metrics, Outcome};
+    use super::{AttemptResult, Joined, Metrics, Outcome};
     use std::time::Duration;
 
     #[test]
@@ -519,6 +582,8 @@ mod tests {
         target.retried(true);
         target.stood_in();
         target.hedged(false);
+        target.coalesced(Joined::Parted, 3);
+        target.sent_as_one(3);
         target.waited(Duration::from_millis(2));
         let text = metrics.encode().unwrap();
         for line in [
@@ -528,6 +593,8 @@ mod tests {
             r#"tidegate_retries_total{provider="openai",result="failed"} 0"#,
             r#"tidegate_fallbacks_total{provider="openai"} 1"#,
             r#"tidegate_hedges_total{provider="openai",result="lost"} 1"#,
+            r#"tidegate_coalesced_requests_total{provider="openai",result="parted"} 3"#,
+            r#"tidegate_coalesced_batch_size_bucket{le="4.0",provider="openai",model="gpt-4o"} 1"#,
             r#"tidegate_queue_seconds_bucket{le="0.005",provider="openai",model="gpt-4o"} 1"#,
             r#"gen_ai_server_time_to_first_token_seconds_count{gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o"} 1"#,
         ] {

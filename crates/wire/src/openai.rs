@@ -1,8 +1,9 @@
 //! OpenAI's protocol: chat completions, legacy completions, embeddings, models, their streams and
-//! errors; and answers as a cache keeps them.
+//! errors; answers as a cache keeps them; and embedding requests joined and parted.
 //!
 //! Typed only where the gateway acts on a field. What is not here: HTTP, and what a model means.
 
+pub mod embeddings;
 mod error;
 mod models;
 mod request;

@@ -28,6 +28,19 @@ pub struct Alias {
     pub retry: AliasRetry,
     /// What of its answers is remembered.
     pub cache: AliasCache,
+    /// Embedding requests sent several in one; `None`: as their provider says.
+    pub coalesce: Option<Coalesce>,
+}
+
+/// Embedding requests that wait for each other, to be sent as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coalesce {
+    /// The longest that one waits for others, a few milliseconds; zero: none does.
+    pub wait: Duration,
+    /// Most inputs of one joint request; at least two.
+    pub items: usize,
+    /// Most tokens of one joint request, as they are estimated.
+    pub tokens: u64,
 }
 
 /// One target of an alias.

@@ -23,7 +23,7 @@ pub(super) use guard::{
     Strategy,
 };
 pub(super) use limits::{Allowance, Limits, Priority, Rates};
-pub(super) use models::{Alias, AliasTimeouts, Balance};
+pub(super) use models::{Alias, AliasTimeouts, Balance, Coalesce};
 
 /// What stands in the place of a secret wherever a configuration is shown.
 pub(super) const REDACTED: &str = "[redacted]";
@@ -270,6 +270,8 @@ pub(super) struct Provider {
     pub(super) models: Vec<String>,
     /// Headers sent with every call.
     pub(super) headers: BTreeMap<String, SecretText>,
+    /// Whether embedding requests are sent to it several in one; by default each by itself.
+    pub(super) coalesce: Option<Coalesce>,
     /// What its models cost, by name: for `x-tidegate-cost-usd`, and for what the cache saves.
     pub(super) prices: BTreeMap<String, Price>,
     /// How the simulated provider behaves; for the preset `sim` only.
@@ -291,6 +293,7 @@ impl Default for Provider {
             http2: true,
             models: Vec::new(),
             headers: BTreeMap::new(),
+            coalesce: None,
             prices: BTreeMap::new(),
             sim: None,
         }

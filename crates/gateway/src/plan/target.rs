@@ -2,7 +2,7 @@
 
 use super::{INFERENCE, slot};
 use crate::config::{
-    self, AliasCache, Concurrency, Hedge, Price, ProviderTimeouts, Queue, Retry, Secret, Strategy,
+    self, AliasCache, Coalesce, Concurrency, Hedge, Price, ProviderTimeouts, Queue, Retry, Secret, Strategy,
 };
 use crate::limits::Account;
 use crate::protect::LaneKey;
@@ -57,6 +57,8 @@ pub(super) struct Origin<'a> {
     pub upstream: &'a Arc<Upstream>,
     pub metrics: Arc<TargetMetrics>,
     pub account: Option<Arc<Account>>,
+    /// What an alias says of it.
+    pub coalesce: Option<Coalesce>,
 }
 
 /// One provider's model.
@@ -75,6 +77,8 @@ pub struct Target {
     pub account: Option<Arc<Account>>,
     /// How it is treated.
     pub care: Care,
+    /// Embedding requests sent to it several in one.
+    pub coalesce: Option<Coalesce>,
     /// Names it in every replica, and after a restart too.
     pub id: u64,
     /// The alias that has it judged by a strategy of its own.
@@ -97,7 +101,7 @@ impl Target {
         care: Care,
         judged_by: Option<&str>,
     ) -> Option<Arc<Self>> {
-        let Origin { upstream, metrics, account } = from;
+        let Origin { upstream, metrics, account, coalesce } = from;
         let header = HeaderValue::try_from(format!("{}/{model}", upstream.name())).ok()?;
         let price = upstream.settings().prices.get(model).copied();
         let id = number_of(&[upstream.name(), model]);
@@ -109,6 +113,7 @@ impl Target {
             price,
             account,
             care,
+            coalesce: coalesce.or(upstream.settings().coalesce).filter(|terms| !terms.wait.is_zero()),
             id,
             judged_by: judged_by.map(Into::into),
             lanes: OnceLock::new(),

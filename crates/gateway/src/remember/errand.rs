@@ -105,6 +105,7 @@ impl Errands {
             tools: false,
             request_id: id,
             traceparent: None,
+            joins: None,
         };
         let dispatch = Dispatch { shared: &self.shared, snapshot: &self.snapshot, inquiry: &inquiry };
         match dispatch.open(Alarm::default(), &mut record).await?.opened {

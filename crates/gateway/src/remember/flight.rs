@@ -12,6 +12,7 @@ use super::tally::Tally;
 use super::{Remembered, status, worth};
 use crate::alarm::Alarm;
 use crate::attempt::Whole;
+use crate::coalesce;
 use crate::config::{AliasCache, CacheRedis};
 use crate::dispatch::{Dispatch, Opened};
 use crate::gateway::Shared;
@@ -209,8 +210,8 @@ impl Job {
         }
         // Before anything is asked: what is invalidated from here on is not kept.
         let stamp = self.remembered().tiers.stamp();
-        let dispatch = Dispatch { shared: &self.shared, snapshot: &self.snapshot, inquiry: &self.inquiry };
-        let reached = dispatch.open(Alarm::default(), &mut self.record).await?;
+        let (alarm, record) = (Alarm::default(), &mut *self.record);
+        let reached = coalesce::open(&self.shared, &self.snapshot, &self.inquiry, alarm, record).await?;
         let target = &*reached.target;
         match reached.opened {
             Opened::Refusal(status, body) => {

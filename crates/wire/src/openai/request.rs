@@ -38,7 +38,7 @@ pub struct Request<'a> {
     model_span: Range<usize>,
     usage: UsageOption,
     /// All members, for what is asked later and seldom.
-    object: Object<'a>,
+    pub(super) object: Object<'a>,
 }
 
 /// Where `stream_options.include_usage` stands in the body, or would stand.

@@ -1,5 +1,7 @@
 //! The keys of `[models]`: aliases.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,8 @@ pub(in crate::config) struct Alias {
     pub(in crate::config) retry: AliasRetry,
     /// What of its answers is remembered.
     pub(in crate::config) cache: AliasCache,
+    /// Whether embedding requests are sent several in one; by default as their provider says.
+    pub(in crate::config) coalesce: Option<Coalesce>,
 }
 
 impl Default for Alias {
@@ -50,7 +54,28 @@ impl Default for Alias {
             hedge: None,
             retry: AliasRetry::default(),
             cache: AliasCache::default(),
+            coalesce: None,
         }
+    }
+}
+
+/// Embedding requests that wait for each other, to be sent as one.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::config) struct Coalesce {
+    /// The longest that one waits for others; zero: none does.
+    pub(in crate::config) wait: Span,
+    /// Most inputs of one joint request.
+    #[schemars(range(min = 2, max = 2048))]
+    pub(in crate::config) items: u32,
+    /// Most tokens of one joint request, as they are estimated.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) tokens: u32,
+}
+
+impl Default for Coalesce {
+    fn default() -> Self {
+        Self { wait: Span(Duration::from_millis(3)), items: 64, tokens: 16_000 }
     }
 }
 

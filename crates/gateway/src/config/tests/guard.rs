@@ -111,6 +111,21 @@ fn what_an_alias_says_arrives() {
 }
 
 #[test]
+fn embedding_requests_are_joined_where_somebody_says_so() {
+    let milliseconds = Duration::from_millis;
+    let default = Coalesce { wait: milliseconds(3), items: 64, tokens: 16_000 };
+    let of = |text: &str| {
+        let config = Given::toml(text).config();
+        (config.providers["sim"].coalesce, config.models["a"].coalesce)
+    };
+    assert_eq!(of(&alias("")), (None, None));
+    assert_eq!(of(&alias("coalesce = {}")), (None, Some(default)));
+    let other = Coalesce { wait: Duration::ZERO, items: 2, tokens: 9 };
+    let text = alias("coalesce = { wait = '0s', items = 2, tokens = 9 }");
+    assert_eq!(of(&format!("{text}\n[providers.sim.coalesce]\n")), (Some(default), Some(other)));
+}
+
+#[test]
 fn an_alias_that_says_nothing_follows_what_holds_for_all() {
     let text = alias("[guard]\nhedge.enabled = true\nretry = { tries = 2, accepted = true }");
     let alias = &Given::toml(&text).config().models["a"];
@@ -318,6 +333,14 @@ fn protection_is_judged() {
             "models.a.timeouts.connect",
             "unknown key",
             "providers.*.timeouts.connect",
+        ),
+        (alias("coalesce.wait = '51ms'"), "models.a.coalesce.wait", "out of range: 0s to 50ms", "duration"),
+        (alias("coalesce.items = 1"), "models.a.coalesce.items", "out of range: 2 to 2048", "number"),
+        (
+            "providers.sim.coalesce.tokens = 0".into(),
+            "providers.sim.coalesce.tokens",
+            "1 to 1000000",
+            "number",
         ),
         (alias("retry.tries = 11"), "models.a.retry.tries", "out of range: 1 to 10", "number"),
         (

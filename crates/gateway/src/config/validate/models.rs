@@ -1,6 +1,7 @@
 //! Aliases: every target names a provider that exists, and some weight is above zero.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::Judge;
 use super::limits::rates;
@@ -9,8 +10,10 @@ use crate::config::quantity::Span;
 use crate::config::raw;
 use crate::config::schema::nearest;
 use crate::config::tree::Path;
-use crate::config::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Fallback, Guard};
+use crate::config::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Coalesce, Fallback, Guard};
 
+/// The longest that an embedding request may be held back: more is for a batch.
+const COALESCE_WAIT_MAX: Span = Span(Duration::from_millis(50));
 /// Longest alias, in bytes.
 const ALIAS_BYTES_MAX: usize = 128;
 
@@ -78,6 +81,7 @@ impl Judge<'_> {
                 accepted: raw.retry.accepted.unwrap_or(guard.retry.accepted),
             },
             cache: self.alias_cache(&at.key("cache"), &raw.cache),
+            coalesce: self.coalesce(&at.key("coalesce"), raw.coalesce.as_ref()),
         }
     }
 
@@ -138,6 +142,12 @@ impl Judge<'_> {
             self.warn(&at.key("first_token"), what, "shorten it, or lengthen `total`");
         }
         timeouts
+    }
+
+    pub(super) fn coalesce(&mut self, at: &Path, raw: Option<&raw::Coalesce>) -> Option<Coalesce> {
+        let raw = raw?;
+        let wait = self.duration(&at.key("wait"), raw.wait, Span(Duration::ZERO)..=COALESCE_WAIT_MAX);
+        Some(Coalesce { wait, items: raw.items as usize, tokens: raw.tokens.into() })
     }
 
     fn alias_name(&mut self, at: &Path, name: &str) {

@@ -84,6 +84,7 @@ impl Judge<'_> {
             name: name.to_owned(),
             preset,
             base_url,
+            coalesce: self.coalesce(&at.key("coalesce"), raw.coalesce.as_ref()),
             headers: self.headers(&at.key("headers"), preset, raw),
             prices: raw.prices.iter().map(|(model, price)| (model.clone(), price_of(price))).collect(),
             api_key,
