@@ -1,0 +1,91 @@
+//! All rows, wherever they are kept.
+
+use crate::batches::Batches;
+use crate::files::Files;
+use crate::jobs::Jobs;
+use crate::keys::Keys;
+use crate::runs::Runs;
+use crate::schedules::Schedules;
+use crate::usage::Ledger;
+use crate::{Error, Result, sqlite};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Which database, and how long it is waited for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Options {
+    /// `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/NAME`.
+    pub url: String,
+    /// Longest wait for an answer.
+    pub wait_max: Duration,
+}
+
+impl Options {
+    /// The database at this address, all else as usual.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), wait_max: Duration::from_secs(10) }
+    }
+}
+
+/// Without the address: it may hold a password.
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("wait_max", &self.wait_max).finish_non_exhaustive()
+    }
+}
+
+/// A database, by the kinds of its rows. A clone is another handle to the same.
+#[derive(Clone)]
+pub struct Store {
+    /// Work to be done later.
+    pub jobs: Arc<dyn Jobs>,
+    /// What is to be added again and again.
+    pub schedules: Arc<dyn Schedules>,
+    /// Workflows under way.
+    pub runs: Arc<dyn Runs>,
+    /// Files that callers have brought.
+    pub files: Arc<dyn Files>,
+    /// Batches of requests.
+    pub batches: Arc<dyn Batches>,
+    /// Callers' keys.
+    pub keys: Arc<dyn Keys>,
+    /// What was used and what it cost.
+    pub ledger: Arc<dyn Ledger>,
+}
+
+impl Store {
+    /// Opens the database, and brings its schema up to this release's.
+    ///
+    /// # Errors
+    /// [`Error::Address`] where the address cannot be understood, [`Error::TooNew`] and [`Error::Corrupt`]
+    /// where the database is not for this release, [`Error::Away`] where it does not answer now.
+    pub async fn open(options: &Options) -> Result<Self> {
+        match options.url.split_once(':') {
+            Some(("sqlite", place)) => {
+                let options = sqlite::Options { wait_max: options.wait_max, ..sqlite::Options::at(place)? };
+                Ok(Self::from(sqlite::Sqlite::open(options).await?))
+            }
+            Some((scheme, _)) => Err(Error::Address(format!("no database is reached by `{scheme}:`"))),
+            None => {
+                Err(Error::Address("the address of the database does not say which kind it is".to_owned()))
+            }
+        }
+    }
+}
+
+/// Every kind of row in one place.
+impl From<sqlite::Sqlite> for Store {
+    fn from(sqlite: sqlite::Sqlite) -> Self {
+        let all = Arc::new(sqlite);
+        Self {
+            jobs: all.clone(),
+            schedules: all.clone(),
+            runs: all.clone(),
+            files: all.clone(),
+            batches: all.clone(),
+            keys: all.clone(),
+            ledger: all,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Callers' keys, and what was used.
+
+use super::make::*;
+use store::Store;
+use store::keys::Key;
+use store::usage::Usage;
+
+fn key(id: &str) -> Key {
+    Key {
+        id: id.to_owned(),
+        hash: vec![1, 0, 255],
+        tenant: "acme".to_owned(),
+        settings: b"{}".to_vec(),
+        created: NOW,
+        revoked: None,
+    }
+}
+
+pub async fn keys_are_added_once_and_revoked_once(store: &Store) {
+    assert_eq!(store.keys.version().await.unwrap(), 0);
+    assert!(store.keys.add(key("b")).await.unwrap());
+    assert!(store.keys.add(key("a")).await.unwrap());
+    assert_eq!(store.keys.version().await.unwrap(), 2);
+    assert!(!store.keys.add(Key { hash: vec![2], ..key("a") }).await.unwrap());
+    assert!(!store.keys.revoke("c", NOW).await.unwrap());
+    assert_eq!(store.keys.version().await.unwrap(), 2, "nothing has changed");
+    assert!(store.keys.revoke("a", NOW.after(SECOND)).await.unwrap());
+    assert!(!store.keys.revoke("a", NOW.after(SECOND * 2)).await.unwrap());
+    assert_eq!(store.keys.version().await.unwrap(), 3);
+    let expected = [Key { revoked: Some(NOW.after(SECOND)), ..key("a") }, key("b")];
+    assert_eq!(store.keys.all().await.unwrap(), expected);
+}
+
+fn usage(day: i32, key: &str, requests: u64) -> Usage {
+    Usage {
+        day,
+        key: key.to_owned(),
+        tenant: if key == "a" { "acme" } else { "other" }.to_owned(),
+        model: "m".to_owned(),
+        requests,
+        hits: 1,
+        failed: 2,
+        tokens_in: 1 << 40,
+        tokens_out: 4,
+        cost_micro_usd: 5,
+    }
+}
+
+pub async fn usage_adds_up_each_part_once(store: &Store) {
+    store.ledger.add("empty", Vec::new()).await.unwrap();
+    let part = || vec![usage(10, "a", 1), usage(10, "b", 1), usage(11, "a", 1)];
+    store.ledger.add("part-1", part()).await.unwrap();
+    store.ledger.add("part-1", part()).await.unwrap();
+    store.ledger.add("part-2", vec![usage(10, "a", 6), usage(10, "a", 1)]).await.unwrap();
+    let read = async |from, to, tenant, key| store.ledger.read(from, to, tenant, key).await.unwrap();
+    let sum = Usage {
+        requests: 8,
+        hits: 3,
+        failed: 6,
+        tokens_in: 3 << 40,
+        tokens_out: 12,
+        cost_micro_usd: 15,
+        ..usage(10, "a", 0)
+    };
+    assert_eq!(read(10, 10, Some("acme"), None).await, std::slice::from_ref(&sum));
+    assert_eq!(read(0, 99, None, Some("a")).await, [sum.clone(), usage(11, "a", 1)]);
+    assert_eq!(read(0, 99, None, None).await, [sum, usage(10, "b", 1), usage(11, "a", 1)]);
+    assert_eq!(read(11, 99, Some("other"), None).await, []);
+}
