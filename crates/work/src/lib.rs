@@ -1,4 +1,4 @@
-//! What is done later: jobs, their runner, and schedules.
+//! What is done later: jobs, their runner, schedules, and workflows.
 //!
 //! A job is added with a [`client`], lies in a `store`, and is done by the [`runner`] of whichever process
 //! claims it, which hands it to the [`handler`] of its kind with a [`context`]. It is done at least once, and
@@ -29,6 +29,7 @@ pub mod share;
 pub mod stats;
 pub mod verdict;
 pub mod watch;
+pub mod workflow;
 
 mod clock;
 mod held;

@@ -1,0 +1,9 @@
+//! Workflows on a real store: each step's outcome is recorded once, whatever is dropped in between.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod code;
+mod commands;
+mod crashes;
+mod stage;
+mod steps;
