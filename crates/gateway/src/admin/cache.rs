@@ -197,10 +197,10 @@ pub fn measure(gateway: &Gateway) {
     let metrics = &gateway.metrics;
     let hours = remembered.hours();
     let total = hours.iter().fold(Summary::default(), |total, (_, hour)| total.plus(hour));
-    metrics.cache_hit_rate.set(total.hit_rate().unwrap_or(0.0));
+    metrics.cached.hit_rate.set(total.hit_rate().unwrap_or(0.0));
     let as_gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    metrics.cache_entries.set(as_gauge(remembered.tiers.memory().len() as u64));
-    metrics.cache_bytes.set(as_gauge(remembered.tiers.memory().weight()));
+    metrics.cached.entries.set(as_gauge(remembered.tiers.memory().len() as u64));
+    metrics.cached.bytes.set(as_gauge(remembered.tiers.memory().weight()));
 }
 
 impl Invalidation {

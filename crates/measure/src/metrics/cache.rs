@@ -1,8 +1,11 @@
 //! What the cache shows: who was answered from where, and how long a key takes.
 
-use super::Shard;
 use super::labels::CacheLabels;
-use super::sharded::{CounterShard, HistogramShard};
+use super::sharded::{self, Bounds, CounterShard, Counters, HistogramShard, Shards};
+use prometheus_client::metrics::family::{Family, MetricConstructor as _};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// What came of asking a tier, as `tidegate_cache_requests_total{tier,result}` counts it.
@@ -78,20 +81,6 @@ pub struct CacheMetrics {
 }
 
 impl CacheMetrics {
-    pub(super) fn new(shard: Shard<'_>) -> Self {
-        let metrics = shard.metrics;
-        Self {
-            results: CacheResult::ALL.map(|result| {
-                let (tier, result) = result.names();
-                metrics.cache_requests.get_or_create_owned(&CacheLabels { tier, result }).shard(shard.index)
-            }),
-            key: metrics.cache_key.shard(shard.index),
-            saved_tokens: metrics.cache_saved_tokens.shard(shard.index),
-            saved_bytes: metrics.cache_saved_bytes.shard(shard.index),
-            saved_micro_usd: metrics.cache_saved_micro_usd.shard(shard.index),
-        }
-    }
-
     /// One tier was asked, or the cache was not.
     pub fn count(&self, result: CacheResult) {
         self.results[result as usize].inc();
@@ -110,3 +99,101 @@ impl CacheMetrics {
         self.saved_micro_usd.inc_by(micro_usd);
     }
 }
+
+/// What requests count.
+#[derive(Debug)]
+pub(super) struct Families {
+    requests: Counters<CacheLabels>,
+    key: sharded::Histogram,
+    saved_tokens: sharded::Counter,
+    saved_bytes: sharded::Counter,
+    saved_micro_usd: sharded::Counter,
+}
+
+impl Families {
+    pub(super) fn new(shards: Shards) -> Self {
+        Self {
+            requests: Family::new_with_constructor(shards),
+            key: Bounds(shards, KEY_SECONDS).new_metric(),
+            saved_tokens: shards.new_metric(),
+            saved_bytes: shards.new_metric(),
+            saved_micro_usd: shards.new_metric(),
+        }
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "tidegate_cache_requests",
+            "Requests by what each tier of the cache had for them",
+            self.requests.clone(),
+        );
+        registry.register_with_unit(
+            "tidegate_cache_key",
+            "Time to make a cache key",
+            Unit::Seconds,
+            self.key.clone(),
+        );
+        registry.register(
+            "tidegate_cache_saved_tokens",
+            "Tokens of answers that came from the cache",
+            self.saved_tokens.clone(),
+        );
+        registry.register_with_unit(
+            "tidegate_cache_saved",
+            "Bytes of answers that came from the cache",
+            Unit::Bytes,
+            self.saved_bytes.clone(),
+        );
+        registry.register(
+            "tidegate_cache_saved_micro_usd",
+            "Millionths of a US dollar that answers from the cache would have cost, where prices are configured",
+            self.saved_micro_usd.clone(),
+        );
+    }
+
+    /// One thread's handles.
+    pub(super) fn handles(&self, shard: usize) -> CacheMetrics {
+        CacheMetrics {
+            results: CacheResult::ALL.map(|result| {
+                let (tier, result) = result.names();
+                self.requests.get_or_create_owned(&CacheLabels { tier, result }).shard(shard)
+            }),
+            key: self.key.shard(shard),
+            saved_tokens: self.saved_tokens.shard(shard),
+            saved_bytes: self.saved_bytes.shard(shard),
+            saved_micro_usd: self.saved_micro_usd.shard(shard),
+        }
+    }
+}
+
+/// What the cache holds, and how often that was what was asked for.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// The share of the last hour's look-ups that were answered.
+    pub hit_rate: Gauge<f64, AtomicU64>,
+    /// Answers in memory.
+    pub entries: Gauge,
+    /// Bytes that they take.
+    pub bytes: Gauge,
+}
+
+impl Contents {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "cache_hit_rate",
+            "The share of the last hour's look-ups that were answered",
+            self.hit_rate.clone(),
+        );
+        registry.register("tidegate_cache_entries", "Answers in memory", self.entries.clone());
+        registry.register_with_unit(
+            "tidegate_cache_memory",
+            "Bytes that the answers in memory take",
+            Unit::Bytes,
+            self.bytes.clone(),
+        );
+    }
+}
+
+/// 0.5 µs … 10 ms: a key of a short prompt, and of one of many megabytes.
+const KEY_SECONDS: &[f64] =
+    &[5e-7, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 10e-3];

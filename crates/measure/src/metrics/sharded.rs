@@ -5,11 +5,15 @@
 //! the sum.
 
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
-use prometheus_client::metrics::family::MetricConstructor;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+pub(super) type Counters<L> = Family<L, Counter, Shards>;
+pub(super) type Gauges<L> = Family<L, Gauge, Shards>;
+pub(super) type Histograms<L> = Family<L, Histogram, Bounds>;
 
 /// Makes metrics of so many shards.
 #[derive(Clone, Copy, Debug)]

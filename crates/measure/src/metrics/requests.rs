@@ -1,0 +1,159 @@
+//! What callers' requests show: how they ended, how long they took, and how much of it was ours.
+
+use super::labels::{OperationLabels, RequestLabels, RouteLabels};
+use super::sharded::{
+    Bounds, CounterShard, Counters, GaugeShard, Gauges, HistogramShard, Histograms, Shards,
+};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::{Registry, Unit};
+use std::time::Duration;
+
+/// How a request ended, as `tidegate_requests_total{outcome}` counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The caller has the whole answer.
+    Ok,
+    /// The request was at fault (4xx of our own or passed on from the provider).
+    CallerError,
+    /// The provider was at fault (502, 504, or a stream that was cut).
+    ProviderError,
+    /// We were at fault or overloaded (500, 503).
+    GatewayError,
+    /// The caller left before the end (recorded as 499).
+    CallerLeft,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of their counters.
+    pub const ALL: [Self; 5] =
+        [Self::Ok, Self::CallerError, Self::ProviderError, Self::GatewayError, Self::CallerLeft];
+
+    /// The label's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::CallerError => "caller_error",
+            Self::ProviderError => "provider_error",
+            Self::GatewayError => "gateway_error",
+            Self::CallerLeft => "caller_left",
+        }
+    }
+}
+
+/// One route's handles: an operation on one configured model or alias, or on `other`.
+#[derive(Clone, Debug)]
+pub struct RouteMetrics {
+    requests: [CounterShard; Outcome::ALL.len()],
+    duration: HistogramShard,
+    overhead: HistogramShard,
+    in_flight: GaugeShard,
+}
+
+impl RouteMetrics {
+    /// A request begins.
+    pub fn begins(&self) {
+        self.in_flight.inc();
+    }
+
+    /// A request has ended, for good or ill.
+    pub fn ends(&self, outcome: Outcome, total: Duration, overhead: Duration) {
+        self.in_flight.dec();
+        self.requests[outcome as usize].inc();
+        self.duration.observe(total.as_secs_f64());
+        self.overhead.observe(overhead.as_secs_f64());
+    }
+}
+
+/// The families of all routes.
+#[derive(Debug)]
+pub(super) struct Families {
+    requests: Counters<RequestLabels>,
+    duration: Histograms<RouteLabels>,
+    overhead: Histograms<OperationLabels>,
+    in_flight: Gauges<OperationLabels>,
+}
+
+impl Families {
+    pub(super) fn new(shards: Shards) -> Self {
+        Self {
+            requests: Family::new_with_constructor(shards),
+            duration: Family::new_with_constructor(Bounds(shards, REQUEST_SECONDS)),
+            overhead: Family::new_with_constructor(Bounds(shards, OVERHEAD_SECONDS)),
+            in_flight: Family::new_with_constructor(shards),
+        }
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "tidegate_requests",
+            "Requests by operation, model and how they ended",
+            self.requests.clone(),
+        );
+        registry.register_with_unit(
+            "http_request_duration",
+            "From the request's first byte to the end of the answer",
+            Unit::Seconds,
+            self.duration.clone(),
+        );
+        registry.register_with_unit(
+            "tidegate_overhead",
+            "Our own time: the total less the union of the upstream calls",
+            Unit::Seconds,
+            self.overhead.clone(),
+        );
+        registry.register("tidegate_requests_in_flight", "Requests under way", self.in_flight.clone());
+    }
+
+    /// One thread's handles of one route.
+    pub(super) fn route(&self, operation: &'static str, model: &str, shard: usize) -> RouteMetrics {
+        let of = OperationLabels { operation };
+        let route = RouteLabels { operation, model: model.to_owned() };
+        RouteMetrics {
+            requests: Outcome::ALL.map(|outcome| {
+                let labels = RequestLabels { operation, model: model.to_owned(), outcome: outcome.name() };
+                self.requests.get_or_create_owned(&labels).shard(shard)
+            }),
+            duration: self.duration.get_or_create_owned(&route).shard(shard),
+            overhead: self.overhead.get_or_create_owned(&of).shard(shard),
+            in_flight: self.in_flight.get_or_create_owned(&of).shard(shard),
+        }
+    }
+}
+
+/// 10 µs … 50 ms and beyond: the range in which a gateway's own time is good, tolerable or bad.
+const OVERHEAD_SECONDS: &[f64] =
+    &[10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3];
+
+/// The GenAI conventions' bounds for an operation's duration: 0.01 × 2ⁿ up to 81.92 s.
+const REQUEST_SECONDS: &[f64] =
+    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::Outcome;
+    use crate::metrics::Metrics;
+    use std::time::Duration;
+
+    #[test]
+    fn a_request_shows_under_its_configured_labels() {
+        let metrics = Metrics::new("1.2.3", 2);
+        let route = metrics.shard(0).route("chat", "smart");
+        route.begins();
+        route.begins();
+        route.ends(Outcome::CallerLeft, Duration::from_millis(30), Duration::from_micros(40));
+        let text = metrics.encode().unwrap();
+        for line in [
+            r#"tidegate_build_info{version="1.2.3"} 1"#,
+            r#"tidegate_requests_total{operation="chat",model="smart",outcome="caller_left"} 1"#,
+            r#"tidegate_requests_total{operation="chat",model="smart",outcome="ok"} 0"#,
+            r#"tidegate_requests_in_flight{operation="chat"} 1"#,
+            r#"tidegate_overhead_seconds_bucket{le="0.00005",operation="chat"} 1"#,
+            r#"http_request_duration_seconds_count{operation="chat",model="smart"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}
