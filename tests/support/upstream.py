@@ -38,6 +38,8 @@ class Upstream:
 
     answer: Answer
     requests: list[Request] = field(default_factory=list)
+    # The most connections that were open at once.
+    most_open: int = 0
 
     def __enter__(self) -> Upstream:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -63,6 +65,7 @@ class Upstream:
             except OSError:
                 return
             self._open.add(connection)
+            self.most_open = max(self.most_open, len(self._open))
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:

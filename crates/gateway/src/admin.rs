@@ -4,6 +4,7 @@
 pub mod breakers;
 pub mod cache;
 mod limits;
+pub mod pools;
 mod pressure;
 pub mod targets;
 
@@ -38,6 +39,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/admin/cache/clear-expired", post(cache::clear_expired))
         .route("/admin/limits", get(limits::show))
         .route("/admin/pressure", get(pressure::show))
+        .route("/admin/pools", get(pools::show))
         .layer(middleware::from_fn_with_state(Arc::clone(&gateway), guard))
         // Probes carry no key and learn nothing but that somebody is here.
         .route("/health", get(live))
@@ -68,7 +70,7 @@ async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next
 
 async fn root() -> Response {
     let media = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers"}"#;
+    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers","pools":"/admin/pools"}"#;
     (media, body).into_response()
 }
 
@@ -83,6 +85,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
 async fn metrics(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Response {
     cache::measure(&gateway);
     targets::measure(&gateway);
+    pools::measure(&gateway);
     match gateway.metrics.encode() {
         Ok(text) => whole(&gateway, &asked, Metrics::CONTENT_TYPE, text.into()).await,
         Err(error) => refusal(

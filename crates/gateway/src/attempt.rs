@@ -83,7 +83,7 @@ impl Attempt {
     ) -> Result<Sent, Broken> {
         let upstream = &self.target.upstream;
         let due = if self.stream { self.patience.first_token_due() } else { self.patience.deadline };
-        let sent = alarm.within(due, pin!(upstream.send(&shared.worker, call))).await;
+        let sent = alarm.within(due, pin!(upstream.send(&shared.worker, call, due))).await;
         let (ending, failure) = match sent {
             Ok(Ok(response)) if response.status().is_success() => {
                 match judge::media_type(&response, self.stream) {

@@ -14,6 +14,7 @@ mod cache;
 mod environment;
 mod expand;
 mod fault;
+mod files;
 mod guard;
 mod limits;
 mod load;
@@ -136,6 +137,8 @@ pub struct Server {
     pub header_bytes_max: usize,
     /// Most connections held open at once.
     pub connections_max: usize,
+    /// Most connections open to all providers together, idle ones among them.
+    pub upstream_connections_max: usize,
     /// Hosts that requests may name, besides loopback names and the listener's own address: in lower case,
     /// without a port, IPv6 addresses in brackets; `"*"` stands for any. Empty: beyond loopback any.
     pub hosts: Vec<String>,
@@ -373,11 +376,13 @@ pub struct ProviderTimeouts {
 /// The pool of connections to a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connections {
-    /// Most idle connections kept.
+    /// Most connections open at once over all workers, idle ones among them.
+    pub max: usize,
+    /// Most idle connections kept over all workers.
     pub per_host: usize,
     /// How long an idle one is kept.
     pub idle: Duration,
-    /// How many are opened before the first request; at most `per_host`.
+    /// How many are idle at least, also before the first request; at most `per_host` and `max`.
     pub warm: usize,
 }
 

@@ -38,6 +38,8 @@ impl Ending {
     pub const CANCELLED: Self = Self { result: AttemptResult::Cancelled, fault: None, after: None };
     /// The provider answered, and the request was at fault.
     pub const REFUSED: Self = Self { result: AttemptResult::Refused, fault: None, after: None };
+    /// The provider was not asked: we have as many connections open as we may. That says nothing of it.
+    pub const STARVED: Self = Self { result: AttemptResult::Starved, fault: None, after: None };
 
     /// The provider was at fault.
     pub fn of(fault: Fault) -> Self {
@@ -58,6 +60,7 @@ impl Ending {
             Error::Unresolved(_) | Error::Forbidden { .. } => Self::of(Fault::Dns),
             Error::Unreachable(_) => Self::of(Fault::Connect),
             Error::ConnectTimeout => Self { result: AttemptResult::TimedOut, ..Self::of(Fault::Connect) },
+            Error::Starved(_) => Self::STARVED,
             Error::Tls(_) => Self::of(Fault::Tls),
             Error::Cut(_) => Self::of(Fault::Cut),
             Error::TooLarge(_) => Self::of(Fault::Nonsense),
@@ -85,6 +88,8 @@ impl Ending {
     /// Where another try may help.
     pub fn again(&self) -> Again {
         match self.fault {
+            // It has waited its time here; another provider may have room.
+            None if self.result == AttemptResult::Starved => Again::Elsewhere,
             None => Again::Nowhere,
             Some(Fault::Credential | Fault::Quota) => Again::Elsewhere,
             Some(_) => Again::Anywhere,
@@ -104,7 +109,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use super::{Again, Ending, Fault};
-    use crate::upstream::Error;
+    use crate::upstream::{Bound, Error};
     use ::http::StatusCode;
 
     #[test]
@@ -125,6 +130,7 @@ mod tests {
             (status(302), Again::Anywhere, false),
             (Ending::unsent(&Error::ConnectTimeout), Again::Anywhere, false),
             (Ending::unsent(&Error::Unreachable(String::new())), Again::Anywhere, false),
+            (Ending::unsent(&Error::Starved(Bound::Provider)), Again::Elsewhere, false),
             (Ending::unsent(&Error::Cut(String::new())), Again::Anywhere, true),
             (Ending::of(Fault::Nonsense), Again::Anywhere, true),
         ] {

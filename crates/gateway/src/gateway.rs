@@ -81,11 +81,11 @@ impl Gateway {
     /// As [`Snapshot::new`].
     pub fn new(loaded: &Loaded, workers: usize, metrics: Metrics) -> Result<Self, (String, Error)> {
         let limits = Limits::default();
-        let common = Common::new(&loaded.config, &limits, None);
+        let common = Common::new(&loaded.config, &limits, None, workers, &metrics);
         let sharing = Sharing::of(&loaded.config, &common.accounts);
         sharing.apply(&limits);
         let snapshots: Result<Vec<_>, _> = (0..workers)
-            .map(|worker| Snapshot::new(loaded, None, &common, worker, workers, &metrics))
+            .map(|worker| Snapshot::new(loaded, None, &common, worker, &metrics))
             .map(|snapshot| snapshot.map(ArcSwap::from_pointee))
             .collect();
         let remembered = watch::Sender::new(common.remembered);
@@ -133,16 +133,17 @@ impl Gateway {
     pub fn replace(&self, loaded: &Loaded) -> Result<(), (String, Error)> {
         let workers = self.snapshots.len();
         let before = self.snapshot(0);
-        let common = Common::new(&loaded.config, &self.limits, Some(&before.common));
+        let common = Common::new(&loaded.config, &self.limits, Some(&before.common), workers, &self.metrics);
         let fresh: Result<Vec<_>, _> = (0..workers)
             .map(|worker| {
                 let before = self.snapshot(worker);
-                Snapshot::new(loaded, Some(&before), &common, worker, workers, &self.metrics)
+                Snapshot::new(loaded, Some(&before), &common, worker, &self.metrics)
             })
             .collect();
         for (snapshot, fresh) in self.snapshots.iter().zip(fresh?) {
             snapshot.store(Arc::new(fresh));
         }
+        common.stocks.bound(&loaded.config);
         let sharing = Sharing::of(&loaded.config, &common.accounts);
         let mut known = self.sharing.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != sharing {

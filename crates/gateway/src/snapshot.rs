@@ -8,7 +8,7 @@ use crate::limits::{Accounts, Limits};
 use crate::plan::Routes;
 use crate::protect::Protection;
 use crate::remember::Remembered;
-use crate::upstream::{Error, Upstream};
+use crate::upstream::{Error, Stocks, Upstream};
 use measure::metrics::{CacheMetrics, Metrics};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -51,16 +51,26 @@ pub struct Common {
     pub protection: Arc<Protection>,
     /// What is limited, and how much of it is used.
     pub accounts: Arc<Accounts>,
+    /// Every provider's connections, and room for them.
+    pub stocks: Arc<Stocks>,
 }
 
 impl Common {
-    /// What `config` asks for; `before` is kept where it asks for the same.
-    pub fn new(config: &Config, limits: &Limits, before: Option<&Self>) -> Self {
+    /// What `config` asks for on so many workers; `before` is kept where it asks for the same.
+    pub fn new(
+        config: &Config,
+        limits: &Limits,
+        before: Option<&Self>,
+        workers: usize,
+        metrics: &Metrics,
+    ) -> Self {
+        let stocks = before.map(|before| &*before.stocks);
         let accounts = Arc::new(Accounts::of(config, limits, Instant::now()));
         let remembered = before.map(|before| &before.remembered);
         let protection = before.map(|before| &before.protection);
         Self {
             accounts,
+            stocks: Arc::new(Stocks::new(config, workers, metrics, stocks)),
             remembered: match remembered.filter(|known| *known.settings() == config.cache) {
                 Some(known) => Arc::clone(known),
                 None => Arc::new(Remembered::new(&config.cache)),
@@ -84,7 +94,6 @@ impl Snapshot {
         before: Option<&Self>,
         common: &Common,
         worker: usize,
-        workers: usize,
         metrics: &Metrics,
     ) -> Result<Self, (String, Error)> {
         let config = loaded.config.clone();
@@ -95,7 +104,8 @@ impl Snapshot {
             upstreams.push(match known {
                 Some(known) => Arc::clone(known),
                 None => {
-                    let prepared = Upstream::new(settings.clone(), workers);
+                    let prepared =
+                        Upstream::new(settings.clone(), &common.stocks, worker, metrics.shard(worker));
                     Arc::new(prepared.map_err(|error| (settings.name.clone(), error))?)
                 }
             });

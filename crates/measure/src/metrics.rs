@@ -6,12 +6,14 @@
 
 mod cache;
 mod labels;
+mod pools;
 pub mod protection;
 mod requests;
 mod sharded;
 mod targets;
 
 pub use cache::{CacheMetrics, CacheResult, Contents};
+pub use pools::{Lookup, PoolMetrics, PoolStand, PoolTotals};
 pub use requests::{Outcome, RouteMetrics};
 pub use targets::{AttemptResult, Joined, TargetMetrics};
 
@@ -36,6 +38,7 @@ pub struct Metrics {
     registry: Registry,
     requests: requests::Families,
     targets: targets::Families,
+    pools: pools::Families,
     cache: cache::Families,
     /// What the cache holds; set before the metrics are read.
     pub cached: Contents,
@@ -59,6 +62,7 @@ impl Metrics {
             registry: Registry::default(),
             requests: requests::Families::new(shards),
             targets: targets::Families::new(shards),
+            pools: pools::Families::new(shards),
             cache: cache::Families::new(shards),
             cached: Contents::default(),
             protection: ProtectionMetrics::default(),
@@ -92,11 +96,18 @@ impl Metrics {
             self.reloads_refused.clone(),
         );
         self.protection.register(registry);
+        self.pools.register(registry);
     }
 
     /// The shard that the thread of this number writes.
     pub fn shard(&self, index: usize) -> Shard<'_> {
         Shard { metrics: self, index }
+    }
+
+    /// How every pool of connections to a provider stands now; to be told before the metrics are read. What
+    /// is not told any more is not shown any more.
+    pub fn pools_stand<'a>(&self, stands: impl IntoIterator<Item = PoolStand<'a>>) {
+        self.pools.stand(stands);
     }
 
     /// The OpenMetrics text of everything, as `GET /metrics` answers.
@@ -127,6 +138,11 @@ impl Shard<'_> {
     /// The handles of one provider's model as the configuration names it.
     pub fn target(self, provider: &str, model: &str) -> TargetMetrics {
         self.metrics.targets.target(provider, model, self.index)
+    }
+
+    /// The handles of one provider's pool of connections.
+    pub fn pool(self, provider: &str) -> PoolMetrics {
+        self.metrics.pools.pool(provider, self.index)
     }
 }
 

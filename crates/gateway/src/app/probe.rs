@@ -64,7 +64,10 @@ struct Probe {
 
 impl Probe {
     async fn run(self, timeout: Duration, worker: &Worker) {
-        let fault = match tokio::time::timeout(timeout, self.upstream.probe(worker)).await {
+        let due = Instant::now() + timeout;
+        let fault = match tokio::time::timeout(timeout, self.upstream.probe(worker, due)).await {
+            // Nobody was asked.
+            Ok(Err(Error::Starved(_))) => return,
             Ok(answered) => fault_of(&answered),
             Err(_) => Some(Fault::Timeout),
         };

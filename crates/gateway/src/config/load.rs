@@ -5,6 +5,8 @@
 
 use std::path::{Path as FilePath, PathBuf};
 
+use rustix::process::{Resource, getrlimit};
+
 use super::environment::{self, Environment};
 use super::expand::Expander;
 use super::fault::{Fault, Faults, Finding, Findings};
@@ -23,13 +25,17 @@ pub struct Sources {
     pub environment: Environment,
     /// What flags say; it wins over everything.
     pub overrides: Vec<Override>,
+    /// Most files that the process may open; `None`: any number.
+    pub open_files: Option<u64>,
 }
 
 impl Sources {
-    /// The process' own environment, and no flags.
+    /// The process' own environment and limits, and no flags.
     #[must_use]
     pub fn of_process(path: Option<PathBuf>) -> Self {
-        Self { path, environment: Environment::of_process(), ..Self::default() }
+        // The hard limit: `serve` raises the soft one to it.
+        let open_files = getrlimit(Resource::Nofile).maximum;
+        Self { path, environment: Environment::of_process(), open_files, ..Self::default() }
     }
 }
 
@@ -124,7 +130,7 @@ impl<'a> Load<'a> {
 
     /// What has the right form, if it makes sense.
     fn judged(mut self, tree: Node) -> Result<Loaded, Faults> {
-        let Ok(raw) = serde_json::from_value::<raw::File>(tree.to_value()) else {
+        let Ok(mut raw) = serde_json::from_value::<raw::File>(tree.to_value()) else {
             // Tests hold the shape check to leaving only what deserialises; this is for the case they missed.
             self.faults.push(Finding::new(
                 "the configuration does not have the form its schema asks for",
@@ -133,8 +139,9 @@ impl<'a> Load<'a> {
             return Err(self.refused());
         };
         let folder = self.folder();
+        raw.share_out(self.sources.open_files);
         let mut judge = Judge::new(&tree, &folder, &self.faults);
-        let config = judge.config(&raw, &self.sources.environment);
+        let config = judge.config(&raw, self.sources);
         let Judge { faults, warnings, inputs, .. } = judge;
         self.faults.extend(faults);
         self.warnings.extend(warnings);

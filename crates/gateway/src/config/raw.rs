@@ -116,6 +116,10 @@ pub(super) struct Server {
     /// Most connections held open at once.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) connections_max: u32,
+    /// Most connections open to all providers together, idle ones among them; by default as many as the
+    /// system's limit on open files leaves beside `connections_max`, up to 65,536.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) upstream_connections_max: Option<u32>,
     /// Hosts requests may name, besides loopback names and the address itself; `*`: any. Empty: beyond
     /// loopback any.
     #[schemars(length(max = 1000))]
@@ -138,6 +142,7 @@ impl Default for Server {
             body_bytes_max: Size(10 << 20),
             header_bytes_max: Size(32 << 10),
             connections_max: 10_000,
+            upstream_connections_max: None,
             hosts: Vec::new(),
             compress: true,
             compress_above: Size(4 << 10),
@@ -345,19 +350,23 @@ impl Default for ProviderTimeouts {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Connections {
-    /// Most idle connections kept.
+    /// Most connections open at once, idle ones among them; beyond it requests wait for one to be given back,
+    /// as long as a connection may take. By default `server.upstream_connections_max`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) max: Option<u32>,
+    /// Most idle connections kept; by then as many as were in use at once of late.
     #[schemars(range(min = 1, max = 65_536))]
     pub(super) per_host: u32,
     /// How long an idle one is kept.
     pub(super) idle: Span,
-    /// How many are opened before the first request; at most `per_host`.
+    /// How many are idle at least, also before the first request; at most `per_host` and `max`.
     #[schemars(range(max = 1024))]
     pub(super) warm: u32,
 }
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { per_host: 256, idle: Span::seconds(90), warm: 2 }
+        Self { max: None, per_host: 256, idle: Span::seconds(90), warm: 2 }
     }
 }
 

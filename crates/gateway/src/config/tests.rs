@@ -7,6 +7,7 @@
 mod example;
 mod exposure;
 mod faults;
+mod files;
 mod formats;
 mod fuzz;
 mod guard;
@@ -52,6 +53,12 @@ impl Given {
 
     fn flag(mut self, flag: &str, key: &str, value: &str) -> Self {
         self.sources.overrides.push(Override::new(flag, key, value));
+        self
+    }
+
+    /// On a system that lets the process open so many files.
+    fn open_files(mut self, most: u64) -> Self {
+        self.sources.open_files = Some(most);
         self
     }
 

@@ -21,7 +21,7 @@ use super::environment::Environment;
 use super::fault::{Finding, Findings};
 use super::quantity::{Size, Span};
 use super::tree::{Node, Origin, Path};
-use super::{Config, Log, LogFormat, Profile, raw, read, schema};
+use super::{Config, Log, LogFormat, Profile, Sources, raw, read, schema};
 
 /// Largest file a value may name (certificates), in bytes.
 const NAMED_FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -53,12 +53,13 @@ impl<'a> Judge<'a> {
     }
 
     /// The whole configuration; worth using only if there are no faults afterwards.
-    pub(super) fn config(&mut self, raw: &raw::File, environment: &Environment) -> Config {
+    pub(super) fn config(&mut self, raw: &raw::File, sources: &Sources) -> Config {
         let names = models::Names::of(raw);
         let server = self.server(&raw.server);
         let admin = self.admin(&raw.admin);
         self.exposure(&server, &admin, raw);
-        let data = self.data(raw.data.as_deref(), environment);
+        self.open_files(&server, sources.open_files);
+        let data = self.data(raw.data.as_deref(), &sources.environment);
         let cache = self.cache(&raw.cache, &data, &names);
         let guard = self.guard(&raw.guard);
         Config {

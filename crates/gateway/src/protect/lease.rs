@@ -68,6 +68,13 @@ impl Lease {
         if ending.result == AttemptResult::Cancelled {
             return;
         }
+        if ending.result == AttemptResult::Starved {
+            // Nobody was asked: nothing was used, and nothing is learnt.
+            if let Some(granted) = self.granted {
+                granted.refund(now);
+            }
+            return;
+        }
         if let Some(granted) = self.granted {
             granted.settle(self.tokens, now);
         }

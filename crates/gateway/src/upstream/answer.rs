@@ -1,15 +1,13 @@
 //! The body of a provider's answer, wherever it comes from, and the connection it came on.
 
-use super::payload::Payload;
-use super::{Error, Upstream, describe};
+use super::pool::{Loan, Shared};
+use super::{Error, describe};
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 
 /// How long a connection may take to end an answer that is complete.
@@ -20,18 +18,22 @@ const SETTLE: Duration = Duration::from_secs(1);
 pub struct Answer(Source);
 
 enum Source {
-    Http { body: Incoming, lease: Option<Lease> },
+    Http { body: Incoming, lease: Lease },
     Sim(Box<rig::sim::Body>),
 }
 
-/// An HTTP/1.1 connection on loan from a worker's pool.
-pub(super) struct Lease {
-    pub(super) sender: http1::SendRequest<Payload>,
-    pub(super) upstream: Arc<Upstream>,
+/// The connection that an answer comes on.
+pub(super) enum Lease {
+    /// HTTP/1.1: nobody else's until the answer has ended.
+    Own(Loan),
+    /// HTTP/2: counted among the requests on it until the answer has ended.
+    Shared { _held: Shared },
+    /// Given back.
+    Ended,
 }
 
 impl Answer {
-    pub(super) fn http(body: Incoming, lease: Option<Lease>) -> Self {
+    pub(super) fn http(body: Incoming, lease: Lease) -> Self {
         let mut answer = Self(Source::Http { body, lease });
         answer.give_back_at_end();
         answer
@@ -111,7 +113,7 @@ impl Answer {
     }
 
     fn is_leased(&self) -> bool {
-        matches!(&self.0, Source::Http { lease: Some(_), .. })
+        matches!(&self.0, Source::Http { lease: Lease::Own(_), .. })
     }
 
     fn is_end(&self) -> bool {
@@ -139,9 +141,9 @@ impl Answer {
 
     fn give_back(&mut self) {
         if let Source::Http { lease, .. } = &mut self.0
-            && let Some(lease) = lease.take()
+            && let Lease::Own(loan) = std::mem::replace(lease, Lease::Ended)
         {
-            lease.upstream.give_back(lease.sender);
+            loan.give_back(Instant::now());
         }
     }
 }

@@ -1,27 +1,23 @@
-//! Opens connections to one provider: names resolved and remembered, every address judged before
-//! it is dialled, TLS where the provider speaks it, HTTP/2 where it offers that.
+//! Opens connections to one provider: to the addresses that its [names](super::names) lead to, TLS where
+//! the provider speaks it, HTTP/2 where it offers that.
 //!
-//! It connects to the very address it has judged: there is no second resolution for a rebinding
+//! It connects to the very address that was judged: there is no second resolution for a rebinding
 //! name server to answer differently.
 
 use super::Error;
+use super::names::Names;
 use crate::config::BaseUrl;
 use rustls_pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// How long a name's addresses are remembered.
-const DNS_TTL: Duration = Duration::from_secs(300);
 /// Idle time after which the kernel probes a connection, so that a peer lost behind a firewall is
 /// noticed before a request is sent into the void.
 const KEEPALIVE: Duration = Duration::from_secs(60);
-/// A name server may answer with any number of addresses; this many are tried.
-const ADDRESSES_MAX: usize = 8;
 
 /// A connection just opened.
 pub(super) enum Dialled {
@@ -31,24 +27,16 @@ pub(super) enum Dialled {
 
 /// Everything needed to open a connection to one host.
 pub(super) struct Dialer {
-    host: Box<str>,
-    port: u16,
-    /// Private addresses are reached only where the operator named this host.
-    private_allowed: bool,
+    names: Arc<Names>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     connect_timeout: Duration,
-    resolved: Mutex<Option<Resolved>>,
-}
-
-struct Resolved {
-    at: Instant,
-    addresses: Arc<[SocketAddr]>,
 }
 
 impl Dialer {
-    /// A dialer to `url`; `tls` is given exactly where the URL is https.
+    /// A dialer to `url`, where `names` lead; `tls` is given exactly where the URL is https.
     pub(super) fn new(
         url: &BaseUrl,
+        names: Arc<Names>,
         tls: Option<Arc<rustls::ClientConfig>>,
         connect_timeout: Duration,
     ) -> Result<Self, Error> {
@@ -61,14 +49,7 @@ impl Dialer {
                 Some((TlsConnector::from(config), name))
             }
         };
-        Ok(Self {
-            host: host.into(),
-            port: url.port,
-            private_allowed: url.named_by_operator,
-            tls,
-            connect_timeout,
-            resolved: Mutex::new(None),
-        })
+        Ok(Self { names, tls, connect_timeout })
     }
 
     /// Opens a connection within the connect time-out, TLS handshake included.
@@ -81,7 +62,7 @@ impl Dialer {
 
     #[expect(clippy::disallowed_methods, reason = "the one place that the ban leaves")]
     async fn connect(&self) -> Result<Dialled, Error> {
-        let addresses = self.addresses().await?;
+        let addresses = self.names.addresses().await?;
         let mut last = None;
         for address in addresses.iter() {
             match TcpStream::connect(address).await {
@@ -89,9 +70,9 @@ impl Dialer {
                 Err(error) => last = Some(format!("{address}: {error}")),
             }
         }
-        // Perhaps the addresses have moved: the next attempt asks anew.
-        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        Err(Error::Unreachable(last.unwrap_or_else(|| format!("{} has no address", self.host))))
+        // Perhaps the addresses have moved.
+        self.names.doubt();
+        Err(Error::Unreachable(last.unwrap_or_else(|| format!("{} has no address", self.names.host()))))
     }
 
     async fn secure(&self, stream: TcpStream) -> Result<Dialled, Error> {
@@ -100,41 +81,9 @@ impl Dialer {
         let stream = connector
             .connect(name.clone(), stream)
             .await
-            .map_err(|error| Error::Tls(format!("{}: {error}", self.host)))?;
+            .map_err(|error| Error::Tls(format!("{}: {error}", self.names.host())))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Dialled::Tls { stream: Box::new(stream), http2 })
-    }
-
-    async fn addresses(&self) -> Result<Arc<[SocketAddr]>, Error> {
-        if let Some(resolved) = &*self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
-            && resolved.at.elapsed() < DNS_TTL
-        {
-            return Ok(Arc::clone(&resolved.addresses));
-        }
-        let addresses = self.resolve().await?;
-        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Resolved { at: Instant::now(), addresses: Arc::clone(&addresses) });
-        Ok(addresses)
-    }
-
-    async fn resolve(&self) -> Result<Arc<[SocketAddr]>, Error> {
-        let found: Vec<SocketAddr> = match self.host.parse::<IpAddr>() {
-            Ok(literal) => vec![SocketAddr::new(literal, self.port)],
-            Err(_) => tokio::net::lookup_host((&*self.host, self.port))
-                .await
-                .map_err(|error| Error::Unresolved(format!("{}: {error}", self.host)))?
-                .take(ADDRESSES_MAX)
-                .collect(),
-        };
-        let allowed: Arc<[SocketAddr]> = found
-            .iter()
-            .copied()
-            .filter(|address| self.private_allowed || guard::address::is_public(address.ip()))
-            .collect();
-        if allowed.is_empty() && !found.is_empty() {
-            return Err(Error::Forbidden { host: self.host.clone() });
-        }
-        Ok(allowed)
     }
 }
 
@@ -152,11 +101,15 @@ mod tests {
     use super::{Dialer, Dialled};
     use crate::config::BaseUrl;
     use crate::upstream::Error;
+    use crate::upstream::names::Names;
+    use measure::metrics::Metrics;
+    use std::sync::Arc;
     use std::time::Duration;
 
     fn dialer(host: &str, port: u16, named_by_operator: bool) -> Dialer {
         let url = BaseUrl { https: false, host: host.into(), port, path: String::new(), named_by_operator };
-        Dialer::new(&url, None, Duration::from_secs(5)).unwrap()
+        let names = Arc::new(Names::new(&url, Metrics::new("0", 1).shard(0).pool("p")));
+        Dialer::new(&url, names, None, Duration::from_secs(5)).unwrap()
     }
 
     #[tokio::test]

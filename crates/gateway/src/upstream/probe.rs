@@ -3,7 +3,7 @@
 use super::{Call, Error, Upstream};
 use crate::worker::Worker;
 use http::{HeaderValue, StatusCode};
-use std::sync::Arc;
+use std::time::Instant;
 use wire::operation::Operation;
 use wire::splice::Spliced;
 
@@ -12,18 +12,18 @@ const LIST_BYTES_MAX: usize = 1 << 20;
 
 impl Upstream {
     /// Asks for the list of models, as a caller's request would be asked: by the same connections, with the same
-    /// credentials. There is no time limit here but for the connection.
+    /// credentials. There is no time limit here but for the connection, and nobody waits for one beyond `due`.
     ///
     /// # Errors
     /// As [`Upstream::send`].
-    pub async fn probe(self: &Arc<Self>, worker: &Worker) -> Result<StatusCode, Error> {
+    pub async fn probe(&self, worker: &Worker, due: Instant) -> Result<StatusCode, Error> {
         let call = Call {
             operation: Operation::Models,
             body: Spliced::default(),
             request_id: HeaderValue::from_static("tidegate-probe"),
             traceparent: None,
         };
-        let (head, answer) = self.send(worker, &call).await?.into_parts();
+        let (head, answer) = self.send(worker, &call, due).await?.into_parts();
         match answer.collect(LIST_BYTES_MAX).await {
             Ok(_) | Err(Error::TooLarge(_)) => Ok(head.status),
             Err(error) => Err(error),

@@ -6,6 +6,7 @@ use crate::provider::{Certificates, TlsProvider};
 use http::StatusCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::net::TcpListener;
 
 fn provider(port: u16, extra: &str) -> String {
     warmed(port, 0, extra)
@@ -49,16 +50,65 @@ async fn http2_shares_one_connection_where_the_provider_offers_it() {
 }
 
 #[tokio::test]
-async fn http2_is_not_offered_where_the_configuration_says_so() {
+async fn requests_that_come_before_any_connection_is_open_share_one_on_each_worker() {
     let certificates = Certificates::make();
     let far = TlsProvider::start(&certificates, &[b"h2", b"http/1.1"]).await;
-    let config = format!("ca_file = {:?}\nhttp2 = false\n[server]\nworkers = 1\n", certificates.ca());
-    let gateway = Gateway::start(&provider(far.address.port(), &config));
-    let requests: Vec<_> = (0..4).map(|_| tokio::spawn(post(gateway.data, chat("far/slow")))).collect();
+    let trusting = format!("ca_file = {:?}\n[server]\nworkers = 2\n", certificates.ca());
+    let gateway = Gateway::start(&provider(far.address.port(), &trusting));
+    let requests: Vec<_> = (0..64).map(|_| tokio::spawn(post(gateway.data, chat("far/slow")))).collect();
     for request in requests {
-        assert_eq!(request.await.unwrap().0, StatusCode::OK);
+        let (status, body) = request.await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{body}");
     }
-    assert_eq!(far.connections.load(Ordering::SeqCst), 4);
+    let connections = far.connections.load(Ordering::SeqCst);
+    assert!((1..=2).contains(&connections), "{connections}");
+}
+
+#[tokio::test]
+async fn those_who_wait_for_the_first_connection_share_its_failure() {
+    const CALLERS: usize = 16;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (ended, mut tried) = tokio::sync::oneshot::channel::<()>();
+    // A provider that hangs up once everybody waits, and counts how often it was tried.
+    let tries = tokio::spawn(async move {
+        let mut count = 0;
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    count += 1;
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    drop(accepted);
+                }
+                _ = &mut tried => return count,
+            }
+        }
+    });
+    let gateway = Gateway::start(&provider(port, "[server]\nworkers = 1\n[guard]\nenabled = false\n"));
+    let requests: Vec<_> = (0..CALLERS).map(|_| tokio::spawn(post(gateway.data, chat("far/fast")))).collect();
+    for request in requests {
+        let (status, body) = request.await.unwrap();
+        assert_eq!(status, StatusCode::BAD_GATEWAY, "{body}");
+    }
+    drop(ended);
+    let tries = tries.await.unwrap();
+    assert!((1..CALLERS).contains(&tries), "{tries}");
+}
+
+#[tokio::test]
+async fn each_request_has_a_connection_of_its_own_where_either_side_does_not_speak_http2() {
+    let certificates = Certificates::make();
+    let both: &[&[u8]] = &[b"h2", b"http/1.1"];
+    for (theirs, ours) in [(both, false), (&both[1..], true)] {
+        let far = TlsProvider::start(&certificates, theirs).await;
+        let config = format!("ca_file = {:?}\nhttp2 = {ours}\n[server]\nworkers = 1\n", certificates.ca());
+        let gateway = Gateway::start(&provider(far.address.port(), &config));
+        let requests: Vec<_> = (0..4).map(|_| tokio::spawn(post(gateway.data, chat("far/slow")))).collect();
+        for request in requests {
+            assert_eq!(request.await.unwrap().0, StatusCode::OK);
+        }
+        assert_eq!(far.connections.load(Ordering::SeqCst), 4, "{ours}");
+    }
 }
 
 #[tokio::test]
@@ -93,4 +143,24 @@ async fn connections_are_open_before_the_first_request() {
         assert_eq!(status, StatusCode::OK, "{body}");
         assert_eq!(open(), expected, "the request came on one of them");
     }
+}
+
+#[tokio::test]
+async fn those_who_wait_for_room_share_the_http2_connection_that_takes_it() {
+    let certificates = Certificates::make();
+    let far = TlsProvider::start(&certificates, &[b"h2", b"http/1.1"]).await;
+    // Two workers: the requests of one borrow the other's connection.
+    let config = format!(
+        "[providers.far]\npreset = \"openai-compatible\"\nbase_url = \"https://localhost:{}/v1\"\napi_key = \"k\"\n\
+         connections = {{ warm = 0, max = 1 }}\nca_file = {:?}\n[server]\nworkers = 2\n",
+        far.address.port(),
+        certificates.ca(),
+    );
+    let gateway = Gateway::start(&config);
+    let requests: Vec<_> = (0..16).map(|_| tokio::spawn(post(gateway.data, chat("far/fast")))).collect();
+    for request in requests {
+        let (status, body) = request.await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{body}");
+    }
+    assert_eq!(far.connections.load(Ordering::SeqCst), 1);
 }

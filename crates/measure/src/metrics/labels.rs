@@ -75,3 +75,15 @@ pub(super) struct CacheLabels {
     pub(super) tier: &'static str,
     pub(super) result: &'static str,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ConnectionLabels {
+    pub(super) provider: String,
+    pub(super) state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct LookupLabels {
+    pub(super) provider: String,
+    pub(super) result: &'static str,
+}

@@ -56,6 +56,11 @@ impl CounterShard {
     pub(super) fn inc_by(&self, by: u64) {
         self.0[self.1].0.fetch_add(by, Relaxed);
     }
+
+    /// All threads' parts.
+    pub(super) fn total(&self) -> u64 {
+        self.0.iter().map(|shard| shard.0.load(Relaxed)).sum()
+    }
 }
 
 impl MetricConstructor<Counter> for Shards {
@@ -157,6 +162,11 @@ impl HistogramShard {
         counts.buckets[bounds.partition_point(|bound| *bound < value)].fetch_add(1, Relaxed);
         let add = |bits| Some((f64::from_bits(bits) + value).to_bits());
         let _ = counts.sum.fetch_update(Relaxed, Relaxed, add);
+    }
+
+    /// How many values all threads have observed.
+    pub(super) fn count(&self) -> u64 {
+        self.0.shards.iter().flat_map(|shard| shard.0.buckets.iter()).map(|bucket| bucket.load(Relaxed)).sum()
     }
 }
 

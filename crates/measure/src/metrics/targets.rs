@@ -25,11 +25,13 @@ pub enum AttemptResult {
     Cut,
     /// The caller left first.
     Cancelled,
+    /// As many connections were open as we may have: the provider was not asked.
+    Starved,
 }
 
 impl AttemptResult {
     /// Every result, in the order of their counters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ok,
         Self::Refused,
         Self::RateLimited,
@@ -38,6 +40,7 @@ impl AttemptResult {
         Self::TimedOut,
         Self::Cut,
         Self::Cancelled,
+        Self::Starved,
     ];
 
     /// The label's value.
@@ -51,6 +54,7 @@ impl AttemptResult {
             Self::TimedOut => "timed_out",
             Self::Cut => "cut",
             Self::Cancelled => "cancelled",
+            Self::Starved => "starved",
         }
     }
 }

@@ -125,6 +125,13 @@ fn providers_are_judged() {
             "providers.vllm.connections.warm",
             "more warm connections",
         ),
+        (
+            "[providers.vllm]\nconnections.max = 1",
+            "providers.vllm.connections.warm",
+            "more warm connections than may be open (1)",
+        ),
+        ("[server]\nupstream_connections_max = 0", "server.upstream_connections_max", "out of range"),
+        ("[providers.vllm]\nconnections.max = 0", "providers.vllm.connections.max", "out of range"),
         ("[providers.vllm]\nconnections.per_host = 0", "providers.vllm.connections.per_host", "out of range"),
         (
             "[providers.vllm]\ntimeouts.total = '0s'",

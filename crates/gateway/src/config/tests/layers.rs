@@ -11,7 +11,7 @@ fn an_empty_file_is_the_defaults() {
     assert_eq!(config.server.listen, "127.0.0.1:4000".parse().unwrap());
     assert_eq!(config.server.body_bytes_max, 10 << 20);
     assert_eq!(config.server.header_bytes_max, 32 << 10);
-    assert_eq!(config.server.connections_max, 10_000);
+    assert_eq!((config.server.connections_max, config.server.upstream_connections_max), (10_000, 65_536));
     assert_eq!(config.server.compress_above, Some(4 << 10));
     assert_eq!(config.server.timeouts.drain, Duration::from_secs(30));
     assert_eq!(config.admin.listen, "127.0.0.1:4001".parse().unwrap());
@@ -21,7 +21,8 @@ fn an_empty_file_is_the_defaults() {
     let sim = &config.providers["sim"];
     assert_eq!((sim.preset.name, &sim.base_url, &sim.sim), ("sim", &None, &rig::sim::Settings::default()));
     assert_eq!(sim.timeouts.first_token, Duration::from_secs(30));
-    assert_eq!((sim.connections.per_host, sim.connections.warm, sim.http2), (256, 2, true));
+    let connections = sim.connections;
+    assert_eq!((connections.max, connections.per_host, connections.warm, sim.http2), (65_536, 256, 2, true));
 }
 
 #[test]

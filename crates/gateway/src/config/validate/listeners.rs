@@ -9,9 +9,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use super::Judge;
 use crate::config::base_url::host_name;
 use crate::config::quantity::{Size, Span};
-use crate::config::raw;
 use crate::config::tree::Path;
 use crate::config::{Admin, Secret, Server, ServerTimeouts, Tls};
+use crate::config::{files, raw};
 use crate::keys::CallerKey;
 
 /// Fewest bytes of an admin key that may guard a listener beyond loopback.
@@ -41,10 +41,24 @@ impl Judge<'_> {
                 Size(8 << 10)..=Size(1 << 20),
             ),
             connections_max: raw.connections_max as usize,
+            upstream_connections_max: files::given(raw.upstream_connections_max),
             hosts: self.hosts(&at.key("hosts"), &raw.hosts),
             compress_above: raw.compress.then_some(compress_above),
             timeouts: self.server_timeouts(&raw.timeouts),
             tls: raw.tls.as_ref().and_then(|tls| self.tls(&at.key("tls"), tls)),
+        }
+    }
+
+    /// Whether all connections may be open at once.
+    pub(super) fn open_files(&mut self, server: &Server, allowed: Option<u64>) {
+        let (callers, upstream) = (server.connections_max, server.upstream_connections_max);
+        if let Some(allowed) = allowed.filter(|allowed| *allowed < files::needed(callers, upstream)) {
+            let what = format!(
+                "{callers} connections of callers and {upstream} to providers are more than the {allowed} files \
+                 allow that may be open"
+            );
+            let mend = "raise the limit (`ulimit -Hn`, `LimitNOFILE=`), or lower `connections_max`";
+            self.warn(&Path::of(&["server", "connections_max"]), what, mend);
         }
     }
 

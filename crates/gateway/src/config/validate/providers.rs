@@ -12,9 +12,9 @@ use super::limits::rates;
 use super::models::is_visible;
 use crate::config::base_url::BaseUrl;
 use crate::config::quantity::Span;
-use crate::config::raw;
 use crate::config::tree::Path;
 use crate::config::{Connections, Guard, Price, Provider, ProviderTimeouts, Secret};
+use crate::config::{files, raw};
 
 /// Longest name of a provider, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -237,14 +237,20 @@ impl Judge<'_> {
     }
 
     fn connections(&mut self, at: &Path, raw: &raw::Connections) -> Connections {
+        let max = files::given(raw.max);
         if raw.warm > raw.per_host {
             let what = format!("more warm connections than are kept ({})", raw.per_host);
             self.fault(&at.key("warm"), what, "at most `per_host`");
+        } else if raw.warm as usize > max && self.tree.at(&at.key("max")).is_some() {
+            let what = format!("more warm connections than may be open ({max})");
+            self.fault(&at.key("warm"), what, "at most `max`");
         }
         Connections {
+            max,
             per_host: raw.per_host as usize,
             idle: self.duration(&at.key("idle"), raw.idle, Span::seconds(1)..=Span::seconds(86_400)),
-            warm: raw.warm as usize,
+            // Where the bound comes from elsewhere, there is nothing to mend here.
+            warm: (raw.warm as usize).min(max),
         }
     }
 

@@ -1,0 +1,135 @@
+//! What is the same for every request to a provider, made when the configuration loads: request lines, host,
+//! credentials. A caller has no part in it.
+
+use super::payload::Payload;
+use super::{Call, Error};
+use crate::config;
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
+use http::{Method, Request, Uri};
+use wire::operation::Operation;
+use wire::preset::Auth;
+
+/// Requests to one provider, but for what each says.
+pub(super) struct Outline {
+    endpoints: Endpoints,
+    /// Everything that is the same for each request, credentials among it, with a place for the
+    /// request's id: a clone of it is filled in without growing.
+    headers: HeaderMap,
+}
+
+/// Where each operation is found, in both forms: HTTP/1.1 sends the path, HTTP/2 the whole.
+struct Endpoints([Endpoint; 4]);
+
+struct Endpoint {
+    path: Uri,
+    whole: Uri,
+}
+
+impl Outline {
+    /// Of requests to `url`.
+    ///
+    /// # Errors
+    /// Where something configured is no header or makes no URL.
+    pub(super) fn new(settings: &config::Provider, url: &config::BaseUrl) -> Result<Self, Error> {
+        let authority = url.authority();
+        let headers = fixed_headers(settings, header_value(&authority)?)?;
+        Ok(Self { endpoints: Endpoints::new(url, &authority)?, headers })
+    }
+
+    /// A request on an HTTP/1.1 connection.
+    pub(super) fn request_http1(&self, call: &Call) -> Request<Payload> {
+        self.request(call, self.endpoints.of(call.operation).path.clone())
+    }
+
+    /// The same on an HTTP/2 connection.
+    pub(super) fn request_http2(&self, call: &Call) -> Request<Payload> {
+        let mut request = self.request(call, self.endpoints.of(call.operation).whole.clone());
+        // HTTP/2 names the host in the request's `:authority`.
+        request.headers_mut().remove(HOST);
+        request
+    }
+
+    fn request(&self, call: &Call, uri: Uri) -> Request<Payload> {
+        let mut request = Request::new(Payload::of(&call.body));
+        *request.method_mut() = match call.operation {
+            Operation::Models => Method::GET,
+            _ => Method::POST,
+        };
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers.clone();
+        let headers = request.headers_mut();
+        headers.insert(X_REQUEST_ID, call.request_id.clone());
+        if let Some(traceparent) = &call.traceparent {
+            headers.insert(TRACEPARENT, traceparent.clone());
+        }
+        request
+    }
+}
+
+impl Endpoints {
+    fn new(url: &config::BaseUrl, authority: &str) -> Result<Self, Error> {
+        let scheme = if url.https { "https" } else { "http" };
+        let base = url.path.trim_end_matches('/');
+        let endpoint = |operation: Operation| -> Result<Endpoint, Error> {
+            let path = format!("{base}{}", operation.path());
+            let whole = format!("{scheme}://{authority}{path}");
+            let parse = |text: String| {
+                Uri::try_from(text).map_err(|error| Error::Unreachable(format!("bad base_url: {error}")))
+            };
+            Ok(Endpoint { path: parse(path)?, whole: parse(whole)? })
+        };
+        Ok(Self([
+            endpoint(Operation::ChatCompletions)?,
+            endpoint(Operation::Completions)?,
+            endpoint(Operation::Embeddings)?,
+            endpoint(Operation::Models)?,
+        ]))
+    }
+
+    fn of(&self, operation: Operation) -> &Endpoint {
+        match operation {
+            Operation::Completions => &self.0[1],
+            Operation::Embeddings => &self.0[2],
+            // No caller's: the gateway answers those itself.
+            Operation::Models => &self.0[3],
+            Operation::ChatCompletions => &self.0[0],
+        }
+    }
+}
+
+/// The header by which both sides' logs are joined.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+fn fixed_headers(settings: &config::Provider, host: HeaderValue) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, host);
+    headers.insert(X_REQUEST_ID, HeaderValue::from_static("-"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION"))));
+    for (name, value) in &settings.headers {
+        let name = HeaderName::try_from(name)
+            .map_err(|_| Error::Unreachable(format!("'{name}' is no header's name")))?;
+        headers.insert(name, header_value(value)?);
+    }
+    if let Some(key) = &settings.api_key {
+        let (name, text) = match settings.preset.auth {
+            Auth::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
+            Auth::Header(name) => (HeaderName::from_static(name), key.expose().to_owned()),
+            Auth::None => return Ok(headers),
+        };
+        let mut value = header_value(&text)?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// The text itself is not repeated in the error: it may be a credential.
+fn header_value(text: &str) -> Result<HeaderValue, Error> {
+    HeaderValue::try_from(text)
+        .map_err(|_| Error::Unreachable("a header of this provider has characters that HTTP forbids".into()))
+}
