@@ -155,7 +155,9 @@ impl Dispatch<'_> {
         let subject = Subject { provider: Some(account), stream: self.inquiry.stream, ..Subject::default() };
         let limits = &self.shared.gateway.limits;
         let granted = limits.admit(&subject, self.inquiry.standing.tokens, Instant::now()).await;
-        granted.map(|granted| Some(Box::new(granted))).map_err(|denied| Closed { reason: Reason::Limit, after: denied.after })
+        granted
+            .map(|granted| Some(Box::new(granted)))
+            .map_err(|denied| Closed { reason: Reason::Limit, after: denied.after })
     }
 
     /// One try, and where it is slow and that is wanted a second beside it.
