@@ -196,15 +196,16 @@ def test_who_cannot_be_served_in_time_does_not_reach_the_provider(counter):
         assert at.order() == []
 
 
-def test_a_wait_that_lasts_too_long_is_a_sign_of_overload(counter):
-    """CoDel: whoever waited longer than the target while all did is dropped when it would be its turn."""
+def test_who_would_make_a_queue_stand_is_told_at_the_door(counter):
+    """CoDel would drop them before their turn: they hear so at once, and who waits already goes on waiting."""
     with counter(target="50ms", interval="100ms") as at:
-        waiting = at.occupy() + [at.wait_in_line(f"waits {number}") for number in range(6)]
-        # Nobody is served for far longer than the interval.
-        time.sleep(0.5)
+        occupants, first = at.occupy(), at.wait_in_line("waits")
+        # Nobody is served for longer than a queue may take: who came now would wait longer still.
+        time.sleep(0.3)
+        assert refused(at.ask("comes late")).error()["code"] == "queue_dropped"
         at.gate.open.set()
-        statuses = [answer_of(connection).status for connection in waiting]
-        assert set(statuses) <= {200, 503}
+        assert [answer_of(connection).status for connection in (*occupants, first)] == [200, 200]
+        assert at.order() == ["waits"]
         views.wait_for_rest(at.gateway)
 
 
