@@ -18,6 +18,10 @@ install_programs() {
     need python3 python3
     # The tests start servers of their own.
     need redis-server redis-server
+    # Debian keeps PostgreSQL's own programs apart, by version.
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || need initdb postgresql
+    need psql postgresql-client
+    PATH="$PATH:/usr/sbin:/sbin" need pgbouncer pgbouncer
     if [ "$part" != rust ]; then
         python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
         need node nodejs
@@ -48,7 +52,7 @@ install_programs() {
     apt_install "${missing[@]}" >"$log" 2>&1 </dev/null || { tail -n 30 "$log" >&2; return 1; }
 }
 
-# Installs without starting the services that some packages bring (nginx, haproxy): only their programs are wanted.
+# Installs without starting the services that some packages bring (nginx, postgresql): only their programs are wanted.
 # A subshell, so that the policy that keeps them down goes away with it, however it ends.
 apt_install() (
     policy=/usr/sbin/policy-rc.d

@@ -1,9 +1,12 @@
 //! How many jobs a second a store takes, gives and ends, and how long adding one takes.
 //!
-//! `cargo run --release -p tidegate-store --example jobs_rate -- [--rows N] [--seconds S] [URL]`: without an
-//! address in a new SQLite file in the folder for temporary files, which says much about that folder's disk.
-//! Beside the rate stands what it costs of the processor, which is the same on a machine that has other work.
-//! `--rows` first fills the table with so many jobs that are over, half of them, or wait in another queue.
+//! `cargo run --release -p tidegate-store --example jobs_rate -- [--rows N] [--seconds S] [--clients N] [URL]`:
+//! without an address in a new SQLite file in the folder for temporary files, which says much about that folder's
+//! disk; with `postgres://…` in an empty database there.
+//!
+//! Beside the rate stands what it costs of the processor in this process, which is the same on a machine that has
+//! other work. `--rows` first fills the table with so many jobs that are over, half of them, or wait in another
+//! queue; `--clients` is how many add, or claim and end, at once (1).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -21,12 +24,13 @@ fn main() {
 }
 
 async fn measure() {
-    let (mut rows, mut seconds, mut url) = (0, 3, None);
+    let (mut rows, mut seconds, mut clients, mut url) = (0, 3, 1, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--rows" => rows = args.next().unwrap().parse().unwrap(),
             "--seconds" => seconds = args.next().unwrap().parse().unwrap(),
+            "--clients" => clients = args.next().unwrap().parse().unwrap(),
             _ => url = Some(arg),
         }
     }
@@ -36,8 +40,11 @@ async fn measure() {
     let time = Duration::from_secs(seconds);
     preload(&store, rows).await;
     for batch in [1, 10, 100] {
-        enqueue(&store, batch, time).await;
-        claim_and_finish(&store, batch, time).await;
+        let counts = at_once(clients, || enqueue(store.clone(), batch, time));
+        tell("enqueue", batch, counts).await;
+        fill(&store).await;
+        let counts = at_once(clients, || claim_and_finish(store.clone(), batch, time));
+        tell("claim and finish", batch, counts).await;
     }
     for clients in [1, 16, 256] {
         enqueue_alone(&store, clients, time).await;
@@ -90,34 +97,50 @@ async fn preload(store: &Store, rows: usize) {
     println!("{rows} rows before, in {:.0} s", began.elapsed().as_secs_f64());
 }
 
-async fn enqueue(store: &Store, batch: usize, time: Duration) {
-    let (began, used) = (Instant::now(), used());
+/// So many of the same at once; how many jobs in all, and how many a second, each over its own time.
+async fn at_once<W>(clients: usize, work: impl Fn() -> W) -> (usize, f64)
+where
+    W: Future<Output = (usize, Duration)> + Send + 'static,
+{
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..clients {
+        tasks.spawn(work());
+    }
+    let all = tasks.join_all().await;
+    let rate = |(jobs, taken): &(usize, Duration)| *jobs as f64 / taken.as_secs_f64();
+    (all.iter().map(|(jobs, _)| jobs).sum(), all.iter().map(rate).sum())
+}
+
+async fn enqueue(store: Store, batch: usize, time: Duration) -> (usize, Duration) {
+    let began = Instant::now();
     let mut added = 0;
     while began.elapsed() < time {
         let jobs = (added..added + batch).map(|number| job("default", number)).collect();
         added += store.jobs.add(jobs, NOW).await.unwrap().len();
     }
-    tell("enqueue", batch, added, began.elapsed(), self::used() - used);
+    (added, began.elapsed())
 }
 
-/// Claims and ends what is there; adds more, unmeasured, where that is not enough.
-async fn claim_and_finish(store: &Store, batch: usize, time: Duration) {
-    let mut turn = Turn::default();
-    let (mut ended, mut taken, mut cost) = (0, Duration::ZERO, Duration::ZERO);
-    while taken < time {
-        let (began, used) = (Instant::now(), used());
-        let some = round(store, "default", batch, &mut turn).await;
+/// Enough for a while.
+async fn fill(store: &Store) {
+    for from in (0..60_000).step_by(1000) {
+        let jobs = (from..from + 1000).map(|number| job("default", number)).collect();
+        store.jobs.add(jobs, NOW).await.unwrap();
+    }
+}
+
+/// Claims and ends what is there, until there is nothing.
+async fn claim_and_finish(store: Store, batch: usize, time: Duration) -> (usize, Duration) {
+    let (mut turn, mut ended) = (Turn::default(), 0);
+    let began = Instant::now();
+    while began.elapsed() < time {
+        let some = round(&store, "default", batch, &mut turn).await;
         ended += some;
-        taken += began.elapsed();
-        cost += self::used() - used;
-        if some < batch {
-            for from in (0..20_000).step_by(1000) {
-                let jobs = (from..from + 1000).map(|number| job("default", number)).collect();
-                store.jobs.add(jobs, NOW).await.unwrap();
-            }
+        if some == 0 {
+            break;
         }
     }
-    tell("claim and finish", batch, ended, taken, cost);
+    (ended, began.elapsed())
 }
 
 async fn round(store: &Store, queue: &str, batch: usize, turn: &mut Turn) -> usize {
@@ -170,8 +193,9 @@ fn used() -> Duration {
     Duration::new(used.tv_sec.try_into().unwrap(), used.tv_nsec.try_into().unwrap())
 }
 
-fn tell(what: &str, batch: usize, jobs: usize, taken: Duration, cost: Duration) {
-    let rate = jobs as f64 / taken.as_secs_f64();
-    let cost = cost.as_secs_f64() * 1e6 / jobs as f64;
+async fn tell(what: &str, batch: usize, counts: impl Future<Output = (usize, f64)>) {
+    let before = used();
+    let (jobs, rate) = counts.await;
+    let cost = (used() - before).as_secs_f64() * 1e6 / jobs as f64;
     println!("{what:<20}{batch:>4} a step  {rate:>9.0} jobs/s   {cost:>6.1} µs of the processor each");
 }

@@ -7,7 +7,7 @@ use crate::keys::Keys;
 use crate::runs::Runs;
 use crate::schedules::Schedules;
 use crate::usage::Ledger;
-use crate::{Error, Result, sqlite};
+use crate::{Error, Result, postgres, sqlite};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,15 +16,19 @@ use std::time::Duration;
 pub struct Options {
     /// `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/NAME`.
     pub url: String,
-    /// Longest wait for an answer.
+    /// Longest wait: for an answer of SQLite's, for a connection to PostgreSQL.
     pub wait_max: Duration,
+    /// A PostgreSQL that follows the other, for reads that may be a moment old.
+    pub replica: Option<String>,
 }
 
 impl Options {
     /// The database at this address, all else as usual.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), wait_max: Duration::from_secs(10) }
+        let url = url.into();
+        let wait_max = Duration::from_secs(if url.starts_with("sqlite:") { 10 } else { 30 });
+        Self { url, wait_max, replica: None }
     }
 }
 
@@ -66,6 +70,14 @@ impl Store {
                 let options = sqlite::Options { wait_max: options.wait_max, ..sqlite::Options::at(place)? };
                 Ok(Self::from(sqlite::Sqlite::open(options).await?))
             }
+            Some(("postgres" | "postgresql", _)) => {
+                let options = postgres::Options {
+                    wait: options.wait_max,
+                    replica: options.replica.clone(),
+                    ..postgres::Options::new(&options.url)
+                };
+                Ok(Self::from(postgres::Postgres::open(options).await?))
+            }
             Some((scheme, _)) => Err(Error::Address(format!("no database is reached by `{scheme}:`"))),
             None => {
                 Err(Error::Address("the address of the database does not say which kind it is".to_owned()))
@@ -74,10 +86,13 @@ impl Store {
     }
 }
 
-/// Every kind of row in one place.
-impl From<sqlite::Sqlite> for Store {
-    fn from(sqlite: sqlite::Sqlite) -> Self {
-        let all = Arc::new(sqlite);
+impl Store {
+    /// Every kind of row in one place.
+    fn of<T>(all: T) -> Self
+    where
+        T: Jobs + Schedules + Runs + Files + Batches + Keys + Ledger + 'static,
+    {
+        let all = Arc::new(all);
         Self {
             jobs: all.clone(),
             schedules: all.clone(),
@@ -87,5 +102,17 @@ impl From<sqlite::Sqlite> for Store {
             keys: all.clone(),
             ledger: all,
         }
+    }
+}
+
+impl From<sqlite::Sqlite> for Store {
+    fn from(sqlite: sqlite::Sqlite) -> Self {
+        Self::of(sqlite)
+    }
+}
+
+impl From<postgres::Postgres> for Store {
+    fn from(postgres: postgres::Postgres) -> Self {
+        Self::of(postgres)
     }
 }

@@ -1,0 +1,99 @@
+//! The rows of usage.
+
+use super::Postgres;
+use super::fault::Fault;
+use super::param::params;
+use super::row::{amount, big};
+use super::transaction::Transaction;
+use crate::usage::{Ledger, Usage};
+use crate::{Answer, Result};
+use tokio_postgres::Row;
+
+/// How many days it is remembered what has been added: whoever repeats does so within minutes.
+const REMEMBERED_DAYS: i32 = 14;
+
+/// A row may be named more than once, and is written once. Rows are locked in the order of their key, so that
+/// replicas that add at once do not wait for each other in a ring.
+const ADD: &str = "
+    WITH part AS (
+        INSERT INTO tidegate_usage_parts (part, day) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING part
+    ), forgotten AS (
+        DELETE FROM tidegate_usage_parts WHERE day < $3 AND EXISTS (SELECT FROM part)
+    )
+    INSERT INTO tidegate_usage AS u (
+        day, key, tenant, model, requests, hits, failed, tokens_in, tokens_out, cost_micro_usd
+    )
+    SELECT day, key, tenant, model, sum(requests)::bigint, sum(hits)::bigint, sum(failed)::bigint,
+           sum(tokens_in)::bigint, sum(tokens_out)::bigint, sum(cost_micro_usd)::bigint
+    FROM unnest($4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS g (
+        day, key, tenant, model, requests, hits, failed, tokens_in, tokens_out, cost_micro_usd
+    )
+    WHERE EXISTS (SELECT FROM part)
+    GROUP BY day, key, tenant, model ORDER BY day, key, tenant, model
+    ON CONFLICT (day, key, tenant, model) DO UPDATE SET
+        requests = u.requests + excluded.requests, hits = u.hits + excluded.hits,
+        failed = u.failed + excluded.failed, tokens_in = u.tokens_in + excluded.tokens_in,
+        tokens_out = u.tokens_out + excluded.tokens_out,
+        cost_micro_usd = u.cost_micro_usd + excluded.cost_micro_usd";
+
+impl Ledger for Postgres {
+    fn add(&self, part: &str, usage: Vec<Usage>) -> Answer<'_, ()> {
+        self.write((part.to_owned(), usage), |transaction, (part, usage)| {
+            Box::pin(add(transaction, part, usage))
+        })
+    }
+
+    fn read(&self, from: i32, to: i32, tenant: Option<&str>, key: Option<&str>) -> Answer<'_, Vec<Usage>> {
+        let given = (from, to, tenant.map(str::to_owned), key.map(str::to_owned));
+        Postgres::read(self, given, |transaction, (from, to, tenant, key)| {
+            Box::pin(async move {
+                let sql = "
+                    SELECT * FROM tidegate_usage WHERE day BETWEEN $1 AND $2
+                        AND ($3 IS NULL OR tenant = $3) AND ($4 IS NULL OR key = $4)
+                    ORDER BY day, key, tenant, model";
+                transaction.last(sql, params![from, to, tenant, key]).await?.iter().map(from_row).collect()
+            })
+        })
+    }
+}
+
+async fn add(transaction: &Transaction, part: &str, usage: &[Usage]) -> Result<(), Fault> {
+    let Some(newest) = usage.iter().map(|usage| usage.day).max() else { return Ok(()) };
+    let sums = |of: fn(&Usage) -> u64| usage.iter().map(|usage| big(of(usage))).collect::<Vec<_>>();
+    transaction
+        .last(
+            ADD,
+            params![
+                part,
+                newest,
+                newest.saturating_sub(REMEMBERED_DAYS),
+                usage.iter().map(|usage| usage.day).collect::<Vec<_>>(),
+                usage.iter().map(|usage| usage.key.as_str()).collect::<Vec<_>>(),
+                usage.iter().map(|usage| usage.tenant.as_str()).collect::<Vec<_>>(),
+                usage.iter().map(|usage| usage.model.as_str()).collect::<Vec<_>>(),
+                sums(|usage| usage.requests),
+                sums(|usage| usage.hits),
+                sums(|usage| usage.failed),
+                sums(|usage| usage.tokens_in),
+                sums(|usage| usage.tokens_out),
+                sums(|usage| usage.cost_micro_usd),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+fn from_row(row: &Row) -> Result<Usage, Fault> {
+    Ok(Usage {
+        day: row.try_get("day")?,
+        key: row.try_get("key")?,
+        tenant: row.try_get("tenant")?,
+        model: row.try_get("model")?,
+        requests: amount(row, "requests")?,
+        hits: amount(row, "hits")?,
+        failed: amount(row, "failed")?,
+        tokens_in: amount(row, "tokens_in")?,
+        tokens_out: amount(row, "tokens_out")?,
+        cost_micro_usd: amount(row, "cost_micro_usd")?,
+    })
+}
