@@ -106,7 +106,7 @@ def streams(fleet, tools, place, target, backend, connections, seconds, request,
             f"Authorization: Bearer bench\r\nContent-Length: {len(request)}\r\n\r\n")
     file = place.folder / "stream-request"
     file.write_bytes(head.encode() + request)
-    ramp_ms = RAMP_MS if mode == "flow" else connections // 4  # 4,000 new streams a second
+    ramp_ms = RAMP_MS if mode == "flow" else connections  # 1,000 new streams a second, which is no burst
     argv = [tools["streams"], target.port, file, connections, frames.count, ramp_ms, seconds, mode]
     process = fleet.start(argv, place.generator, place.folder / "streams.log", stdout=subprocess.PIPE)
     meter = Meter(target, backend, process)
@@ -117,6 +117,9 @@ def streams(fleet, tools, place, target, backend, connections, seconds, request,
     if result is None:
         raise targets.Failed(f"the stream generator failed against {target.name}\n{process.log_tail()}")
     result |= meter.figures(place.proxy)
+    refusal = result.pop("refusal")
+    if refusal:
+        result["errors"][f"status, first {refusal}"] = result["errors"].pop("status")
     result["frames_per_second"] = result["frames"] / result["seconds"]
     result["streams_per_second"] = result["frames_per_second"] / frames.count
     if not meter.direct:  # by frames: streams begun and ended do not match at the interval's edges

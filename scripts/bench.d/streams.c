@@ -63,6 +63,7 @@ static struct {
 static struct stream *streams;
 static char request[65536];
 static size_t request_len;
+static char refusal[64]; /* the status line of the first */
 static unsigned connections, frames_wanted, connecting, idle, live;
 static struct sockaddr_in target;
 static int poller, measuring;
@@ -235,7 +236,9 @@ static int parse_head(struct stream *s) {
     if (!end) return s->head_len == HEAD_MAX ? -1 : 0;
     end[2] = 0;
     int right = strncmp(s->head, "HTTP/1.1 200", 12) == 0;
-    if (!right) seen.status++;
+    if (!right) {
+        if (!seen.status++) snprintf(refusal, sizeof refusal, "%.*s", (int)strcspn(s->head, "\r\n\"\\"), s->head);
+    }
     else if (!(right = strcasestr(s->head, "\r\ntransfer-encoding: chunked") != NULL)) seen.protocol++;
     s->body = SIZE;
     s->chunk_left = 0;
@@ -318,10 +321,10 @@ static void print_result(uint64_t measured_us) {
     if (first_len) qsort(first_us, first_len, sizeof *first_us, by_value);
     printf("{\"event\":\"result\",\"seconds\":%.6f,\"streams\":%lu,\"frames\":%lu,\"open\":%u,\"firsts\":%zu,"
            "\"first_p50_us\":%u,\"first_p99_us\":%u,\"gap_p50_us\":%u,\"gap_p99_us\":%u,"
-           "\"errors\":{\"connect\":%lu,\"status\":%lu,\"protocol\":%lu,\"cut\":%lu,\"wrong_frames\":%lu,\"error_frames\":%lu,\"stalled\":%lu}}\n",
+           "\"errors\":{\"connect\":%lu,\"status\":%lu,\"protocol\":%lu,\"cut\":%lu,\"wrong_frames\":%lu,\"error_frames\":%lu,\"stalled\":%lu},\"refusal\":\"%s\"}\n",
            (double)measured_us / 1e6, seen.streams, seen.frames, open, first_len, first_at(0.5), first_at(0.99), gap_at(0.5),
            gap_at(0.99), seen.connect, seen.status, seen.protocol, seen.cut, seen.wrong_frames,
-           seen.error_frames, seen.stalled);
+           seen.error_frames, seen.stalled, refusal);
 }
 
 static void prepare(char **argv) {

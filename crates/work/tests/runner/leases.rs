@@ -69,7 +69,10 @@ async fn what_was_claimed_too_late_is_not_begun() {
     weather.turns(Mood::Fair);
     let job = stage.over(id).await;
     assert_eq!((job.state, job.attempt, job.fault), (State::Done, 1, None));
-    assert_eq!((act.rests().await.released, diary.len()), (1, 1));
+    // More than once where a slow disk made the next claim late as well.
+    let released = act.rests().await.released;
+    assert!(released >= 1, "{released}");
+    assert_eq!(diary.len(), 1);
     act.drain().await;
 }
 
@@ -134,6 +137,10 @@ async fn replicas_that_come_and_go_record_each_job_once() {
             jobs
         },
         async {
+            // Whatever chance does later, one of them loses what it has begun.
+            diary.reaches(100).await;
+            doors[0].turns(Mood::Frozen);
+            tokio::time::sleep(ms(1200)).await;
             while !over.load(Ordering::SeqCst) {
                 let mood = [Mood::Fair, Mood::Fair, Mood::Away, Mood::Frozen][fastrand::usize(0..4)];
                 doors[fastrand::usize(0..3)].turns(mood);
