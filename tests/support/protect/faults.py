@@ -24,7 +24,7 @@ from support.protect.stand import MODEL
 from support.raw import Connection, ask, chat, events
 from support.steady import said
 
-# A misfortune is asked for again where something kept it from happening, so many times at most.
+# A misfortune is asked for again where something kept it from happening, so many batches more at most.
 BATCHES_MAX = 60
 BATCH = 24
 TALLY_SECONDS_MAX = 2.0
@@ -55,12 +55,14 @@ def befall(scene: Scene, name: str, mode: str, rounds: int) -> Findings:
     before = views.attempts(scene.gateway)
     happened, questions = 0, []
     forms = itertools.cycle(itertools.product(misfortune.forms, (False, True)))
-    for _ in range(BATCHES_MAX):
+    size = 1 if misfortune.rests else BATCH
+    for _ in range(BATCHES_MAX + 2 * rounds // size):
         if happened >= rounds:
             break
-        batch = [Question(name, mode, *next(forms)) for _ in range(min(BATCH, rounds - happened))]
+        batch = [Question(name, mode, *next(forms)) for _ in range(min(size, rounds - happened))]
         happened += ask_batch(scene, misfortune, batch)
         questions += batch
+        scene.stand.account.take()
         # A provider that asked for patience is asked again all the same.
         views.reset(scene.gateway)
     findings.expect(happened >= rounds, f"it happened {happened} times of {rounds}")

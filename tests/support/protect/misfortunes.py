@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from support.upstream import STREAM, STREAM_HEAD, Answer, Request, chunk, completion, reply
 
@@ -44,6 +45,8 @@ class Misfortune:
     lasts: bool = False
     # Few at once, where each is large.
     at_once: int = 8
+    # Who is refused this way asks somebody else for a while: one question at a time, or it hardly happens.
+    rests: bool = False
 
     @property
     def provider(self) -> str:
@@ -61,7 +64,8 @@ def scripted(**settings: object) -> Callable[[], dict]:
 
 def refuses(status: int, **headers: str) -> Misfortune:
     """An answer that is none: the provider says that it has not done it."""
-    return Misfortune(scripted(status=status, **headers), accepted=False, statuses=(502, 503))
+    rests = status == HTTPStatus.TOO_MANY_REQUESTS
+    return Misfortune(scripted(status=status, **headers), accepted=False, statuses=(502, 503), rests=rests)
 
 
 def in_a_minute() -> dict:
@@ -145,7 +149,7 @@ MISFORTUNES: dict[str, Misfortune] = {
     **{f"status {status}": refuses(status) for status in (500, 502, 503, 529)},
     "429, after seconds": refuses(429, retry_after="2"),
     "429, after milliseconds": refuses(429, retry_after_ms="1500", retry_after="30"),
-    "429, after a date": Misfortune(in_a_minute, accepted=False, statuses=(503,)),
+    "429, after a date": Misfortune(in_a_minute, accepted=False, statuses=(503,), rests=True),
     "429, after less than nothing": refuses(429, retry_after="-5"),
     "429, after a year": refuses(429, retry_after="31536000"),
     "429, after for ever": refuses(429, retry_after="99999999999999999999999"),
