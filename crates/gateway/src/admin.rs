@@ -3,6 +3,7 @@
 
 pub mod breakers;
 pub mod cache;
+pub mod jobs;
 mod limits;
 pub mod pools;
 mod pressure;
@@ -37,6 +38,11 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/admin/cache/invalidate", post(cache::invalidate))
         .route("/admin/cache/lookup", post(cache::lookup::lookup))
         .route("/admin/cache/clear-expired", post(cache::clear_expired))
+        .route("/admin/jobs", get(jobs::list))
+        .route("/admin/jobs/purge", post(jobs::purge))
+        .route("/admin/jobs/{id}", get(jobs::show))
+        .route("/admin/jobs/{id}/retry", post(jobs::retry))
+        .route("/admin/jobs/{id}/cancel", post(jobs::cancel))
         .route("/admin/limits", get(limits::show))
         .route("/admin/pressure", get(pressure::show))
         .route("/admin/pools", get(pools::show))
@@ -70,7 +76,7 @@ async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next
 
 async fn root() -> Response {
     let media = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers","pools":"/admin/pools"}"#;
+    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers","pools":"/admin/pools","jobs":"/admin/jobs"}"#;
     (media, body).into_response()
 }
 
@@ -86,6 +92,7 @@ async fn metrics(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Respo
     cache::measure(&gateway);
     targets::measure(&gateway);
     pools::measure(&gateway);
+    jobs::measure(&gateway);
     match gateway.metrics.encode() {
         Ok(text) => whole(&gateway, &asked, Metrics::CONTENT_TYPE, text.into()).await,
         Err(error) => refusal(

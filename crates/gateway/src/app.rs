@@ -13,7 +13,7 @@ use crate::gateway::{Gateway, Shared};
 use crate::listener::watch::{SWEEP, Watches};
 use crate::listener::{self, Accepted, Bounds};
 use crate::worker::{self, Dealt, Worker};
-use crate::{admin, http, pressure, remember};
+use crate::{admin, durable, http, pressure, remember};
 use control::Signals;
 use measure::metrics::Metrics;
 use probe::Prober;
@@ -98,6 +98,7 @@ pub fn run(
     let cache_end = CancellationToken::new();
     let caching = remember::tiers::keep(gateway.remembered(), cache_end.clone());
     let counting = gateway.limits.run(cache_end.clone());
+    let lasting = durable::start(&gateway, &abort)?;
     let serving = async {
         let mut signals = Signals::listen()?;
         announce(config, listening);
@@ -123,9 +124,11 @@ pub fn run(
         }
     };
     runtime.block_on(async {
-        // To its end on every way out: what is remembered is written before the process goes.
+        // To its end on every way out: what was done and what is remembered is written before the process goes.
         let serving = async {
             let result = serving.await;
+            gateway.drain();
+            lasting.finish().await;
             cache_end.cancel();
             result
         };

@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod config;
 mod grid;
+mod jobs;
 mod keys;
 mod lines;
 mod manual;
@@ -59,6 +60,9 @@ enum Command {
     /// Whom the running gateway leaves alone and why; closing breakers by hand.
     #[command(subcommand)]
     Breakers(breakers::Command),
+    /// What the running gateway does later: list, inspect, retry, cancel, forget.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
     /// Run the simulated provider as a server of its own.
     Mock(mock::Args),
     /// Load-test any OpenAI-compatible URL.
@@ -81,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Map(args) => map::run(&args),
         Command::Targets(args) => targets::run(&args),
         Command::Breakers(command) => breakers::run(&command),
+        Command::Jobs(command) => jobs::run(&command),
         Command::Mock(args) => mock::run(&args),
         Command::Bench(command) => bench::run(&command),
         Command::Completions(args) => manual::completions(&args),

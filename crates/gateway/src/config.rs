@@ -16,6 +16,7 @@ mod expand;
 mod fault;
 mod files;
 mod guard;
+mod jobs;
 mod limits;
 mod load;
 mod mask;
@@ -47,6 +48,7 @@ pub use fault::{Fault, Faults, Place};
 pub use guard::{
     Algorithm, Background, Concurrency, Guard, Health, Hedge, Pressure, Queue, Registry, Retry, Strategy,
 };
+pub use jobs::{JobQueue, Jobs, Store, Webhook, WebhookSecret};
 pub use limits::{Limits, Priority, Rates};
 pub use load::{Loaded, Override, Sources};
 pub use models::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Coalesce, Fallback};
@@ -79,6 +81,10 @@ pub struct Config {
     pub guard: Guard,
     /// What tenants may use.
     pub limits: Limits,
+    /// Where what must last is kept.
+    pub store: Store,
+    /// What is done later.
+    pub jobs: Jobs,
 }
 
 /// A named set of defaults, laid beneath the file.

@@ -4,6 +4,7 @@ use crate::chores::Chores;
 use crate::coalesce::Gatherings;
 use crate::config::{CacheRedis, Config, Loaded};
 use crate::desk::Desk;
+use crate::durable::Durable;
 use crate::limits::{Accounts, Limits};
 use crate::pressure::Pressure;
 use crate::remember::Remembered;
@@ -33,6 +34,8 @@ pub struct Gateway {
     pub gatherings: Gatherings,
     /// Where its own parts hand in requests.
     pub desk: Desk,
+    /// What lasts, and what is done later.
+    pub durable: Durable,
     /// Each worker's chores, once it runs.
     chores: Mutex<Vec<Arc<Chores>>>,
     /// Everything that is counted.
@@ -93,7 +96,8 @@ impl Gateway {
         let draining = AtomicBool::new(false);
         let snapshots = snapshots?.into();
         let (chores, sharing) = (Mutex::default(), Mutex::new(sharing));
-        let (gatherings, desk) = (Gatherings::default(), Desk::new(workers));
+        let gatherings = Gatherings::default();
+        let (desk, durable) = (Desk::new(workers), Durable::default());
         Ok(Self {
             snapshots,
             remembered,
@@ -103,6 +107,7 @@ impl Gateway {
             sharing,
             gatherings,
             desk,
+            durable,
             chores,
             metrics,
         })
@@ -164,9 +169,10 @@ impl Gateway {
         self.remembered.subscribe()
     }
 
-    /// Says that we are leaving: `/health/ready` turns to 503.
+    /// Says that we are leaving: `/health/ready` turns to 503, and no more jobs are begun.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.durable.leaving().cancel();
     }
 
     /// Whether we are leaving.

@@ -6,6 +6,7 @@
 mod batch;
 pub mod body;
 pub mod compress;
+mod durable;
 pub mod error;
 mod framing;
 pub mod head;
@@ -38,6 +39,8 @@ enum Endpoint<'a> {
     Batch,
     Models,
     Model(&'a str),
+    /// Something of a collection that lasts.
+    Durable(durable::Place),
 }
 
 /// What takes its time to be answered.
@@ -47,11 +50,13 @@ enum Work {
     Inference(Operation),
     /// Several in one body.
     Batch,
+    /// Something of a collection that lasts.
+    Durable(durable::Place),
 }
 
 /// Answers one request on the data plane; the answer's body keeps its connection marked as busy.
 ///
-/// Only inference waits for anything. Its future is large, and is let go of when the answer's head is
+/// The future of an inference is large, and is let go of when the answer's head is
 /// made: a stream may live on for minutes after that.
 pub fn handle(
     shared: Arc<Shared>,
@@ -62,7 +67,10 @@ pub fn handle(
         Ok(Work::Inference(operation)) => {
             Handling::Pipeline(Box::pin(pipeline::serve(shared, operation, request)), Some(underway))
         }
-        Ok(Work::Batch) => Handling::Batch(Box::pin(batch::serve(shared, request)), Some(underway)),
+        Ok(Work::Batch) => Handling::Other(Box::pin(batch::serve(shared, request)), Some(underway)),
+        Ok(Work::Durable(place)) => {
+            Handling::Other(Box::pin(durable::serve(shared, place, request)), Some(underway))
+        }
         Err(mut response) => {
             head::identify(response.headers_mut(), head::request_id(request.headers()));
             Handling::Done(Some(Box::new(response.map(|body| body.holding(Some(underway))))))
@@ -74,8 +82,8 @@ pub fn handle(
 pub enum Handling<F> {
     /// It is being made.
     Pipeline(Pin<Box<F>>, Option<Underway>),
-    /// Several are being made. Seldom enough that the future's type need not be known.
-    Batch(Pin<Box<dyn Future<Output = Response<Body>> + Send>>, Option<Underway>),
+    /// It is being made, and is none of the above: seldom enough that the future's type need not be known.
+    Other(Pin<Box<dyn Future<Output = Response<Body>> + Send>>, Option<Underway>),
     /// It is made.
     Done(Option<Box<Response<Body>>>),
 }
@@ -89,7 +97,7 @@ impl<F: Future<Output = Response<Body>>> Future for Handling<F> {
                 return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(*response)));
             }
             Self::Pipeline(future, underway) => (ready!(future.as_mut().poll(cx)), underway.take()),
-            Self::Batch(future, underway) => (ready!(future.as_mut().poll(cx)), underway.take()),
+            Self::Other(future, underway) => (ready!(future.as_mut().poll(cx)), underway.take()),
         };
         *self = Self::Done(None);
         Poll::Ready(Ok(response.map(|body| body.holding(underway))))
@@ -104,6 +112,7 @@ fn route(shared: &Shared, request: &Request<Incoming>) -> Result<Work, Box<Respo
     let response = match (endpoint, request.method()) {
         (Endpoint::Inference(operation), &Method::POST) => return Ok(Work::Inference(operation)),
         (Endpoint::Batch, &Method::POST) => return Ok(Work::Batch),
+        (Endpoint::Durable(place), _) => return Ok(Work::Durable(place)),
         (Endpoint::Inference(_) | Endpoint::Batch, _) => error::method_not_allowed("POST"),
         (Endpoint::Root, &Method::GET | &Method::HEAD) => health::root(),
         (Endpoint::Health, &Method::GET | &Method::HEAD) => health::live(),
@@ -151,12 +160,15 @@ fn endpoint(path: &str) -> Option<Endpoint<'_>> {
         "/health" => Endpoint::Health,
         "/health/ready" => Endpoint::Ready,
         "/models" | "/models/" => Endpoint::Models,
-        _ => Endpoint::Model(path.strip_prefix("/models/")?),
+        _ => match path.strip_prefix("/models/") {
+            Some(id) => Endpoint::Model(id),
+            None => Endpoint::Durable(durable::place(path)?),
+        },
     })
 }
 
 /// The operation that is asked for at a path, for requests that name theirs in a body.
-fn inference(path: &str) -> Option<Operation> {
+pub(crate) fn inference(path: &str) -> Option<Operation> {
     match endpoint(path) {
         Some(Endpoint::Inference(operation)) => Some(operation),
         _ => None,

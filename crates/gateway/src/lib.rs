@@ -8,6 +8,7 @@ pub mod commands;
 pub mod app;
 pub mod config;
 pub mod desk;
+mod durable;
 mod gateway;
 pub mod keys;
 mod limits;

@@ -4,12 +4,15 @@
 
 use crate::config::{Config, Loaded, Sources};
 use crate::desk::{Commission, Principal};
+use crate::durable;
 use crate::gateway::{Gateway, Shared};
 use crate::worker::{self, Dealer};
 use bytes::Bytes;
 use measure::metrics::Metrics;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wire::operation::Operation;
 
@@ -23,6 +26,7 @@ pub(crate) struct Stand {
     abort: CancellationToken,
     dealer: Option<Dealer<()>>,
     threads: Vec<JoinHandle<()>>,
+    lasting: Option<durable::Running>,
 }
 
 fn load(config: &str) -> Loaded {
@@ -59,7 +63,40 @@ impl Stand {
             }
         };
         let (dealer, threads) = worker::start(WORKERS, &abort, run).unwrap();
-        Self { gateway, stop, abort, dealer: Some(dealer), threads }
+        Self { gateway, stop, abort, dealer: Some(dealer), threads, lasting: None }
+    }
+
+    /// With the durable thread, and its database in `folder`.
+    pub(crate) fn lasting(folder: &Path, config: &str) -> Self {
+        let mut stand = Self::start(&format!("data = '{}'\n{config}", folder.display()));
+        stand.lasting = Some(durable::start(&stand.gateway, &stand.abort).unwrap());
+        stand
+    }
+
+    /// The store, once it is open.
+    pub(crate) async fn open(&self) -> Arc<durable::Open> {
+        loop {
+            match self.gateway.durable.open() {
+                Some(open) => return open,
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+
+    /// Leaves as a process does: what is under way may finish.
+    pub(crate) fn drain(mut self) {
+        self.leave();
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.dealer = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+        if let Some(lasting) = self.lasting.take() {
+            lasting.join();
+        }
     }
 
     /// Puts another configuration in force.
@@ -87,10 +124,7 @@ impl Drop for Stand {
     fn drop(&mut self) {
         self.leave();
         self.abort();
-        self.dealer = None;
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
+        self.end();
     }
 }
 

@@ -13,6 +13,7 @@ mod outline;
 mod payload;
 mod peak;
 mod pool;
+pub mod post;
 mod probe;
 mod remote;
 mod report;

@@ -5,6 +5,7 @@
 //! is an atomic increment, and no label is looked up or formatted.
 
 mod cache;
+pub mod jobs;
 mod labels;
 mod pools;
 pub mod protection;
@@ -17,6 +18,7 @@ pub use pools::{Lookup, PoolMetrics, PoolStand, PoolTotals};
 pub use requests::{Outcome, RouteMetrics};
 pub use targets::{AttemptResult, Joined, TargetMetrics};
 
+use jobs::JobMetrics;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -44,6 +46,8 @@ pub struct Metrics {
     pub cached: Contents,
     /// What protects the targets; set before the metrics are read.
     pub protection: ProtectionMetrics,
+    /// What is done later; set before the metrics are read.
+    pub jobs: JobMetrics,
     /// Callers' connections open now.
     pub connections: Gauge,
     /// Connections refused because `server.connections_max` was reached.
@@ -66,6 +70,7 @@ impl Metrics {
             cache: cache::Families::new(shards),
             cached: Contents::default(),
             protection: ProtectionMetrics::default(),
+            jobs: JobMetrics::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             reloads: Counter::default(),
@@ -96,6 +101,7 @@ impl Metrics {
             self.reloads_refused.clone(),
         );
         self.protection.register(registry);
+        self.jobs.register(registry);
         self.pools.register(registry);
     }
 

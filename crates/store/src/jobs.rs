@@ -277,6 +277,11 @@ pub enum End {
     Cancelled,
     /// Put back as if it had not been claimed: no attempt is charged, and it is ready at once.
     Released,
+    /// Put back until later, and no attempt is charged: whoever was to be asked could not be.
+    Later {
+        /// Not before.
+        run_at: Time,
+    },
 }
 
 /// Why an attempt failed.
@@ -389,8 +394,8 @@ pub trait Jobs: Send + Sync {
     fn beat(&self, beats: Vec<Beat>, until: Time) -> Answer<'_, Vec<Pulse>>;
 
     /// Ends attempts, all in one step, and says of each whether its lease was held. Of one that was not,
-    /// nothing has changed. [`End::Again`] and [`End::Released`] where a cancellation was asked for end it as
-    /// cancelled.
+    /// nothing has changed. [`End::Again`], [`End::Released`] and [`End::Later`] where a cancellation was asked
+    /// for end it as cancelled.
     fn finish(&self, ends: Vec<Finish>) -> Answer<'_, Vec<bool>>;
 
     /// Takes back what nobody has renewed in time: ready again with a fault of the class `lease`, dead with

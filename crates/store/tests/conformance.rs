@@ -55,6 +55,7 @@ macro_rules! suite {
             what_follows_is_added_with_the_end,
             what_failed_is_tried_again_later,
             a_released_job_is_charged_nothing,
+            a_job_that_is_put_off_is_charged_nothing,
             what_nobody_renews_is_taken_back,
             a_cancellation_reaches_a_job_in_every_state,
             a_dead_letter_is_replayed,

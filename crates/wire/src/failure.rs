@@ -23,6 +23,8 @@ pub enum Kind {
     MethodNotAllowed,
     /// 408: the caller was too slow to send its request.
     CallerTimeout,
+    /// 409: at odds with what is under way just now.
+    Conflict,
     /// 413: the body is over the limit.
     TooLarge,
     /// 415: the body is of a type, or in an encoding, that is not read.
@@ -47,13 +49,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tests and for metrics resolved ahead of time.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidRequest,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::CallerTimeout,
+        Self::Conflict,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::Unprocessable,
@@ -76,6 +79,7 @@ impl Kind {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::CallerTimeout => 408,
+            Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::Unprocessable => 422,
@@ -99,6 +103,7 @@ impl Kind {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::CallerTimeout => "caller_timeout",
+            Self::Conflict => "conflict",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Unprocessable => "unprocessable",

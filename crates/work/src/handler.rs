@@ -75,6 +75,12 @@ pub enum Outcome {
     /// The handler has recorded the end itself, with the lease that its [`Context`] has: whoever writes more
     /// than a result, as a workflow's step does.
     Recorded,
+    /// Nothing came of it, through no fault of its own: it is put back, ready at once, and costs no attempt. For a
+    /// process that is about to end; whoever says so again and again is begun again and again.
+    PutBack,
+    /// Nothing could be done yet: it is put back for so long and a little more, and costs no attempt. Whoever says so
+    /// without end makes a job without end.
+    Later(Duration),
 }
 
 impl From<Vec<u8>> for Outcome {
@@ -168,7 +174,7 @@ impl Handlers {
 
     /// What is recorded with this end. Where whoever says it panics, it is nothing: the end itself counts.
     pub(crate) fn extra(&self, job: &Running, end: &End) -> Extra {
-        let is_last = !matches!(end, End::Again { .. } | End::Released);
+        let is_last = !matches!(end, End::Again { .. } | End::Released | End::Later { .. });
         let Some(at_end) = self.at_end.as_ref().filter(|_| is_last) else { return Extra::default() };
         catch_unwind(AssertUnwindSafe(|| at_end(job, end))).unwrap_or_else(|_| {
             tracing::error!(job = job.lease.id.0, "jobs: what was to be added at the end of a job panicked");

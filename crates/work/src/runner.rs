@@ -172,6 +172,11 @@ impl Handle {
         Client::beside(Arc::clone(&rows.jobs), Arc::clone(hints), Arc::clone(held), options.clock.clone())
     }
 
+    /// Cuts a drain short: what is under way is told to stop now, and is put back.
+    pub fn hurry(&self) {
+        self.shared.held.stop_all(Stop::Drain);
+    }
+
     /// How it stands, and what it has done since it began.
     #[must_use]
     pub fn report(&self) -> Report {

@@ -140,7 +140,7 @@ pub struct Report {
     pub dead: u64,
     /// Attempts that ended as their job was taken back.
     pub cancelled: u64,
-    /// Attempts that were put back uncharged.
+    /// Attempts that were put back or put off uncharged.
     pub released: u64,
     /// Attempts whose handlers recorded the end themselves.
     pub recorded: u64,

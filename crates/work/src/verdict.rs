@@ -14,6 +14,8 @@ pub const DEADLINE: &str = "deadline";
 pub const TIMEOUT: &str = "timeout";
 /// What it is called that nobody here does jobs of this kind.
 pub const UNKNOWN_KIND: &str = "unknown_kind";
+/// By this name's backoff those who were put off are spread, so that not all come in the same moment.
+pub const LATER: &str = "later";
 /// What it is called that the store refuses what a job has come to.
 pub const STORE: &str = "store";
 
@@ -42,6 +44,14 @@ pub fn end(
     let failed = match went {
         Went::Ended(Ok(Outcome::Recorded)) => return None,
         Went::Ended(Ok(Outcome::Done { result, extra })) => return Some((End::Done { result }, extra)),
+        Went::Ended(Ok(Outcome::PutBack)) if stop.is_none() => {
+            return Some((End::Released, Extra::default()));
+        }
+        Went::Ended(Ok(Outcome::Later(pause))) if stop.is_none() => {
+            let pause = backoffs.delay(LATER, 1, Some(pause), dice);
+            return Some((End::Later { run_at: now.after(pause) }, Extra::default()));
+        }
+        Went::Ended(Ok(Outcome::PutBack | Outcome::Later(_))) => None,
         Went::Ended(Err(failed)) => Some(failed),
         Went::Stopped => None,
     };
@@ -121,6 +131,7 @@ mod tests {
             Some(End::Dead { fault }) => format!("dead {}", fault.class),
             Some(End::Cancelled) => "cancelled".to_owned(),
             Some(End::Released) => "released".to_owned(),
+            Some(End::Later { run_at }) => format!("later {}", run_at.0 - NOW.0),
         }
     }
 
@@ -163,6 +174,8 @@ mod tests {
         };
         check(&Went::Ended(Err(Failed::lasting("bad", ""))), beside("dead bad"));
         check(&Went::Ended(Err(Failed::passing("slow", ""))), beside("again 5000 slow"));
+        check(&Went::Ended(Ok(Outcome::PutBack)), beside("released"));
+        check(&Went::Ended(Ok(Outcome::Later(Duration::from_secs(1)))), beside("later 6000"));
         check(&Went::Stopped, beside("again 5000 panic"));
     }
 

@@ -84,6 +84,11 @@ fn warn_of_fixed(before: &Config, after: &Config) {
         ("admin.listen", before.admin.listen != after.admin.listen),
         ("admin.tls", before.admin.tls != after.admin.tls),
         ("log", before.log != after.log),
+        ("store", before.store != after.store),
+        ("jobs.workers_max", before.jobs.workers_max != after.jobs.workers_max),
+        ("jobs.queues", before.jobs.queues != after.jobs.queues),
+        ("jobs.keep_done", before.jobs.keep_done != after.jobs.keep_done),
+        ("jobs.keep_dead", before.jobs.keep_dead != after.jobs.keep_dead),
     ];
     for (setting, changed) in fixed {
         if changed {

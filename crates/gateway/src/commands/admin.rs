@@ -60,6 +60,9 @@ impl AdminArgs {
             StatusCode::UNAUTHORIZED => Err(Refusal::Failed(format!(
                 "{url} wants the admin key: set TIDEGATE_ADMIN_KEY, or name a file with --admin-key-file"
             ))),
+            StatusCode::NOT_FOUND if answer.complaint().contains("no such") => {
+                Err(Refusal::Failed(answer.complaint()))
+            }
             StatusCode::NOT_FOUND => Err(Refusal::Failed(foreign(url))),
             _ => Err(Refusal::Failed(format!("{url} answers {}", answer.complaint()))),
         }

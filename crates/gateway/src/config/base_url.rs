@@ -28,7 +28,7 @@ pub struct BaseUrl {
 
 /// Why text is no base URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Malformed {
+pub(crate) enum Malformed {
     /// Neither `http://` nor `https://`.
     #[error("the URL does not begin with https:// or http://")]
     Scheme,
@@ -70,7 +70,7 @@ impl Malformed {
 
 impl BaseUrl {
     /// Takes a URL apart.
-    pub(super) fn parse(text: &str) -> Result<Self, Malformed> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
         if text.len() > BYTES_MAX
             || text.bytes().any(|byte| !byte.is_ascii_graphic() || br#"\"<>^`{|}"#.contains(&byte))
         {

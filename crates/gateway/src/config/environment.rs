@@ -1,5 +1,6 @@
 //! The layers that come from outside the file: `TIDEGATE__SECTION__KEY` variables, flags, and the well-known
-//! variables that work alone (`OPENAI_API_KEY`, …, `TIDEGATE_ADMIN_KEY`, `REDIS_URL`).
+//! variables that work alone (`OPENAI_API_KEY`, …, `TIDEGATE_ADMIN_KEY`, `REDIS_URL`,
+//! `DATABASE_URL`).
 //!
 //! The process environment is not read here but handed in, so that tests never touch it.
 
@@ -14,6 +15,7 @@ use super::tree::{Kind, Node, Origin, Path};
 const PREFIX: &str = "TIDEGATE__";
 const ADMIN_KEY: &str = "TIDEGATE_ADMIN_KEY";
 const REDIS_URL: &str = "REDIS_URL";
+const DATABASE_URL: &str = "DATABASE_URL";
 /// Most steps of a variable's path; the schema has five.
 const STEPS_MAX: usize = 8;
 
@@ -140,6 +142,9 @@ pub(super) fn add_well_known(tree: &mut Node, environment: &Environment) -> Find
     }
     if let Some(url) = environment.filled(REDIS_URL) {
         add(tree, &["cache", "redis", "url"], url, Origin::Variable(REDIS_URL.to_owned()));
+    }
+    if let Some(url) = environment.filled(DATABASE_URL) {
+        add(tree, &["store", "url"], url, Origin::Variable(DATABASE_URL.to_owned()));
     }
     for preset in wire::preset::all() {
         let Some((variable, key)) = preset.key_env.and_then(|name| Some((name, environment.filled(name)?)))

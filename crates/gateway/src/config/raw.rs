@@ -14,6 +14,7 @@ use super::quantity::{Size, Span};
 
 mod cache;
 mod guard;
+mod jobs;
 mod limits;
 mod models;
 
@@ -22,6 +23,7 @@ pub(super) use guard::{
     Algorithm, Batch, Concurrency, ConcurrencyChange, Guard, Health, Process, Queue, Registry, Retry,
     Strategy,
 };
+pub(super) use jobs::{JobQueue, Jobs, Store, Webhook};
 pub(super) use limits::{Allowance, Limits, Priority, Rates};
 pub(super) use models::{Alias, AliasTimeouts, Balance, Coalesce};
 
@@ -56,6 +58,10 @@ pub(super) struct File {
     pub(super) guard: Guard,
     /// What tenants may use.
     pub(super) limits: Limits,
+    /// Where what must last is kept.
+    pub(super) store: Store,
+    /// What is done later.
+    pub(super) jobs: Jobs,
 }
 
 /// A set of defaults.

@@ -6,6 +6,7 @@
 
 mod cache;
 mod guard;
+mod jobs;
 mod keys;
 mod limits;
 mod listeners;
@@ -61,6 +62,7 @@ impl<'a> Judge<'a> {
         self.open_files(&server, sources.open_files);
         let data = self.data(raw.data.as_deref(), &sources.environment);
         let cache = self.cache(&raw.cache, &data, &names);
+        let store = self.store(&raw.store, &data);
         let guard = self.guard(&raw.guard);
         Config {
             profile: profile(raw.profile),
@@ -74,6 +76,8 @@ impl<'a> Judge<'a> {
             cache,
             guard,
             limits: self.limits(&raw.limits, &raw.keys),
+            store,
+            jobs: self.jobs(&raw.jobs),
         }
     }
 

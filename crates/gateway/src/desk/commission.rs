@@ -9,6 +9,7 @@ use http::{HeaderMap, Response, StatusCode};
 use std::time::{Duration, Instant};
 use wire::failure::{Failure, Kind, Retry, Source};
 use wire::operation::Operation;
+use wire::splice::push_json_string;
 
 /// A request made here, on a caller's behalf.
 #[derive(Clone, Debug)]
@@ -120,6 +121,27 @@ impl Answer {
         let (parts, body) = error::respond(headers, &failure, false).into_parts();
         let body = body.into_whole().unwrap_or_default();
         Self { status: parts.status, headers: parts.headers, body, failure: Some(failure) }
+    }
+
+    /// As one JSON object: `{"status_code":…,"request_id":…,"cache":…,"target":…,"body":{…}}`. What went wrong is in
+    /// the body, as it is where the request comes alone.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!(r#"{{"status_code":{}"#, self.status.as_u16()).as_bytes());
+        for (name, header) in [
+            ("request_id", "x-request-id"),
+            ("cache", "x-tidegate-cache"),
+            ("target", "x-tidegate-target"),
+            ("cost_usd", "x-tidegate-cost-usd"),
+            ("retry_after_ms", "retry-after-ms"),
+        ] {
+            if let Some(text) = self.headers.get(header).and_then(|value| value.to_str().ok()) {
+                out.extend_from_slice(format!(r#","{name}":"#).as_bytes());
+                push_json_string(out, text);
+            }
+        }
+        out.extend_from_slice(br#","body":"#);
+        out.extend_from_slice(&self.body);
+        out.push(b'}');
     }
 
     /// Whether it is what was asked for.

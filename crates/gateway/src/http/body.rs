@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::sync::mpsc;
 
 /// What a caller is sent. What must end with it travels in it: the mark that its connection is busy
 /// and, of a stream, the record and the provider's connection.
@@ -25,6 +26,8 @@ enum Kind {
     Pieces(SmallVec<[Bytes; 2]>, u64),
     Stream(Box<Relayed>, Box<Record>),
     Ride(Box<Ride>, Box<Record>),
+    /// Events of our own, until their sender is gone.
+    Events(mpsc::Receiver<Bytes>),
 }
 
 impl Body {
@@ -46,6 +49,11 @@ impl Body {
         Self { kind: Kind::Ride(ride, record), _underway: None }
     }
 
+    /// Events of our own, as they are sent.
+    pub fn events(frames: mpsc::Receiver<Bytes>) -> Self {
+        Self { kind: Kind::Events(frames), _underway: None }
+    }
+
     /// A provider's stream; the record closes with it.
     pub fn stream(relayed: Box<Relayed>, record: Box<Record>) -> Self {
         Self { kind: Kind::Stream(relayed, record), _underway: None }
@@ -57,7 +65,7 @@ impl Body {
             Kind::Whole(bytes) => Some(bytes),
             Kind::Pieces(mut pieces, _) if pieces.len() <= 1 => Some(pieces.pop().unwrap_or_default()),
             Kind::Pieces(pieces, _) => Some(pieces.iter().rev().flatten().copied().collect()),
-            Kind::Stream(..) | Kind::Ride(..) => None,
+            Kind::Stream(..) | Kind::Ride(..) | Kind::Events(_) => None,
         }
     }
 
@@ -83,6 +91,7 @@ impl http_body::Body for Body {
             Kind::Ride(ride, record) => {
                 ride.poll_next(cx, record).map(|next| next.map(|bytes| Ok(Frame::data(bytes))))
             }
+            Kind::Events(frames) => frames.poll_recv(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Pieces(pieces, left) => Poll::Ready(pieces.pop().map(|piece| {
                 *left -= piece.len() as u64;
                 Ok(Frame::data(piece))
@@ -98,6 +107,7 @@ impl http_body::Body for Body {
         match &self.kind {
             Kind::Stream(relayed, _) => relayed.is_end(),
             Kind::Ride(ride, _) => ride.is_end(),
+            Kind::Events(_) => false,
             Kind::Pieces(pieces, _) => pieces.is_empty(),
             Kind::Whole(bytes) => bytes.is_empty(),
         }
@@ -105,7 +115,7 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Stream(..) | Kind::Ride(..) => SizeHint::default(),
+            Kind::Stream(..) | Kind::Ride(..) | Kind::Events(_) => SizeHint::default(),
             Kind::Pieces(_, left) => SizeHint::with_exact(*left),
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
         }

@@ -53,7 +53,7 @@ fn unknown() -> Failure {
 }
 
 /// Percent-decoding (RFC 3986, section 2.1); `None` where it is broken or not UTF-8.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }

@@ -134,6 +134,21 @@ pub async fn a_released_job_is_charged_nothing(store: &Store) {
     assert_eq!(get(store, first.id).await.state, State::Cancelled);
 }
 
+pub async fn a_job_that_is_put_off_is_charged_nothing(store: &Store) {
+    let first = run(store, job()).await.lease;
+    let later = NOW.after(SECOND);
+    assert!(end(store, finish(first, End::Later { run_at: later })).await);
+    let job = get(store, first.id).await;
+    assert_eq!((job.state, job.attempt, job.owner, job.new.run_at), (State::Scheduled, 0, None, later));
+    assert!(store.jobs.faults(first.id).await.unwrap().is_empty());
+    assert_eq!(store.jobs.promote(later, 10).await.unwrap(), 1);
+    let second = claim_one(store, later).await.unwrap();
+    assert_eq!((second.lease.id, second.attempt), (first.id, 1));
+    store.jobs.cancel(first.id, None, later).await.unwrap();
+    assert!(end(store, finish(second.lease, End::Later { run_at: later.after(SECOND) })).await);
+    assert_eq!(get(store, first.id).await.state, State::Cancelled);
+}
+
 pub async fn what_nobody_renews_is_taken_back(store: &Store) {
     let jobs = vec![NewJob { attempts_max: 2, ..job() }, NewJob { attempts_max: 1, ..job() }, job()];
     let ids = add_all(store, jobs).await;

@@ -49,6 +49,7 @@ const fn type_of(kind: Kind) -> &'static str {
     match kind {
         Kind::InvalidRequest
         | Kind::MethodNotAllowed
+        | Kind::Conflict
         | Kind::TooLarge
         | Kind::UnsupportedMediaType
         | Kind::Unprocessable

@@ -166,7 +166,7 @@ fn count(shared: &Shared, ended: &Ended, outcome: Outcome) {
     match end {
         End::Done { .. } => stats.done.add(1),
         End::Cancelled => stats.cancelled.add(1),
-        End::Released => {
+        End::Released | End::Later { .. } => {
             stats.released.add(1);
             return;
         }

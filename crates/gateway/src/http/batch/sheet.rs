@@ -3,8 +3,6 @@
 use super::envelope::Envelope;
 use crate::desk::Answer;
 use bytes::Bytes;
-use http::HeaderMap;
-use wire::splice::push_json_string;
 
 /// The answers of a batch, entered as they come.
 pub(super) struct Sheet {
@@ -50,29 +48,13 @@ impl Sheet {
     }
 }
 
-/// `{"custom_id":…,"response":{"status_code":…,"request_id":…,…,"body":{…}},"error":null}`. What went wrong is in the
-/// body, as it is where the request comes alone.
+/// `{"custom_id":…,"response":{…},"error":null}`.
 fn push_line(out: &mut Vec<u8>, id: &[u8], answer: &Answer) {
     out.extend_from_slice(br#"{"custom_id":"#);
     out.extend_from_slice(id);
-    let status = answer.status.as_u16();
-    out.extend_from_slice(format!(r#","response":{{"status_code":{status}"#).as_bytes());
-    push_header(out, "request_id", &answer.headers, "x-request-id");
-    push_header(out, "cache", &answer.headers, "x-tidegate-cache");
-    push_header(out, "target", &answer.headers, "x-tidegate-target");
-    push_header(out, "cost_usd", &answer.headers, "x-tidegate-cost-usd");
-    push_header(out, "retry_after_ms", &answer.headers, "retry-after-ms");
-    out.extend_from_slice(br#","body":"#);
-    out.extend_from_slice(&answer.body);
-    out.extend_from_slice(br#"},"error":null}"#);
-}
-
-/// What a header says, where it is there.
-fn push_header(out: &mut Vec<u8>, name: &str, headers: &HeaderMap, header: &str) {
-    if let Some(text) = headers.get(header).and_then(|value| value.to_str().ok()) {
-        out.extend_from_slice(format!(r#","{name}":"#).as_bytes());
-        push_json_string(out, text);
-    }
+    out.extend_from_slice(br#","response":"#);
+    answer.write(out);
+    out.extend_from_slice(br#","error":null}"#);
 }
 
 #[cfg(test)]

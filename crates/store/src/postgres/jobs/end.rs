@@ -108,6 +108,7 @@ impl<'e> Ends<'e> {
                 End::Dead { fault } => (2, None, None, Some(fault)),
                 End::Cancelled => (3, None, None, None),
                 End::Released => (4, None, None, None),
+                End::Later { run_at } => (5, Some(run_at.0), None, None),
             };
             columns.how.push(how);
             columns.run_at.push(run_at);

@@ -169,12 +169,12 @@ BEGIN
                 WHEN g.how = 0 THEN 3
                 WHEN g.how = 2 THEN 4
                 WHEN g.how = 3 OR j.cancel_requested THEN 5
-                WHEN g.how = 1 AND g.run_at > g.at THEN 0
+                WHEN g.how IN (1, 5) AND g.run_at > g.at THEN 0
                 ELSE 1
             END,
             ended = CASE WHEN g.how IN (0, 2, 3) OR j.cancel_requested THEN g.at END,
-            run_at = CASE WHEN g.how = 1 AND NOT j.cancel_requested THEN g.run_at ELSE j.run_at END,
-            attempt = CASE WHEN g.how = 4 AND NOT j.cancel_requested THEN j.attempt - 1 ELSE j.attempt END,
+            run_at = CASE WHEN g.how IN (1, 5) AND NOT j.cancel_requested THEN g.run_at ELSE j.run_at END,
+            attempt = CASE WHEN g.how IN (4, 5) AND NOT j.cancel_requested THEN j.attempt - 1 ELSE j.attempt END,
             owner = NULL, lease_until = NULL, result = g.result
         FROM given g
         WHERE j.id = g.id AND j.token = g.token AND j.state + 0 = 2 AND (g.how <> 0 OR j.keep)

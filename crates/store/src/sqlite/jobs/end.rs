@@ -50,7 +50,11 @@ pub(in crate::sqlite) fn attempt(db: &Connection, lease: Lease, at: Time, end: &
         }
         End::Dead { fault } => bury(db, job.id, job.attempt, at, fault)?,
         End::Released if !job.cancel_requested => release(db, job.id)?,
-        End::Cancelled | End::Released => close(db, job.id, State::Cancelled, at)?,
+        End::Later { run_at } if !job.cancel_requested => {
+            release(db, job.id)?;
+            again(db, job.id, *run_at, at)?;
+        }
+        End::Cancelled | End::Released | End::Later { .. } => close(db, job.id, State::Cancelled, at)?,
     }
     Ok(true)
 }

@@ -1,0 +1,149 @@
+//! The place of durable work: a thread with a runtime of its own, where the store is asked and jobs are done.
+//!
+//! ```text
+//! a worker's request ─► Durable::ask ─► the durable thread: the store ──► answer
+//!                                       └─ the runner: handlers ─► Desk ─► a worker: the pipeline
+//! ```
+//!
+//! No thread that serves requests ever waits for a database: what they ask of it is a task over here, and a caller
+//! who leaves does not cut a transaction in two. The store is opened in the background and tried again until it is
+//! there; until then, and whenever it is away, whoever asks is told so, and nothing else is.
+//!
+//! What a kind of jobs does stands in [`kinds`]; what callers see of it under `http/durable`.
+
+pub mod api;
+mod completion;
+mod depths;
+pub mod fault;
+pub mod id;
+pub mod kinds;
+pub mod model;
+mod opening;
+pub mod page;
+pub mod payload;
+mod settings;
+mod thread;
+pub mod webhook;
+
+pub use fault::Fault;
+#[cfg(test)]
+pub use thread::Running;
+pub use thread::start;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use store::Store;
+use store::jobs::Depth;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::failure::{Failure, Kind};
+use work::schedules::Timetable;
+
+/// Questions to the store under way at once for callers; who comes then is told to come again.
+const ASKED_MAX: usize = 1024;
+/// The longest that a caller waits for the store.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+/// Streams of events at once.
+const STREAMS_MAX: usize = 1024;
+
+/// The way to the store and the jobs, from any thread. One for the process.
+pub struct Durable {
+    /// The durable thread's runtime, once it runs.
+    runtime: OnceLock<Handle>,
+    open: ArcSwapOption<Open>,
+    tasks: TaskTracker,
+    places: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    /// The process leaves: what goes on for long should end.
+    leaving: CancellationToken,
+}
+
+/// What there is once the store is open.
+pub struct Open {
+    /// All rows.
+    pub store: Store,
+    /// The way to jobs, which wakes the runner beside it.
+    pub jobs: work::Client,
+    /// The schedules.
+    pub timetable: Timetable,
+    /// What does the jobs here.
+    pub runner: work::runner::Handle,
+    /// How many jobs wait, as of a few seconds ago.
+    pub depths: ArcSwap<Vec<Depth>>,
+}
+
+impl Default for Durable {
+    fn default() -> Self {
+        Self {
+            runtime: OnceLock::new(),
+            open: ArcSwapOption::empty(),
+            tasks: TaskTracker::new(),
+            places: Arc::new(Semaphore::new(ASKED_MAX)),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            leaving: CancellationToken::new(),
+        }
+    }
+}
+
+impl Durable {
+    /// The store and what works on it; `None` while it is not open.
+    pub fn open(&self) -> Option<Arc<Open>> {
+        self.open.load_full()
+    }
+
+    /// Cancelled when the process is told to stop: for what would go on for as long as somebody listens.
+    pub fn leaving(&self) -> &CancellationToken {
+        &self.leaving
+    }
+
+    /// A place for a stream of events; `None` where there is none left.
+    pub fn stream(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.streams).try_acquire_owned().ok()
+    }
+
+    /// Does `work` on the durable thread, to its end, whether or not anybody still waits for it.
+    ///
+    /// # Errors
+    /// 503 while the store is away, and what `work` itself fails with.
+    pub async fn ask<T, F, Fut>(&self, work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(Arc<Open>) -> Fut,
+        Fut: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| fault::busy())?;
+        let open = self.open().ok_or_else(fault::away)?;
+        let work = work(open);
+        let task = async move {
+            let _place = place;
+            work.await
+        };
+        match tokio::time::timeout(WAIT_MAX, self.spawn(task)?).await {
+            Ok(Ok(done)) => done.map_err(Failure::from),
+            Ok(Err(fell)) => {
+                let public = "What was asked of the store fell over.";
+                Err(Failure::new(Kind::Internal, public).with_detail(fell.to_string()))
+            }
+            Err(_) => Err(fault::away()),
+        }
+    }
+
+    /// Begins `task` on the durable thread, for what goes on longer than a question. Whoever begins one bounds how
+    /// many there are.
+    ///
+    /// # Errors
+    /// 503 where that thread does not run.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Result<tokio::task::JoinHandle<T>, Failure> {
+        let runtime = self.runtime.get().filter(|_| !self.tasks.is_closed()).ok_or_else(fault::away)?;
+        Ok(self.tasks.spawn_on(task, runtime))
+    }
+}
+
+#[cfg(test)]
+mod tests;

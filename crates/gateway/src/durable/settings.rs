@@ -1,0 +1,62 @@
+//! What the configuration says of the store and the jobs, in the words of those who work with it.
+
+use crate::config::{Config, JobQueue};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use work::backoff::{Backoff, Backoffs};
+use work::pool::Bounds;
+
+/// How long a drain waits for the store to take what was done.
+pub(super) const FLUSH: Duration = Duration::from_secs(5);
+
+/// Which database, and how long it is waited for.
+pub(super) fn store(config: &Config) -> store::Options {
+    let usual = store::Options::new(config.store.url.expose());
+    let wait_max = config.store.wait.unwrap_or(usual.wait_max);
+    store::Options { wait_max, ..usual }
+}
+
+/// How jobs are done here.
+pub(super) fn runner(config: &Config) -> work::Options {
+    let jobs = &config.jobs;
+    let own = super::kinds::QUEUES.map(work::Queue::new);
+    let named = jobs.queues.iter().map(|(name, queue)| queue_of(name, queue));
+    work::Options {
+        owner: owner(),
+        queues: named.chain(own).collect(),
+        workers: jobs.workers_max,
+        backoffs: backoffs(),
+        grace: config.server.timeouts.drain,
+        flush: FLUSH,
+        keep_done: jobs.keep_done,
+        keep_dead: jobs.keep_dead,
+        ..work::Options::default()
+    }
+}
+
+fn queue_of(name: &str, queue: &JobQueue) -> work::Queue {
+    let max = queue.workers_max;
+    work::Queue {
+        workers: Bounds { min: Bounds::default().min.min(max), max },
+        weight: queue.weight,
+        rate: queue.rate,
+        attempt_max: queue.attempt_max,
+        ..work::Queue::new(name)
+    }
+}
+
+/// This machine and process.
+fn owner() -> String {
+    let machine = rustix::system::uname();
+    format!("{} {}", machine.nodename().to_string_lossy(), std::process::id())
+}
+
+/// How long failed jobs wait, by what they failed of.
+fn backoffs() -> Backoffs {
+    let usual = Backoff::default();
+    let from = |seconds| Backoff { base: Duration::from_secs(seconds), ..usual };
+    let seconds = [("later", 2), ("overloaded", 2), ("provider", 5), ("rate_limited", 5), ("timeout", 5)];
+    let classes: BTreeMap<_, _> =
+        seconds.into_iter().map(|(class, seconds)| (class.to_owned(), from(seconds))).collect();
+    Backoffs { usual, classes, ..Backoffs::default() }
+}

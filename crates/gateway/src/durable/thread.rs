@@ -1,0 +1,87 @@
+//! The durable thread: opens the store, does jobs, and leaves when the last request has.
+
+use super::settings::FLUSH;
+use super::{Open, depths, kinds, opening, settings};
+use crate::gateway::Gateway;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use work::runner::{Rows, Runner};
+use work::schedules::Timetable;
+use work::{Clock, Options};
+
+/// The durable thread, while it runs.
+pub struct Running {
+    thread: JoinHandle<()>,
+    /// No request asks any more.
+    end: CancellationToken,
+}
+
+/// Starts the durable thread. When the gateway drains, no more jobs are begun and those under way are finished or
+/// put back; `abort` cuts that short.
+///
+/// # Errors
+/// Where the system refuses a thread or a runtime.
+pub fn start(gateway: &Arc<Gateway>, abort: &CancellationToken) -> std::io::Result<Running> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Refused where it was started before, which nobody does.
+    let _ = gateway.durable.runtime.set(runtime.handle().clone());
+    let end = CancellationToken::new();
+    let live = live(Arc::clone(gateway), abort.clone(), end.clone());
+    let thread = std::thread::Builder::new().name("durable".to_owned()).spawn(move || {
+        runtime.block_on(live);
+        runtime.shutdown_background();
+    })?;
+    Ok(Running { thread, end })
+}
+
+impl Running {
+    /// Waits until what was done is on disk. To be called when no request can ask any more.
+    pub async fn finish(self) {
+        self.end.cancel();
+        let thread = self.thread;
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
+
+    /// As [`finish`](Self::finish), for who has no runtime.
+    #[cfg(test)]
+    pub(crate) fn join(self) {
+        self.end.cancel();
+        let _ = self.thread.join();
+    }
+}
+
+async fn live(gateway: Arc<Gateway>, abort: CancellationToken, end: CancellationToken) {
+    let durable = &gateway.durable;
+    let config = gateway.snapshot(0).config.clone();
+    let database = settings::store(&config);
+    if let Some(store) = durable.leaving.run_until_cancelled(opening::open(&database)).await {
+        let options = settings::runner(&config);
+        work_on(&gateway, store, options, &abort).await;
+    }
+    end.cancelled().await;
+    durable.tasks.close();
+    let _ = tokio::time::timeout(FLUSH, durable.tasks.wait()).await;
+    durable.open.store(None);
+}
+
+/// Does jobs until the gateway leaves.
+async fn work_on(gateway: &Arc<Gateway>, store: store::Store, options: Options, abort: &CancellationToken) {
+    let rows = Rows { jobs: Arc::clone(&store.jobs), schedules: Some(Arc::clone(&store.schedules)) };
+    let timetable = Timetable::new(Arc::clone(&store.schedules), Clock::default());
+    let runner = Runner::new(rows, kinds::handlers(gateway), options);
+    let (jobs, handle, depths) = (runner.client(), runner.handle(), ArcSwap::default());
+    let open = Arc::new(Open { store, jobs, timetable, runner: handle, depths });
+    gateway.durable.open.store(Some(Arc::clone(&open)));
+    let cut_short = async {
+        abort.cancelled().await;
+        open.runner.hurry();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = runner.run(gateway.durable.leaving.clone()) => {}
+        () = cut_short => {}
+        () = depths::keep(&open) => {}
+    }
+}
