@@ -67,7 +67,7 @@ impl Which {
         let before =
             after.map(|text| id::read(text).ok_or_else(|| bad("'after' is no job's id"))).transpose()?;
         let limit = self.limit.unwrap_or(50).clamp(1, LIMIT_MAX);
-        Ok(page::Asked { filter: self.filter()?, kinds: Vec::new(), before, limit, for_operators: true })
+        Ok(page::Asked { filter: self.filter()?, kinds: None, before, limit, for_operators: true })
     }
 
     /// What is forgotten: of one final state, and over before that moment.

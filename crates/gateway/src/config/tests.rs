@@ -11,6 +11,7 @@ mod files;
 mod formats;
 mod fuzz;
 mod guard;
+mod jobs;
 mod layers;
 mod printing;
 mod secrets;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use store::Time;
 use store::jobs::{Band, Running};
 use wire::failure::{Failure, Kind, Retry};
+use work::verdict::DEADLINE;
 use work::{Context, Failed, Outcome};
 
 /// What such jobs are called.
@@ -24,6 +25,8 @@ pub const ATTEMPTS_MAX: u32 = 8;
 
 /// For so long it is put off, at no cost, while nobody may be asked; afterwards each time counts as an attempt.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+/// A deadline that is no further off is the one that has passed.
+const RINGS: Duration = Duration::from_millis(100);
 /// How long it is put off where nobody says.
 const PUT_OFF: Duration = Duration::from_secs(5);
 /// A provider's words in an error history have no more characters than this.
@@ -38,7 +41,14 @@ pub(super) async fn attempt(gateway: Arc<Gateway>, context: Context) -> Result<O
         // Dropped, so that the provider's call ends too. Why it stops decides what becomes of the job.
         _ = context.cancelled() => return Ok(Outcome::PutBack),
     };
-    judge(&answer, context.job(), gateway.draining())
+    let left = context.deadline().map(|deadline| deadline.since(Time::now()));
+    match &answer.failure {
+        // Whoever of several keeps the time rings first.
+        Some(failure) if failure.kind() == Kind::ProviderTimeout && left.is_some_and(|left| left < RINGS) => {
+            Err(Failed::lasting(DEADLINE, "the deadline passed while a model was asked"))
+        }
+        _ => judge(&answer, context.job(), gateway.draining()),
+    }
 }
 
 fn commission(gateway: &Gateway, context: &Context) -> Result<Commission, Failed> {

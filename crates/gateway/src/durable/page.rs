@@ -13,8 +13,8 @@ const STEP: usize = 10;
 pub struct Asked {
     /// All else but the kind.
     pub filter: Filter,
-    /// Of these kinds; none: of any.
-    pub kinds: Vec<String>,
+    /// Of these kinds; `None`: of any.
+    pub kinds: Option<Vec<String>>,
     /// Older than this one.
     pub before: Option<JobId>,
     /// So many at most.
@@ -36,12 +36,10 @@ impl Asked {
     /// Where the store does not answer.
     pub async fn of(self, jobs: &dyn Jobs) -> store::Result<Page> {
         let mut rows = Vec::new();
-        for kind in &self.kinds {
-            let filter = Filter { kind: Some(kind.clone()), ..self.filter.clone() };
+        let kinds = self.kinds.as_ref().map_or_else(|| vec![None], |kinds| kinds.iter().map(Some).collect());
+        for kind in kinds {
+            let filter = Filter { kind: kind.cloned(), ..self.filter.clone() };
             self.read(jobs, filter, &mut rows).await?;
-        }
-        if self.kinds.is_empty() {
-            self.read(jobs, self.filter.clone(), &mut rows).await?;
         }
         rows.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
         let has_more = rows.len() > self.limit;

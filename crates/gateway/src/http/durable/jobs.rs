@@ -52,18 +52,8 @@ async fn list(asked: &Asked) -> Answered {
     }
     let limit = asked.limit()?;
     let filter = Filter { tenant: Some(asked.tenant()), queue: asked.query("queue")?, kind: None, state };
-    let is_none = kinds.is_empty();
-    let page = page::Asked {
-        filter,
-        kinds,
-        before: if is_none { Some(JobId(0)) } else { after },
-        limit,
-        for_operators: false,
-    };
-    let page = asked
-        .durable()
-        .ask(move |open| async move { Ok(page.of(&*open.store.jobs).await?.to_json()) })
-        .await?;
+    let page = page::Asked { filter, kinds: Some(kinds), before: after, limit, for_operators: false };
+    let page = asked.durable().ask(async move |open| Ok(page.of(&*open.store.jobs).await?.to_json())).await?;
     asked.json(StatusCode::OK, &page).await
 }
 
@@ -79,18 +69,18 @@ fn unknown_after() -> Failure {
 
 async fn show(asked: &Asked, id: &str) -> Answered {
     let (id, tenant) = (read(id)?, asked.tenant());
-    let job = asked.durable().ask(move |open| async move { whole(&open, id, &tenant).await }).await?;
+    let job = asked.durable().ask(async move |open| whole(&open, id, &tenant).await).await?;
     asked.json(StatusCode::OK, &job).await
 }
 
 async fn cancel(asked: &Asked, id: &str) -> Answered {
     let (id, tenant) = (read(id)?, asked.tenant());
-    let cancelled = async move |open: Arc<Open>| -> Result<_, Fault> {
+    let cancelled = async move |open: Arc<Open>| {
         own(&open, id, &tenant).await?;
         let cancel = open.jobs.cancel(id, Some(&tenant)).await?;
         Ok((cancel, whole(&open, id, &tenant).await?))
     };
-    let (cancel, job) = asked.durable().ask(move |open| async move { cancelled(open).await }).await?;
+    let (cancel, job) = asked.durable().ask(cancelled).await?;
     match cancel {
         Cancel::Done | Cancel::Over(State::Cancelled) => asked.json(StatusCode::OK, &job).await,
         Cancel::Asked => asked.json(StatusCode::ACCEPTED, &job).await,
@@ -104,12 +94,12 @@ async fn cancel(asked: &Asked, id: &str) -> Answered {
 
 async fn retry(asked: &Asked, id: &str) -> Answered {
     let (id, tenant) = (read(id)?, asked.tenant());
-    let replayed = async move |open: Arc<Open>| -> Result<_, Fault> {
+    let replayed = async move |open: Arc<Open>| {
         own(&open, id, &tenant).await?;
-        let Some(replay) = open.jobs.replay(id).await? else { return Err(Fault::Answer(not_dead())) };
+        let replay = open.jobs.replay(id).await?.ok_or_else(not_dead)?;
         whole(&open, replay, &tenant).await
     };
-    let job = asked.durable().ask(move |open| async move { replayed(open).await }).await?;
+    let job = asked.durable().ask(replayed).await?;
     asked.json(StatusCode::ACCEPTED, &job).await
 }
 

@@ -43,21 +43,21 @@ pub(super) async fn serve(asked: &mut Asked) -> Answered {
 
 async fn list(asked: &Asked) -> Answered {
     let tenant = asked.tenant();
-    let list = async move |open: Arc<Open>| -> Result<_, Fault> {
+    let list = async move |open: Arc<Open>| {
         let schedules = open.timetable.list(Some(&tenant)).await.map_err(fault)?;
         Ok(schedules.iter().map(view).collect::<Vec<_>>())
     };
-    let data = asked.durable().ask(move |open| async move { list(open).await }).await?;
+    let data = asked.durable().ask(list).await?;
     asked.json(StatusCode::OK, &json!({ "object": "list", "data": data, "has_more": false })).await
 }
 
 async fn show(asked: &Asked, name: &str) -> Answered {
     let (tenant, name) = (asked.tenant(), name.to_owned());
-    let show = async move |open: Arc<Open>| -> Result<_, Fault> {
+    let show = async move |open: Arc<Open>| {
         let schedule = open.timetable.get(&tenant, &name).await.map_err(fault)?;
         schedule.as_ref().map(view).ok_or_else(|| Fault::Answer(not_found("schedule")))
     };
-    let shown = asked.durable().ask(move |open| async move { show(open).await }).await?;
+    let shown = asked.durable().ask(show).await?;
     asked.json(StatusCode::OK, &shown).await
 }
 
@@ -86,8 +86,7 @@ async fn put(asked: &mut Asked, name: &str) -> Answered {
         job: NewJob::from(order::read(asked, &job)?),
         within: None,
     };
-    let put = async move |open: Arc<Open>| -> Result<_, Fault> { write(&open, plan, paused).await };
-    let schedule = asked.durable().ask(move |open| async move { put(open).await }).await?;
+    let schedule = asked.durable().ask(async move |open| write(&open, plan, paused).await).await?;
     asked.json(StatusCode::OK, &schedule).await
 }
 
@@ -109,7 +108,7 @@ async fn write(open: &Open, plan: Plan, paused: bool) -> Result<Value, Fault> {
 async fn remove(asked: &Asked, name: &str) -> Answered {
     let (tenant, own) = (asked.tenant(), name.to_owned());
     let remove = async move |open: Arc<Open>| open.timetable.remove(&tenant, &own).await.map_err(fault);
-    match asked.durable().ask(move |open| async move { remove(open).await }).await? {
+    match asked.durable().ask(remove).await? {
         true => {
             let deleted = json!({ "name": name, "object": "schedule", "deleted": true });
             asked.json(StatusCode::OK, &deleted).await
