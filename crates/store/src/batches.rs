@@ -85,7 +85,7 @@ pub struct Batch {
 pub struct ReadTo {
     /// The byte to go on with.
     pub byte: u64,
-    /// The line to go on with, from 0.
+    /// The line to go on with, from 0; blank ones do not count.
     pub line: u64,
 }
 
@@ -166,6 +166,12 @@ pub trait Batches: Send + Sync {
     /// Takes back the lines' jobs that have not begun, so many at most, and records each of those lines as bad
     /// with what `end` makes of it; says how many. The jobs are gone, unless they are to be kept.
     fn take_back(&self, id: &str, limit: u32, end: LineText, now: Time) -> Answer<'_, u64>;
+
+    /// Records as bad, with what `end` makes of it, each line read that has no end and no job that could still
+    /// bring one: it died, or somebody took it back. So many at most; says how many. `end` is given what that job
+    /// was told, or nothing where its row is gone as well. Lines are numbered without a gap, so that those up to
+    /// [`ReadTo::line`] are all there are.
+    fn mend(&self, id: &str, limit: u32, end: LineText) -> Answer<'_, u64>;
 
     /// Forgets batches that were over before `before`, with their lines; so many at most.
     fn purge(&self, before: Time, limit: u32) -> Answer<'_, u64>;

@@ -89,6 +89,7 @@ macro_rules! suite {
             a_change_is_made_from_the_states_it_names,
             open_batches_are_those_not_over,
             lines_that_have_not_begun_are_taken_back,
+            lines_that_nothing_will_end_are_mended,
             old_batches_are_purged_with_their_lines,
         }
         suite! { $fresh, keys:

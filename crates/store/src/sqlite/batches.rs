@@ -96,6 +96,18 @@ impl Batches for Sqlite {
         self.write(move |db| lines::take_back(db, &id, limit, &end, now))
     }
 
+    fn mend(&self, id: &str, limit: u32, end: LineText) -> Answer<'_, u64> {
+        let id = id.to_owned();
+        Box::pin(async move {
+            let batch = id.clone();
+            let lost = self.read(move |db| lines::lost(db, &batch, limit)).await?;
+            if lost.is_empty() {
+                return Ok(0);
+            }
+            self.write(move |db| lines::mend(db, &id, &lost, &end)).await
+        })
+    }
+
     fn purge(&self, before: Time, limit: u32) -> Answer<'_, u64> {
         Box::pin(async move {
             let over = self.read(move |db| over(db, before, limit)).await?;

@@ -4,7 +4,7 @@ use super::make::*;
 use std::sync::Arc;
 use store::Store;
 use store::batches::{Batch, BatchChange, BatchState, LineEnd, ReadTo};
-use store::jobs::{Filter, Finish, NewJob};
+use store::jobs::{Cancel, End, Filter, Finish, NewJob};
 
 fn batch(id: &str) -> Batch {
     Batch {
@@ -175,6 +175,34 @@ pub async fn lines_that_have_not_begun_are_taken_back(store: &Store) {
     let left = store.jobs.list(Filter::default(), None, 99).await.unwrap();
     let left: Vec<_> = left.into_iter().filter_map(|job| job.new.unique).collect();
     assert_eq!(left, ["batch_10/0", "batch_1/read", "batch_1/0"], "others' jobs stay");
+}
+
+pub async fn lines_that_nothing_will_end_are_mended(store: &Store) {
+    let text: store::batches::LineText =
+        Arc::new(|line, payload| format!("{line}: {}", String::from_utf8_lossy(payload)).into_bytes());
+    let mend = async |limit| store.batches.mend("batch_1", limit, Arc::clone(&text)).await.unwrap();
+    assert_eq!(mend(9).await, 0, "there is no such batch");
+    with_lines(store, "batch_1", 8).await;
+    store.jobs.add(vec![line_job("batch_10", 0)], NOW).await.unwrap();
+    assert_eq!(mend(9).await, 0, "all are yet to be done");
+    let claimed = store.jobs.claim(claim(4)).await.unwrap().jobs;
+    let dead = |lease| finish(lease, End::Dead { fault: fault("broken") });
+    assert!(end(store, dead(claimed[0].lease)).await);
+    assert!(end(store, Finish { line: Some(line("batch_1", 1, true)), ..done(claimed[1].lease) }).await);
+    assert!(end(store, done(claimed[2].lease)).await);
+    let again = End::Again { run_at: NOW.after(SECOND), fault: fault("slow") };
+    assert!(end(store, finish(claimed[3].lease, again)).await);
+    let waiting = store.jobs.list(Filter::default(), None, 99).await.unwrap();
+    let last = waiting.iter().find(|job| job.new.unique.as_deref() == Some("batch_1/7")).unwrap();
+    assert_eq!(store.jobs.cancel(last.id, None, NOW).await.unwrap(), Cancel::Done);
+    assert_eq!(mend(2).await, 2);
+    assert_eq!(mend(2).await, 1);
+    assert_eq!(mend(2).await, 0);
+    let bad = store.batches.lines("batch_1", false, None, 99, 9999).await.unwrap();
+    let bad: Vec<_> = bad.iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
+    assert_eq!(bad, ["0: ask 0", "2: ", "7: ask 7"], "what the job was told, while that is known");
+    let batch = found(store, "batch_1").await;
+    assert_eq!((batch.completed, batch.failed), (1, 3));
 }
 
 pub async fn old_batches_are_purged_with_their_lines(store: &Store) {

@@ -5,6 +5,7 @@ use crate::jobs::State;
 use crate::sqlite::jobs::belong;
 use crate::{Result, Time};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
 
 /// Lines removed in one step, so that others get between.
 const LINES_A_STEP: u32 = 1000;
@@ -66,6 +67,35 @@ pub(super) fn take_back(db: &Connection, id: &str, limit: u32, text: &LineText, 
         taken += 1;
     }
     Ok(taken)
+}
+
+/// Lines that have neither an end nor a job that is not over, each with what its job was told, if that is known.
+pub(super) fn lost(db: &Connection, id: &str, limit: u32) -> Result<Vec<(u64, Vec<u8>)>> {
+    let mut sql = db.prepare_cached(
+        "WITH RECURSIVE lines (line) AS (SELECT 0 UNION ALL SELECT line + 1 FROM lines LIMIT \
+         coalesce((SELECT read_line FROM batches WHERE id = ?1), 0)) \
+         SELECT line FROM lines WHERE NOT EXISTS (SELECT 1 FROM batch_lines \
+         WHERE batch = (SELECT number FROM batches WHERE id = ?1) AND line = lines.line) \
+         AND NOT EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_unique \
+         WHERE uniq IS NOT NULL AND uniq = ?1 || '/' || lines.line AND state < 3) LIMIT ?2",
+    )?;
+    let lines = sql.query_map(params![id, limit], |row| row.get(0))?;
+    let lines = lines.collect::<rusqlite::Result<Vec<u64>>>()?;
+    let mut buried = if lines.is_empty() { HashMap::new() } else { belong::buried(db, id)? };
+    let mut told = |line: u64| match buried.remove(&line.to_string()) {
+        Some(job) => belong::payload(db, job),
+        None => Ok(Vec::new()),
+    };
+    lines.into_iter().map(|line| Ok((line, told(line)?))).collect()
+}
+
+/// Writes what becomes of lines that were lost; says of how many.
+pub(super) fn mend(db: &Connection, id: &str, lost: &[(u64, Vec<u8>)], text: &LineText) -> Result<u64> {
+    for (line, told) in lost {
+        let text = text(*line, told);
+        record(db, &LineEnd { batch: id.to_owned(), line: *line, good: false, text })?;
+    }
+    Ok(lost.len() as u64)
 }
 
 /// Removes some lines of a batch, and with the last ones the batch itself; whether it is gone.

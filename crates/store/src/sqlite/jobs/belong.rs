@@ -4,6 +4,7 @@ use super::end;
 use crate::jobs::{Cancel, JobId, State};
 use crate::{Result, Time};
 use rusqlite::{Connection, params};
+use std::collections::HashMap;
 
 /// Those that are not over, by their words.
 pub(in crate::sqlite) const BELONGING: &str = "SELECT id, uniq, keep FROM jobs INDEXED BY jobs_unique \
@@ -29,6 +30,19 @@ pub(in crate::sqlite) fn parts(db: &Connection, owner: &str, latest: State, limi
             word: word.get(from.len()..).unwrap_or_default().to_owned(),
             keep: found.get(2)?,
         })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Those of `owner` that died or were taken back, by what stands behind the slash; of several the last.
+pub(in crate::sqlite) fn buried(db: &Connection, owner: &str) -> Result<HashMap<String, JobId>> {
+    let (from, to) = (format!("{owner}/"), format!("{owner}0"));
+    let mut sql = db.prepare_cached(
+        "SELECT uniq, id FROM jobs INDEXED BY jobs_failed WHERE state >= 4 AND uniq >= ? AND uniq < ? ORDER BY id",
+    )?;
+    let rows = sql.query_map([&from, &to], |found| {
+        let word: String = found.get(0)?;
+        Ok((word.get(from.len()..).unwrap_or_default().to_owned(), JobId(found.get(1)?)))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
