@@ -145,6 +145,11 @@ impl Context {
         }
     }
 
+    /// The way to whoever waits for jobs in this process.
+    pub(crate) fn hints(&self) -> &Hints {
+        &self.0.hints
+    }
+
     /// How far it is.
     pub(crate) fn latest(&self) -> Option<Vec<u8>> {
         self.lock().latest.clone()

@@ -15,6 +15,7 @@
 //! alone.
 
 pub mod backoff;
+pub mod batches;
 pub mod client;
 pub mod context;
 pub mod cron;

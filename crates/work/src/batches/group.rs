@@ -1,0 +1,129 @@
+//! Lines on their way from the input to the store: checked, and gathered in groups.
+
+use super::input::Cut;
+use super::line::{self, Bad, Line};
+use super::notes::{Notes, Problem};
+use super::seen::Seen;
+use super::{ATTEMPTS_MAX, LINE, QUEUE, task, text};
+use crate::Draft;
+use store::Time;
+use store::batches::{Batch, LineEnd, ReadTo};
+use store::jobs::{Band, NewJob};
+
+/// Lines recorded in one step.
+const GROUP_MAX: usize = 500;
+/// Bytes recorded in one step; one line may have more.
+const GROUP_BYTES_MAX: usize = 2 << 20;
+/// Problems that are told of a batch which fails as a whole.
+const PROBLEMS_MAX: usize = 50;
+
+/// What has been read of a batch's input.
+pub(super) struct Reading<'a> {
+    pub batch: &'a Batch,
+    /// Lines that can be asked.
+    pub good: u64,
+    /// What is wrong with the others; the first of them.
+    pub problems: Vec<Problem>,
+    key: Option<String>,
+    seen: Seen,
+    /// Requests so far.
+    requests: u64,
+    group: Group,
+}
+
+/// What is recorded in one step.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub from: ReadTo,
+    pub to: ReadTo,
+    pub jobs: Vec<NewJob>,
+    pub bad: Vec<LineEnd>,
+    bytes: usize,
+}
+
+impl<'a> Reading<'a> {
+    pub fn new(batch: &'a Batch) -> Self {
+        Self {
+            batch,
+            good: 0,
+            problems: Vec::new(),
+            key: Notes::of(batch).key,
+            seen: Seen::default(),
+            requests: 0,
+            group: Group::after(batch.read),
+        }
+    }
+
+    /// Takes a line; gives a group once there is enough for one.
+    pub fn take(&mut self, cut: Cut<'_>, now: Time) -> Option<Group> {
+        let (number, is_new) = (self.requests, self.requests >= self.batch.read.line);
+        self.requests += 1;
+        match self.check(cut.text) {
+            Ok(line) => {
+                self.good += 1;
+                if is_new {
+                    let job = self.job(number, &line, now);
+                    self.group.bytes += job.payload.len();
+                    self.group.jobs.push(job);
+                }
+            }
+            Err(bad) => {
+                self.note(bad.problem.clone().at_line(cut.number));
+                if is_new {
+                    self.group.bad.push(text::refused(&self.batch.id, number, cut.number, &bad));
+                }
+            }
+        }
+        if is_new {
+            self.group.to = ReadTo { byte: cut.end, line: self.requests };
+        }
+        self.group.is_full().then(|| self.cut_off())
+    }
+
+    /// What is left for a last group.
+    pub fn rest(&mut self) -> Option<Group> {
+        (self.group.lines() > 0).then(|| self.cut_off())
+    }
+
+    /// Keeps a problem, unless there are enough.
+    pub fn note(&mut self, problem: Problem) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(problem);
+        }
+    }
+
+    fn check<'t>(&mut self, text: Option<&'t [u8]>) -> Result<Line<'t>, Bad> {
+        let line = line::check(text.ok_or_else(line::too_long)?, &self.batch.endpoint)?;
+        match self.seen.insert(&line.custom_id) {
+            true => Ok(line),
+            false => Err(line::duplicate(&line.custom_id)),
+        }
+    }
+
+    fn job(&self, number: u64, line: &Line<'_>, now: Time) -> NewJob {
+        let batch = self.batch;
+        let payload = task::payload(batch, self.key.as_deref(), number, line);
+        let draft = Draft::new(LINE, batch.tenant.clone()).queue(QUEUE).band(Band::Batch).run_at(now);
+        let draft = draft.attempts(ATTEMPTS_MAX).unique(format!("{}/{number}", batch.id));
+        draft.payload(payload).forget_when_done().into()
+    }
+
+    fn cut_off(&mut self) -> Group {
+        let next = Group::after(self.group.to);
+        std::mem::replace(&mut self.group, next)
+    }
+}
+
+impl Group {
+    fn after(read: ReadTo) -> Self {
+        Self { from: read, to: read, ..Self::default() }
+    }
+
+    fn lines(&self) -> usize {
+        self.jobs.len() + self.bad.len()
+    }
+
+    fn is_full(&self) -> bool {
+        self.lines() >= GROUP_MAX || self.bytes >= GROUP_BYTES_MAX
+    }
+}
