@@ -12,6 +12,7 @@
 //! What a kind of jobs does stands in [`kinds`]; what callers see of it under `http/durable`.
 
 pub mod api;
+mod batch;
 mod completion;
 mod depths;
 pub mod fault;
@@ -67,6 +68,8 @@ pub struct Open {
     pub store: Store,
     /// The way to jobs, which wakes the runner beside it.
     pub jobs: work::Client,
+    /// The batches.
+    pub batches: work::batches::Batches,
     /// The schedules.
     pub timetable: Timetable,
     /// What does the jobs here.

@@ -196,7 +196,7 @@ mod tests {
             ("/openai/v1/chat/completions", chat),
             ("/openai/chat/completions", chat),
             ("/v1/batch", Some(Endpoint::Batch)),
-            ("/v1/batches", None),
+            ("/v1/batches", Some(Endpoint::Durable(durable::place("/batches").unwrap()))),
             ("/v1/models", Some(Endpoint::Models)),
             ("/v1/models/sim/fast", Some(Endpoint::Model("sim/fast"))),
             ("/models/sim%2Ffast", Some(Endpoint::Model("sim%2Ffast"))),

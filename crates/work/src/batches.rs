@@ -67,7 +67,7 @@ pub const CUSTOM_ID_BYTES_MAX: usize = 512;
 pub const OPEN_MAX: u32 = 1000;
 /// Batches of one tenant that may be open at once.
 pub const OPEN_MAX_OF_TENANT: usize = 100;
-/// How long a batch's outputs are there after its end.
+/// How long a batch is there after its end, with its lines.
 pub const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 /// The rows that batches live on.
@@ -100,6 +100,8 @@ pub struct NewBatch {
     pub metadata: Option<Vec<u8>>,
     /// How long it may take.
     pub within: Duration,
+    /// How long its outputs are there, from their making on; no longer than [`KEPT`].
+    pub keep: Duration,
 }
 
 /// What came of creating a batch.
@@ -163,7 +165,7 @@ impl Batches {
             completed: 0,
             failed: 0,
             created: now,
-            moments: Notes { key: new.key, ..Notes::default() }.to_json(),
+            moments: Notes { key: new.key, keep: new.keep.as_secs(), ..Notes::default() }.to_json(),
             expires: now.after(new.within),
         };
         self.rows.batches.create(batch.clone(), reader_of(&batch).run_at(now).into()).await?;

@@ -86,6 +86,7 @@ fn warn_of_fixed(before: &Config, after: &Config) {
         ("log", before.log != after.log),
         ("store", before.store != after.store),
         ("jobs.workers_max", before.jobs.workers_max != after.jobs.workers_max),
+        ("jobs.batch_workers_max", before.jobs.batch_workers_max != after.jobs.batch_workers_max),
         ("jobs.queues", before.jobs.queues != after.jobs.queues),
         ("jobs.keep_done", before.jobs.keep_done != after.jobs.keep_done),
         ("jobs.keep_dead", before.jobs.keep_dead != after.jobs.keep_dead),

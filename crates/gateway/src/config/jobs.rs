@@ -20,6 +20,8 @@ pub struct Store {
 pub struct Jobs {
     /// Jobs of all queues under way at once.
     pub workers_max: u32,
+    /// Lines of batches under way at once in this process.
+    pub batch_workers_max: u32,
     /// Largest job that is taken, in bytes.
     pub payload_bytes_max: usize,
     /// Largest result that is kept, in bytes.

@@ -1,21 +1,23 @@
 //! What kinds of jobs there are, what does them, and what follows their ends. A further kind is a file, and a line
 //! in [`handlers`].
 
-use super::{completion, model, webhook};
+use super::{batch, completion, model, webhook};
 use crate::gateway::Gateway;
 use std::sync::Arc;
+use store::Store;
 use store::jobs::{End, Running};
 use work::handler::Extra;
-use work::{Context, Failed, Handlers, Outcome};
+use work::{Clock, Context, Failed, Handlers, Outcome};
 
 /// The kinds that callers may ask for at `/v1/jobs`, and are shown there.
 pub const PUBLIC: [&str; 2] = [model::KIND, webhook::KIND];
 /// Queues of kinds that callers do not name, beside those of the configuration.
-pub const QUEUES: [&str; 0] = [];
+pub const QUEUES: [&str; 1] = [work::batches::QUEUE];
 
 /// What does the jobs of each kind.
-pub(super) fn handlers(gateway: &Arc<Gateway>) -> Handlers {
-    Handlers::new()
+pub(super) fn handlers(gateway: &Arc<Gateway>, store: &Store) -> Handlers {
+    let handlers = work::batches::handle(Handlers::new(), store, batch::ask(gateway), Clock::default());
+    handlers
         .on(model::KIND, with(gateway, model::attempt))
         .on(webhook::KIND, with(gateway, webhook::attempt))
         .at_end(at_end)

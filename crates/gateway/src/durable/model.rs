@@ -145,7 +145,7 @@ fn refused(status: StatusCode, body: &[u8]) -> Failed {
 }
 
 /// What an answer's head says of when to come again.
-fn told_wait(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn told_wait(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("retry-after-ms")?.to_str().ok()?;
     Some(Duration::from_millis(text.parse().ok()?))
 }

@@ -19,7 +19,10 @@ pub(super) fn store(config: &Config) -> store::Options {
 /// How jobs are done here.
 pub(super) fn runner(config: &Config) -> work::Options {
     let jobs = &config.jobs;
-    let own = super::kinds::QUEUES.map(work::Queue::new);
+    let own = super::kinds::QUEUES.map(|name| {
+        let queue = work::Queue::new(name);
+        work::Queue { workers: bounds(jobs.batch_workers_max), ..queue }
+    });
     let named = jobs.queues.iter().map(|(name, queue)| queue_of(name, queue));
     work::Options {
         owner: owner(),
@@ -35,14 +38,17 @@ pub(super) fn runner(config: &Config) -> work::Options {
 }
 
 fn queue_of(name: &str, queue: &JobQueue) -> work::Queue {
-    let max = queue.workers_max;
     work::Queue {
-        workers: Bounds { min: Bounds::default().min.min(max), max },
+        workers: bounds(queue.workers_max),
         weight: queue.weight,
         rate: queue.rate,
         attempt_max: queue.attempt_max,
         ..work::Queue::new(name)
     }
+}
+
+fn bounds(max: u32) -> Bounds {
+    Bounds { min: Bounds::default().min.min(max), max }
 }
 
 /// This machine and process.

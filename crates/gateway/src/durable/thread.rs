@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use work::batches::{Batches, Keeper};
 use work::runner::{Rows, Runner};
 use work::schedules::Timetable;
 use work::{Clock, Options};
@@ -70,17 +71,23 @@ async fn live(gateway: Arc<Gateway>, abort: CancellationToken, end: Cancellation
 async fn work_on(gateway: &Arc<Gateway>, store: store::Store, options: Options, abort: &CancellationToken) {
     let rows = Rows { jobs: Arc::clone(&store.jobs), schedules: Some(Arc::clone(&store.schedules)) };
     let timetable = Timetable::new(Arc::clone(&store.schedules), Clock::default());
-    let runner = Runner::new(rows, kinds::handlers(gateway), options);
+    let runner = Runner::new(rows, kinds::handlers(gateway, &store), options);
+    let batches = Batches::new(&store, runner.client(), Clock::default());
+    let keeper = Keeper::new(&store, Clock::default());
     let (jobs, handle, depths) = (runner.client(), runner.handle(), ArcSwap::default());
-    let open = Arc::new(Open { store, jobs, timetable, runner: handle, depths });
+    let open = Arc::new(Open { store, jobs, batches, timetable, runner: handle, depths });
     gateway.durable.open.store(Some(Arc::clone(&open)));
     let cut_short = async {
         abort.cancelled().await;
         open.runner.hurry();
         std::future::pending::<()>().await;
     };
+    let leaving = &gateway.durable.leaving;
+    let work = async {
+        tokio::join!(runner.run(leaving.clone()), keeper.run(leaving.clone()));
+    };
     tokio::select! {
-        () = runner.run(gateway.durable.leaving.clone()) => {}
+        () = work => {}
         () = cut_short => {}
         () = depths::keep(&open) => {}
     }

@@ -5,6 +5,8 @@
 //! question to the durable thread and waits for it without blocking.
 
 mod asked;
+mod batches;
+mod files;
 mod jobs;
 mod members;
 mod schedules;
@@ -25,7 +27,9 @@ type Serve = for<'a> fn(&'a mut Asked) -> Pin<Box<dyn Future<Output = Answered> 
 type Answered = Result<Response<Body>, Failure>;
 
 /// By the first word of the path.
-const COLLECTIONS: [(&str, Serve); 2] = [
+const COLLECTIONS: [(&str, Serve); 4] = [
+    ("batches", |asked| Box::pin(batches::serve(asked))),
+    ("files", |asked| Box::pin(files::serve(asked))),
     ("jobs", |asked| Box::pin(jobs::serve(asked))),
     ("schedules", |asked| Box::pin(schedules::serve(asked))),
 ];

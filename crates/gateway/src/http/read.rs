@@ -106,7 +106,8 @@ async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
     }
 }
 
-async fn discard(body: &mut Incoming) {
+/// Reads on and throws away, up to a bound.
+pub(super) async fn discard(body: &mut Incoming) {
     let mut discarded = 0;
     while discarded < DISCARD_MAX {
         match chunk(body).await {

@@ -18,7 +18,7 @@ const LINES_A_STEP: u32 = 200;
 /// How often what is old is looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 /// How long the pieces of a file that is being brought are kept.
-const ABANDONED: Duration = Duration::from_secs(86_400);
+const ABANDONED: Duration = Duration::from_secs(3600);
 /// Files and batches forgotten in one step.
 const SWEPT_MAX: u32 = 50;
 

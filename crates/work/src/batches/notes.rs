@@ -12,6 +12,8 @@ pub struct Notes {
     /// On behalf of which key its lines are asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// How long its outputs are there, in seconds.
+    pub keep: u64,
     /// Its time was over before it was done.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_late: bool,

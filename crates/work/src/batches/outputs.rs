@@ -1,8 +1,10 @@
 //! What came of a batch, as files: views of its lines, read in order, a little at a time.
 
 use super::files::file_of;
+use super::notes::Notes;
 use super::{KEPT, Rows};
 use std::sync::Arc;
+use std::time::Duration;
 use store::batches::{Batch, BatchChange, Batches};
 use store::files::File;
 use store::{Result, Time};
@@ -76,7 +78,7 @@ async fn publish_one(rows: &Rows, batch: &Batch, good: bool, now: Time) -> Resul
         name: format!("{}_{}.jsonl", batch.id, if good { "output" } else { "error" }),
         bytes,
         created: now,
-        expires: Some(now.after(KEPT)),
+        expires: Some(now.after(Duration::from_secs(Notes::of(batch).keep).min(KEPT))),
     };
     rows.files.close(file).await?;
     Ok(id)

@@ -65,6 +65,7 @@ impl Scene {
             endpoint: ENDPOINT.to_owned(),
             metadata: None,
             within,
+            keep: DAY,
         };
         match self.batches.create(new).await.unwrap() {
             Created::Batch(batch) => batch,

@@ -26,6 +26,9 @@ pub(in crate::config) struct Jobs {
     /// Jobs of all queues under way at once in this process.
     #[schemars(range(min = 1, max = 10_000))]
     pub(in crate::config) workers_max: u32,
+    /// Lines of batches under way at once in this process.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(in crate::config) batch_workers_max: u32,
     /// Largest job that is taken.
     pub(in crate::config) payload_bytes_max: Size,
     /// Largest result that is kept.
@@ -44,6 +47,7 @@ impl Default for Jobs {
     fn default() -> Self {
         Self {
             workers_max: 100,
+            batch_workers_max: 16,
             payload_bytes_max: Size(1 << 20),
             result_bytes_max: Size(8 << 20),
             keep_done: Span::seconds(7 * 86_400),

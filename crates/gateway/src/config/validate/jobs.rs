@@ -69,6 +69,7 @@ impl Judge<'_> {
         }
         Jobs {
             workers_max: raw.workers_max,
+            batch_workers_max: raw.batch_workers_max,
             payload_bytes_max: self.size(
                 &at.key("payload_bytes_max"),
                 raw.payload_bytes_max,
@@ -91,6 +92,9 @@ impl Judge<'_> {
         if name.is_empty() || name.len() > QUEUE_BYTES_MAX || !name.chars().all(plain) {
             let mend = "use 1 to 64 lower-case letters, digits and - _ .";
             self.fault_of_key(at, "this is not a queue's name", mend);
+        }
+        if crate::durable::kinds::QUEUES.contains(&name) {
+            self.fault_of_key(at, "this queue is the gateway's own", "give it another name");
         }
         if raw.burst.is_some() && raw.rate_per_second.is_none() {
             self.fault(&at.key("burst"), "a burst of what is not limited", "give `rate_per_second` too");

@@ -96,6 +96,11 @@ impl Asked {
         Ok(body)
     }
 
+    /// The request's body as it comes in, once.
+    pub(super) fn stream(&mut self) -> Option<Incoming> {
+        self.body.take()
+    }
+
     /// What the query says under this name, the first time; an empty text counts as nothing.
     ///
     /// # Errors
