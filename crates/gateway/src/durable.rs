@@ -35,6 +35,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::Store;
+use store::batches::BatchState;
 use store::jobs::Depth;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -76,6 +77,8 @@ pub struct Open {
     pub runner: work::runner::Handle,
     /// How many jobs wait, as of a few seconds ago.
     pub depths: ArcSwap<Vec<Depth>>,
+    /// How many batches are in each state that is not final, looked at every few seconds.
+    pub open_batches: ArcSwap<Vec<(BatchState, u64)>>,
 }
 
 impl Default for Durable {

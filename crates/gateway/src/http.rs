@@ -184,7 +184,7 @@ fn unknown_path(request: &Request<Incoming>) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Endpoint, endpoint};
+    use super::{Endpoint, durable, endpoint};
     use wire::operation::Operation;
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
             ("/openai/v1/chat/completions", chat),
             ("/openai/chat/completions", chat),
             ("/v1/batch", Some(Endpoint::Batch)),
-            ("/v1/batches", Some(Endpoint::Durable(durable::place("/batches").unwrap()))),
+            ("/v1/batches", durable::place("/batches").map(Endpoint::Durable)),
             ("/v1/models", Some(Endpoint::Models)),
             ("/v1/models/sim/fast", Some(Endpoint::Model("sim/fast"))),
             ("/models/sim%2Ffast", Some(Endpoint::Model("sim%2Ffast"))),

@@ -29,15 +29,17 @@ mod notes;
 mod outputs;
 mod reader;
 mod seen;
+mod stats;
 mod task;
 mod text;
 mod tries;
 
-pub use ask::{Ask, Question, Reply};
+pub use ask::{Answer, Ask, Question, Reply};
 pub use files::{FileKind, file_kind};
 pub use keeper::Keeper;
 pub use notes::{Errors, Notes, Problem};
 pub use outputs::Lines;
+pub use stats::Report;
 
 use crate::client::Client;
 use crate::handler::Handlers;
@@ -70,18 +72,19 @@ pub const OPEN_MAX_OF_TENANT: usize = 100;
 /// How long a batch is there after its end, with its lines.
 pub const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
-/// The rows that batches live on.
+/// The rows that batches live on. What its clones do is counted together.
 #[derive(Clone)]
 pub struct Rows {
     pub(crate) jobs: Arc<dyn store::jobs::Jobs>,
     pub(crate) batches: Arc<dyn store::batches::Batches>,
     pub(crate) files: Arc<dyn store::files::Files>,
+    pub(crate) stats: Arc<stats::Stats>,
 }
 
 impl From<&Store> for Rows {
     fn from(store: &Store) -> Self {
-        let Store { jobs, batches, files, .. } = store;
-        Self { jobs: Arc::clone(jobs), batches: Arc::clone(batches), files: Arc::clone(files) }
+        let (jobs, batches) = (Arc::clone(&store.jobs), Arc::clone(&store.batches));
+        Self { jobs, batches, files: Arc::clone(&store.files), stats: Arc::default() }
     }
 }
 
@@ -215,6 +218,12 @@ impl Batches {
                 return Ok(Cancelling::Batch(batch));
             }
         }
+    }
+
+    /// What was done in this process since it began.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.rows.stats.report()
     }
 
     /// The good or the bad lines of a batch, as they stand, to be read piece by piece.

@@ -2,7 +2,7 @@
 //! metrics.
 
 use super::refusal;
-use crate::durable::api::{View, state_name, state_named};
+use crate::durable::api::{View, batch_state_name, state_name, state_named};
 use crate::durable::{Fault, Open, id, page};
 use crate::gateway::Gateway;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -232,7 +232,7 @@ fn runner(gateway: &Gateway) -> Option<Box<RawValue>> {
 /// Sets the metrics that are read with the others.
 pub fn measure(gateway: &Gateway) {
     let Some(open) = gateway.durable.open() else { return gateway.metrics.jobs.show(Reading::default()) };
-    let (report, now) = (open.runner.report(), Time::now());
+    let (report, lines, now) = (open.runner.report(), open.batches.report(), Time::now());
     let depth = |depth: &store::jobs::Depth| Depth {
         queue: depth.queue.clone(),
         state: state_name(depth.state),
@@ -257,6 +257,13 @@ pub fn measure(gateway: &Gateway) {
             .collect(),
         ended: ended.into(),
         reaped: report.reaped,
+        batches: open
+            .open_batches
+            .load()
+            .iter()
+            .map(|(state, count)| (batch_state_name(*state), *count))
+            .collect(),
+        lines: [("completed", lines.good), ("failed", lines.bad)].into(),
         claims: times(&report.claim_time),
         waits: times(&report.wait_time),
         runs: times(&report.run_time),

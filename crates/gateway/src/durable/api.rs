@@ -5,6 +5,7 @@ use super::payload::Shown;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use store::Time;
+use store::batches::BatchState;
 use store::jobs::{Band, Job, PastFault, State};
 
 /// A job, in the words of the API. Moments are seconds since 1970.
@@ -150,6 +151,21 @@ pub fn state_name(state: State) -> &'static str {
         State::Done => "done",
         State::Dead => "dead",
         State::Cancelled => "cancelled",
+    }
+}
+
+/// A batch's state, in OpenAI's words.
+#[must_use]
+pub fn batch_state_name(state: BatchState) -> &'static str {
+    match state {
+        BatchState::Validating => "validating",
+        BatchState::Failed => "failed",
+        BatchState::InProgress => "in_progress",
+        BatchState::Finalizing => "finalizing",
+        BatchState::Completed => "completed",
+        BatchState::Expired => "expired",
+        BatchState::Cancelling => "cancelling",
+        BatchState::Cancelled => "cancelled",
     }
 }
 

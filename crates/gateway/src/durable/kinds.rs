@@ -4,7 +4,6 @@
 use super::{batch, completion, model, webhook};
 use crate::gateway::Gateway;
 use std::sync::Arc;
-use store::Store;
 use store::jobs::{End, Running};
 use work::handler::Extra;
 use work::{Clock, Context, Failed, Handlers, Outcome};
@@ -15,8 +14,9 @@ pub const PUBLIC: [&str; 2] = [model::KIND, webhook::KIND];
 pub const QUEUES: [&str; 1] = [work::batches::QUEUE];
 
 /// What does the jobs of each kind.
-pub(super) fn handlers(gateway: &Arc<Gateway>, store: &Store) -> Handlers {
-    let handlers = work::batches::handle(Handlers::new(), store, batch::ask(gateway), Clock::default());
+pub(super) fn handlers(gateway: &Arc<Gateway>, batches: &work::batches::Rows) -> Handlers {
+    let handlers =
+        work::batches::handle(Handlers::new(), batches.clone(), batch::ask(gateway), Clock::default());
     handlers
         .on(model::KIND, with(gateway, model::attempt))
         .on(webhook::KIND, with(gateway, webhook::attempt))

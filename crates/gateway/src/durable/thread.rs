@@ -71,11 +71,13 @@ async fn live(gateway: Arc<Gateway>, abort: CancellationToken, end: Cancellation
 async fn work_on(gateway: &Arc<Gateway>, store: store::Store, options: Options, abort: &CancellationToken) {
     let rows = Rows { jobs: Arc::clone(&store.jobs), schedules: Some(Arc::clone(&store.schedules)) };
     let timetable = Timetable::new(Arc::clone(&store.schedules), Clock::default());
-    let runner = Runner::new(rows, kinds::handlers(gateway, &store), options);
-    let batches = Batches::new(&store, runner.client(), Clock::default());
-    let keeper = Keeper::new(&store, Clock::default());
+    let of_batches = work::batches::Rows::from(&store);
+    let runner = Runner::new(rows, kinds::handlers(gateway, &of_batches), options);
     let (jobs, handle, depths) = (runner.client(), runner.handle(), ArcSwap::default());
-    let open = Arc::new(Open { store, jobs, batches, timetable, runner: handle, depths });
+    let batches = Batches::new(of_batches.clone(), jobs.clone(), Clock::default());
+    let keeper = Keeper::new(of_batches, Clock::default());
+    let open_batches = ArcSwap::default();
+    let open = Arc::new(Open { store, jobs, batches, timetable, runner: handle, depths, open_batches });
     gateway.durable.open.store(Some(Arc::clone(&open)));
     let cut_short = async {
         abort.cancelled().await;

@@ -27,6 +27,10 @@ pub struct Reading {
     pub failed: BTreeMap<String, u64>,
     /// Leases taken back from the dead, since the start.
     pub reaped: u64,
+    /// Batches that are not over, by state.
+    pub batches: Vec<(&'static str, u64)>,
+    /// Lines of batches by how they ended, since the start.
+    pub lines: BTreeMap<&'static str, u64>,
     /// How long claims took.
     pub claims: Times,
     /// How long jobs waited for their first attempt.
@@ -77,6 +81,11 @@ struct InState {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InBatchState {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InQueue {
     queue: String,
 }
@@ -102,6 +111,8 @@ pub struct JobMetrics {
     ended: Family<ByOutcome, Told>,
     failed: Family<ByClass, Told>,
     reaped: Told,
+    batches: Family<InBatchState, Gauge>,
+    lines: Family<ByOutcome, Told>,
     claims: ToldTimes,
     waits: ToldTimes,
     runs: ToldTimes,
@@ -122,6 +133,8 @@ impl JobMetrics {
         registry.register("tidegate_jobs_attempts", "Attempts at jobs by how they ended", self.ended.clone());
         registry.register("tidegate_jobs_failures", "Attempts that failed, by class", self.failed.clone());
         registry.register("tidegate_jobs_reaped", "Leases that nobody had renewed", self.reaped.clone());
+        registry.register("tidegate_batches", "Batches that are not over, by state", self.batches.clone());
+        registry.register("tidegate_batch_lines", "Lines of batches by how they ended", self.lines.clone());
         for (name, help, times) in [
             ("tidegate_jobs_claim", "How long it takes to claim jobs", &self.claims),
             ("tidegate_jobs_wait", "How long jobs wait for their first attempt", &self.waits),
@@ -155,6 +168,13 @@ impl JobMetrics {
             self.failed.get_or_create(&ByClass { class }).set(count);
         }
         self.reaped.set(reading.reaped);
+        for (state, count) in reading.batches {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.batches.get_or_create(&InBatchState { state }).set(count);
+        }
+        for (outcome, count) in reading.lines {
+            self.lines.get_or_create(&ByOutcome { outcome }).set(count);
+        }
         self.claims.set(reading.claims);
         self.waits.set(reading.waits);
         self.runs.set(reading.runs);
@@ -233,6 +253,8 @@ mod tests {
             ended: [("done", 5)].into(),
             failed: [("timeout".to_owned(), 2)].into(),
             reaped: 1,
+            batches: vec![("in_progress", 2)],
+            lines: [("completed", 40)].into(),
             runs: Times { bounds: &[0.1, 1.0], buckets: vec![1, 2, 4], sum: 9.5 },
             ..Reading::default()
         };
@@ -247,6 +269,8 @@ mod tests {
             r#"tidegate_jobs_attempts_total{outcome="done"} 5"#,
             r#"tidegate_jobs_failures_total{class="timeout"} 2"#,
             "tidegate_jobs_reaped_total 1",
+            r#"tidegate_batches{state="in_progress"} 2"#,
+            r#"tidegate_batch_lines_total{outcome="completed"} 40"#,
             r#"tidegate_jobs_run_seconds_bucket{le="1.0"} 3"#,
             "tidegate_jobs_run_seconds_count 7",
             "tidegate_jobs_claim_seconds_count 0",

@@ -31,21 +31,25 @@ pub struct Question {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// It was answered, be it by a refusal.
-    Answered {
-        /// As HTTP has them.
-        status: u16,
-        /// The request's id, as the answer names it.
-        request_id: String,
-        /// JSON.
-        body: Vec<u8>,
-        /// When to come again, as whoever answered has said (`Retry-After`).
-        after: Option<Duration>,
-    },
-    /// Nobody was asked, as there is no room now: that costs no try.
+    Answered(Answer),
+    /// Nobody was asked, as nobody may be now: that costs no try.
     Busy {
-        /// Why, for people.
-        message: String,
-        /// When to come again.
+        /// When to come again, where that is known.
         after: Option<Duration>,
     },
+    /// The process is about to end, and nothing was begun.
+    Leaving,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// As HTTP has them.
+    pub status: u16,
+    /// The request's id, as the answer names it.
+    pub request_id: String,
+    /// JSON.
+    pub body: Vec<u8>,
+    /// When to come again, as whoever answered has said (`Retry-After`).
+    pub after: Option<Duration>,
 }

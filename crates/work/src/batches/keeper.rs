@@ -146,6 +146,7 @@ impl Keeper {
         let text = text::taken_back(&batch.id, why);
         loop {
             let taken = self.rows.batches.take_back(&batch.id, LINES_A_STEP, text.clone(), now).await?;
+            self.rows.stats.ended(false, taken);
             if taken < u64::from(LINES_A_STEP) {
                 return Ok(());
             }
@@ -174,6 +175,7 @@ impl Keeper {
         }
         let text = text::taken_back(&batch.id, text::LOST);
         let mended = self.rows.batches.mend(&batch.id, LINES_A_STEP, text).await?;
+        self.rows.stats.ended(false, mended);
         if mended > 0 {
             tracing::warn!(batch = batch.id, mended, "batches: lines had lost their jobs, and have failed");
         }

@@ -101,6 +101,7 @@ impl Reads {
 
     async fn hand_over(&self, context: &Context, batch: &Batch, group: Group) -> Result<(), Failed> {
         let (now, Group { from, to, jobs, bad, .. }) = (self.clock.now(), group);
+        let refused = bad.len() as u64;
         let taken = self
             .rows
             .batches
@@ -111,6 +112,7 @@ impl Reads {
             // Cancelled or expired, or read on by another reader: the next attempt sees which.
             return Err(Failed::passing("moved_on", "the batch has moved on meanwhile"));
         }
+        self.rows.stats.ended(false, refused);
         context.hints().added(QUEUE, now, now);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Lines of outputs and error files, in OpenAI's form.
 
+use super::Answer;
 use super::files::line_id;
 use super::line::Bad;
 use super::task::Task;
@@ -42,14 +43,15 @@ struct Response<'a> {
 }
 
 /// The end of a line that was answered: well, or by a refusal that stands.
-pub(super) fn answered(task: &Task<'_>, status: u16, request_id: &str, body: &[u8]) -> LineEnd {
+pub(super) fn answered(task: &Task<'_>, answer: &Answer) -> LineEnd {
+    let Answer { status, request_id, body, .. } = answer;
     // What a provider writes may spread over several lines, and need not be JSON where it fails.
     let json = compact(body);
     let body = json.as_deref().map_err(|()| serde_json::json!(String::from_utf8_lossy(body)));
     let quoted = body.as_ref().err().and_then(|text| serde_json::value::to_raw_value(text).ok());
     let body = body.ok().or(quoted.as_deref()).unwrap_or(RawValue::NULL);
-    let response = Some(Response { status_code: status, request_id, body });
-    end(task, (200..300).contains(&status), response, None)
+    let response = Some(Response { status_code: *status, request_id, body });
+    end(task, (200..300).contains(status), response, None)
 }
 
 /// The end of a line that was not.
@@ -106,6 +108,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use super::{EXPIRED, answered, failed, taken_back};
+    use crate::batches::Answer;
     use crate::batches::task::Task;
 
     const PAYLOAD: &[u8] =
@@ -117,7 +120,8 @@ mod tests {
         let task = Task::read(PAYLOAD).unwrap();
         assert_eq!(task.body, br#"{"model":"m"}"#);
         let check = |status, body: &[u8], good, expected: &str| {
-            let end = answered(&task, status, "req-1", body);
+            let request_id = "req-1".to_owned();
+            let end = answered(&task, &Answer { status, request_id, body: body.to_vec(), after: None });
             let head = format!(
                 r#"{{"id":"batch_req_x00003","custom_id":"a\"b","response":{{"status_code":{status},"request_id":"req-1","body":"#
             );

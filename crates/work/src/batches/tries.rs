@@ -1,13 +1,13 @@
-//! How often a line is asked. Attempts of its job say little of that: being busy costs none, nor does a process that
-//! is killed.
+//! How often a line is asked. Attempts of its job say little of that: a process that is killed is no fault of the
+//! line, and who wants to be asked less often is waited for longer than who fails.
 
 use crate::handler::Failed;
 use std::borrow::Cow;
 use std::time::Duration;
 use store::jobs::PastFault;
 
-/// There was no room; nobody was asked.
-pub(super) const BUSY: &str = "overloaded";
+/// The store did not answer.
+const STORE: &str = "store";
 /// Whoever was asked wants to be asked less often.
 const RATE_LIMITED: &str = "rate_limited";
 /// The process died, or was cut off.
@@ -18,12 +18,10 @@ pub(super) const TRIES_MAX: u32 = 8;
 const WAITS_MAX: u32 = 60;
 /// Processes that may die over a line.
 const DEATHS_MAX: u32 = 100;
-/// The pause where there was no room and nobody says for how long.
-const BUSY_PAUSE: Duration = Duration::from_secs(5);
 
-/// There was no room.
-pub(super) fn busy(message: &str, after: Option<Duration>) -> Failed {
-    Failed::passing(BUSY, message).after(after.unwrap_or(BUSY_PAUSE))
+/// The store does not say how often a line was tried: that is no fault of the line.
+pub(super) fn away(error: &store::Error) -> Failed {
+    Failed::passing(STORE, error.to_string())
 }
 
 /// Why a line with an answer of this status should be asked again; `None`: the answer stands.
@@ -50,7 +48,7 @@ pub(super) fn are_spent(faults: &[PastFault], last: Option<&str>) -> bool {
     let (mut tries, mut waits, mut deaths) = (0, 0, 0);
     for class in classes {
         match class {
-            BUSY => {}
+            STORE => {}
             RATE_LIMITED => waits += 1,
             LEASE => deaths += 1,
             _ => tries += 1,
@@ -89,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn being_busy_costs_nothing_and_patience_has_an_end() {
+    fn patience_has_an_end_that_others_faults_do_not_bring_nearer() {
         let check = |past: &[(&str, usize)], last, expected| {
             let one = |class: &str| PastFault {
                 attempt: 1,
@@ -102,10 +100,10 @@ mod tests {
         check(&[], Some("provider"), false);
         check(&[("provider", 6)], Some("timeout"), false);
         check(&[("provider", 7)], Some("timeout"), true);
-        check(&[("provider", 7), ("overloaded", 5000), ("lease", 99), ("rate_limited", 59)], None, false);
+        check(&[("provider", 7), ("store", 5000), ("lease", 99), ("rate_limited", 59)], None, false);
         check(&[("panic", 8)], None, true);
         check(&[("rate_limited", 59)], Some("rate_limited"), true);
         check(&[("lease", 100)], None, true);
-        check(&[("overloaded", 5000)], Some("overloaded"), false);
+        check(&[("store", 5000)], Some("store"), false);
     }
 }

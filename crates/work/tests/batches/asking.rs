@@ -6,7 +6,7 @@ use std::sync::Arc;
 use store::batches::BatchState;
 use store::jobs::{Cancel, Filter, State};
 use work::Options;
-use work::batches::{LINE, Reply};
+use work::batches::{Answer, LINE, Reply};
 
 #[tokio::test]
 async fn what_may_pass_is_asked_again_and_what_stands_is_not() {
@@ -16,12 +16,10 @@ async fn what_may_pass_is_asked_again_and_what_stands_is_not() {
         ("line-0", 1..=7) => status(question, 503),
         ("line-1", _) => status(question, 500),
         ("line-2", 1..=30) => match status(question, 429) {
-            Reply::Answered { status, request_id, body, .. } => {
-                Reply::Answered { status, request_id, body, after: Some(ms(1)) }
-            }
+            Reply::Answered(answer) => Reply::Answered(Answer { after: Some(ms(1)), ..answer }),
             other => other,
         },
-        ("line-3", 1..=30) => Reply::Busy { message: "no room".to_owned(), after: Some(ms(1)) },
+        ("line-3", 1..=30) => Reply::Busy { after: Some(ms(1)) },
         ("line-4", _) => status(question, 404),
         ("line-5", _) => panic!("a line that kills"),
         _ => status(question, 200),

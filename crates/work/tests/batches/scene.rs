@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use work::batches::{
-    Ask, Batches, Cancelling, Created, Errors, Keeper, NewBatch, Question, Reply, Rows, handle,
+    Answer, Ask, Batches, Cancelling, Created, Errors, Keeper, NewBatch, Question, Reply, Rows, handle,
 };
 use work::pool::Bounds;
 use work::{Clock, Handlers, Options, Queue};
@@ -193,7 +193,7 @@ pub fn echo(asked: &Asked) -> Ask {
 pub fn status(question: &Question, status: u16) -> Reply {
     let asked: Value = serde_json::from_slice(&question.body).unwrap();
     let body = serde_json::to_vec(&json!({ "asked": asked })).unwrap();
-    Reply::Answered { status, request_id: format!("req-{}", question.custom_id), body, after: None }
+    Reply::Answered(Answer { status, request_id: format!("req-{}", question.custom_id), body, after: None })
 }
 
 /// The counts of a batch that is over: state, total, good, bad; whose files are there where they should be.

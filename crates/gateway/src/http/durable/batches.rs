@@ -12,6 +12,7 @@ mod view;
 
 use super::Answered;
 use super::asked::{Asked, not_found};
+use crate::durable::api::batch_state_name;
 use crate::http::error;
 use ::http::{Method, StatusCode};
 use serde::Serialize;
@@ -77,7 +78,7 @@ async fn cancel(asked: &Asked, id: &str) -> Answered {
     match done.await? {
         Cancelling::Batch(batch) => asked.json(StatusCode::OK, &View::of(&batch)).await,
         Cancelling::Late(batch) => {
-            let public = format!("Cannot cancel a batch with status '{}'.", view::status(batch.state));
+            let public = format!("Cannot cancel a batch with status '{}'.", batch_state_name(batch.state));
             Err(Failure::new(Kind::Conflict, public).with_code("batch_is_over"))
         }
         Cancelling::Unknown => Err(not_found("batch")),

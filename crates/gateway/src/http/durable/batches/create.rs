@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::batches::Batch;
 use wire::failure::{Failure, Kind, Retry};
-use wire::json::Object;
+use wire::json::{Object, Value};
 use work::batches::{Created, KEPT, NewBatch, OPEN_MAX_OF_TENANT};
 
 const MEMBERS: [&str; 5] =
@@ -78,7 +78,7 @@ fn read(asked: &Asked, members: &Members<'_>) -> Result<NewBatch, Failure> {
     let window = window.and_then(|window| when::span(&window)).filter(|window| WINDOW.contains(window));
     let within = window.ok_or_else(|| members.wrong("completion_window", "'24h', or from '1s' to '168h'"))?;
     let keep = members.object("output_expires_after")?.map(|after| keep(&after)).transpose()?;
-    let metadata = members.object("metadata")?.map(|metadata| metadata_of(members, &metadata)).transpose()?;
+    let metadata = members.get("metadata").map(|metadata| metadata_of(members, &metadata)).transpose()?;
     let principal = asked.caller.principal();
     Ok(NewBatch {
         tenant: asked.tenant(),
@@ -107,18 +107,20 @@ fn keep(after: &Object<'_>) -> Result<Duration, Failure> {
 }
 
 /// The caller's own notes, as it wrote them.
-fn metadata_of(members: &Members<'_>, metadata: &Object<'_>) -> Result<Vec<u8>, Failure> {
+fn metadata_of(members: &Members<'_>, metadata: &Value<'_>) -> Result<Vec<u8>, Failure> {
     let (pairs_max, name_max, value_max) = METADATA_MAX;
     let is_short = |text: &str, max: usize| text.chars().take(max + 1).count() <= max;
-    let are_well = metadata.len() <= pairs_max
-        && metadata.iter().all(|(name, value)| {
+    let are_well = |pairs: &Object<'_>| {
+        let mut pairs = pairs.iter();
+        pairs.all(|(name, value)| {
             is_short(&name, name_max) && value.as_str().is_some_and(|value| is_short(&value, value_max))
-        });
-    if !are_well {
-        let expected = format!(
-            "up to {pairs_max} pairs of a name of up to {name_max} characters and a string of up to {value_max}"
-        );
-        return Err(members.wrong("metadata", &expected));
+        })
+    };
+    if metadata.object().is_some_and(|pairs| pairs.len() <= pairs_max && are_well(&pairs)) {
+        return Ok(metadata.raw().as_bytes().to_vec());
     }
-    Ok(metadata.text().as_bytes().to_vec())
+    let expected = format!(
+        "up to {pairs_max} pairs of a name of up to {name_max} characters and a string of up to {value_max}"
+    );
+    Err(members.wrong("metadata", &expected))
 }

@@ -1,9 +1,9 @@
 //! A batch as it is shown, in OpenAI's words.
 
-use crate::durable::api::seconds;
+use crate::durable::api::{batch_state_name, seconds};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use store::batches::{Batch, BatchState};
+use store::batches::Batch;
 use work::batches::Notes;
 
 /// A batch. Moments are seconds since 1970.
@@ -48,7 +48,7 @@ impl<'a> View<'a> {
             errors: json(batch.errors.as_deref()),
             input_file_id: &batch.input_file,
             completion_window: window(batch),
-            status: status(batch.state),
+            status: batch_state_name(batch.state),
             output_file_id: batch.output_file.as_deref(),
             error_file_id: batch.error_file.as_deref(),
             created_at: seconds(batch.created),
@@ -73,20 +73,6 @@ fn window(batch: &Batch) -> String {
         _ if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
         _ if seconds % 60 == 0 => format!("{}m", seconds / 60),
         _ => format!("{seconds}s"),
-    }
-}
-
-/// A state, in OpenAI's words.
-pub(super) fn status(state: BatchState) -> &'static str {
-    match state {
-        BatchState::Validating => "validating",
-        BatchState::Failed => "failed",
-        BatchState::InProgress => "in_progress",
-        BatchState::Finalizing => "finalizing",
-        BatchState::Completed => "completed",
-        BatchState::Expired => "expired",
-        BatchState::Cancelling => "cancelling",
-        BatchState::Cancelled => "cancelled",
     }
 }
 
