@@ -108,6 +108,12 @@ impl Batches for Postgres {
         })
     }
 
+    fn mend(&self, id: &str, limit: u32, end: LineText) -> Answer<'_, u64> {
+        self.write((id.to_owned(), limit, end), |transaction, (id, limit, end)| {
+            Box::pin(lines::mend(transaction, id, *limit, end))
+        })
+    }
+
     fn purge(&self, before: Time, limit: u32) -> Answer<'_, u64> {
         Box::pin(async move {
             let over = self.write((before, limit), |transaction, (before, limit)| {

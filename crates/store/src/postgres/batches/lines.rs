@@ -103,6 +103,38 @@ pub(super) async fn take_back(
     Ok(lines.len() as u64)
 }
 
+/// Lines read that have neither an end nor a job that is not over, each with what its job was told, if that is
+/// known.
+const LOST: &str = "
+    SELECT l.line, (
+        SELECT j.payload FROM tidegate_jobs j
+        WHERE j.uniq IS NOT NULL AND j.state >= 4 AND j.uniq = $1 || '/' || l.line ORDER BY j.id DESC LIMIT 1
+    ) AS payload
+    FROM generate_series(0, (SELECT read_line FROM tidegate_batches WHERE id = $1) - 1) AS l (line)
+    WHERE NOT EXISTS (SELECT FROM tidegate_batch_lines b WHERE b.batch = $1 AND b.line = l.line)
+        AND NOT EXISTS (
+            SELECT FROM tidegate_jobs j WHERE j.uniq IS NOT NULL AND j.state < 3 AND j.uniq = $1 || '/' || l.line
+        )
+    ORDER BY l.line LIMIT $2";
+
+/// Writes what becomes of lines that were lost; says of how many.
+pub(super) async fn mend(
+    transaction: &Transaction,
+    id: &str,
+    limit: u32,
+    text: &LineText,
+) -> Result<u64, Fault> {
+    let mut lines = Vec::new();
+    for row in transaction.query(LOST, params![id, i64::from(limit)]).await? {
+        let line = amount(&row, "line")?;
+        let told: Option<&[u8]> = row.try_get("payload")?;
+        let text = text(line, told.unwrap_or_default());
+        lines.push(LineEnd { batch: id.to_owned(), line, good: false, text });
+    }
+    record(transaction, &lines).await?;
+    Ok(lines.len() as u64)
+}
+
 const REMOVE_SOME: &str = "
     WITH gone AS (
         DELETE FROM tidegate_batch_lines WHERE batch = $1 AND line IN (

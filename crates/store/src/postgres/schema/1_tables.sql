@@ -50,6 +50,8 @@ CREATE INDEX tidegate_jobs_scheduled_in ON tidegate_jobs (queue, run_at) WHERE s
 CREATE INDEX tidegate_jobs_running ON tidegate_jobs (lease_until) WHERE state = 2;
 CREATE INDEX tidegate_jobs_over ON tidegate_jobs (state, ended) WHERE state >= 3;
 CREATE INDEX tidegate_jobs_failed ON tidegate_jobs (state, id) WHERE state >= 4;
+-- What a line of a batch was told whose job died.
+CREATE INDEX tidegate_jobs_failed_word ON tidegate_jobs (uniq, id) WHERE uniq IS NOT NULL AND state >= 4;
 
 -- By whom, for lists.
 CREATE INDEX tidegate_jobs_tenant ON tidegate_jobs (tenant, id);
