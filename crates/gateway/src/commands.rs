@@ -21,6 +21,7 @@ mod refusal;
 mod serve;
 mod signals;
 mod targets;
+mod workflow;
 
 use clap::{Parser, Subcommand};
 use serde_json::Value;
@@ -55,6 +56,9 @@ enum Command {
     /// Ask a model about each row of a file, and write the answers beside the rows.
     // Boxed: it has many more flags than its siblings.
     Map(Box<map::Args>),
+    /// Workflows: check and draw their definitions.
+    #[command(subcommand)]
+    Workflow(workflow::Command),
     /// How the targets of the running gateway are: their health, how busy and how fast they are.
     Targets(targets::Args),
     /// Whom the running gateway leaves alone and why; closing breakers by hand.
@@ -83,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Keys(command) => keys::run(&command),
         Command::Cache(command) => cache::run(&command),
         Command::Map(args) => map::run(&args),
+        Command::Workflow(command) => workflow::run(&command),
         Command::Targets(args) => targets::run(&args),
         Command::Breakers(command) => breakers::run(&command),
         Command::Jobs(command) => jobs::run(&command),

@@ -44,6 +44,7 @@ use std::time::Duration;
 pub use base_url::BaseUrl;
 pub use cache::{Accept, AliasCache, Cache, CacheDisk, CacheRedis, CacheSemantic, EmbeddedBy};
 pub use environment::Environment;
+pub(crate) use fault::drawing;
 pub use fault::{Fault, Faults, Place};
 pub use guard::{
     Algorithm, Background, Concurrency, Guard, Health, Hedge, Pressure, Queue, Registry, Retry, Strategy,

@@ -5,7 +5,7 @@
 //!
 //! [`mask`]: super::mask
 
-mod drawing;
+pub(crate) mod drawing;
 
 use std::fmt;
 use std::ops::Range;

@@ -17,6 +17,8 @@ pub struct Fault {
     pub pointer: String,
     /// Line and column in the source, from one, columns in characters; `None` where it came from no text.
     pub place: Option<(usize, usize)>,
+    /// The same in bytes of the source, on boundaries of characters.
+    pub span: Option<Range<usize>>,
 }
 
 impl Fault {
@@ -80,7 +82,7 @@ impl std::error::Error for Faults {}
 
 /// Faults while they are being found.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Vec<(Fault, usize)>);
+pub(super) struct Findings(Vec<(Fault, Range<usize>)>);
 
 impl Findings {
     /// Keeps a fault at bytes of the source, if there is room.
@@ -88,7 +90,7 @@ impl Findings {
         // Beyond what is told a few are kept, so that the first in the source are among them.
         if self.0.len() < TOLD_MAX * 10 {
             let (what, mend, pointer) = (what.into(), mend.into(), spot.pointer.clone());
-            self.0.push((Fault { what, mend, pointer, place: None }, spot.span.start));
+            self.0.push((Fault { what, mend, pointer, place: None, span: None }, spot.span.clone()));
         }
     }
 
@@ -98,11 +100,16 @@ impl Findings {
 
     /// Resolves the places, in the order of the source.
     pub(super) fn told(mut self, text: Option<&str>) -> Faults {
-        self.0.sort_by_key(|(_, start)| *start);
+        self.0.sort_by_key(|(_, span)| span.start);
         let more = self.0.len() > TOLD_MAX;
-        let place = |start| text.map(|text| position(text, start));
-        let faults = self.0.into_iter().take(TOLD_MAX);
-        let faults = faults.map(|(fault, start)| Fault { place: place(start), ..fault }).collect();
+        let at = |fault, span: Range<usize>| match text {
+            Some(text) => {
+                let place = Some(position(text, span.start));
+                Fault { place, span: Some(within(text, span)), ..fault }
+            }
+            None => fault,
+        };
+        let faults = self.0.into_iter().take(TOLD_MAX).map(|(fault, span)| at(fault, span)).collect();
         Faults { faults, more }
     }
 }
@@ -127,6 +134,12 @@ fn position(text: &str, at: usize) -> (usize, usize) {
     let before = &text[..text.floor_char_boundary(at.min(text.len()))];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// The part of a span that lies within the text.
+fn within(text: &str, span: Range<usize>) -> Range<usize> {
+    let start = text.floor_char_boundary(span.start);
+    start..text.ceil_char_boundary(span.end.clamp(start, text.len()))
 }
 
 /// The candidate that was probably meant.

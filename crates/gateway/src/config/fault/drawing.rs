@@ -12,8 +12,9 @@ use super::{line_end, position};
 /// Columns a drawing may take.
 const WIDTH: usize = 110;
 
-/// Adds a fault's drawing to a text. `source` is the file's name and its masked text.
-pub(super) fn draw(
+/// Adds a fault's drawing to a text. `source` is the file's name and its text, masked where it may hold secrets;
+/// the span is within it.
+pub(crate) fn draw(
     drawing: &mut String,
     what: &str,
     mend: &str,
