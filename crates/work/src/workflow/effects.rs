@@ -20,6 +20,8 @@ pub struct Origin {
     pub key: String,
     /// Whose run it is.
     pub tenant: String,
+    /// Who started it, or the run above it: as [`Start::caller`](super::engine::Start::caller) said.
+    pub caller: Option<String>,
     /// The run.
     pub run: String,
     /// The workflow.

@@ -7,12 +7,15 @@
 mod ask;
 mod inputs;
 mod perform;
+mod watch;
 mod work;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use store::Time;
 use store::runs::{Advanced, Run, Runs};
+use tokio::sync::broadcast;
 
 use super::definition::Definition;
 use super::effects::Effects;
@@ -20,15 +23,19 @@ use super::event::{Event, Verdict};
 use super::fault::Faults;
 use super::machine::decide;
 use super::source::Format;
-use crate::{Clock, Handlers, Queue};
+use crate::{Client, Clock, Handlers, Queue};
 
 pub(super) use self::ask::too_long;
-pub use self::ask::{Refusal, Start};
+pub use self::ask::{Refusal, Start, Started};
+pub use self::watch::Watch;
 pub(super) use self::perform::LOSSES_MAX;
 pub use self::work::OUTPUT_BYTES_MAX;
 
 /// Definitions that are kept read.
 const DEFINITIONS_MAX: usize = 256;
+
+/// Changes that whoever watches a run may be behind with; beyond that it looks by itself.
+const CHANGES_MAX: usize = 256;
 
 /// Longest that an attempt of any step takes: the longest time-out and some room.
 const ATTEMPT_MAX: std::time::Duration = std::time::Duration::from_secs(25 * 3_600);
@@ -45,6 +52,19 @@ struct Inner {
     clock: Clock,
     /// Definitions by the hash of their source.
     definitions: Mutex<HashMap<blake3::Hash, Arc<Definition>>>,
+    /// The runner's in this process.
+    client: OnceLock<Client>,
+    /// Runs that have changed here.
+    changes: broadcast::Sender<Arc<str>>,
+}
+
+impl Inner {
+    /// Has jobs begun that are due then.
+    fn wake(&self, due: Option<Time>) {
+        if let (Some(due), Some(client)) = (due, self.client.get()) {
+            client.hints().added(super::task::QUEUE, due, self.clock.now());
+        }
+    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -57,7 +77,15 @@ impl Engine {
     /// Runs in `runs`, whose steps call outside by `effects`.
     #[must_use]
     pub fn new(runs: Arc<dyn Runs>, effects: Effects, clock: Clock) -> Self {
-        Self { inner: Arc::new(Inner { runs, effects, clock, definitions: Mutex::default() }) }
+        let (definitions, client) = (Mutex::default(), OnceLock::new());
+        let changes = broadcast::Sender::new(CHANGES_MAX);
+        Self { inner: Arc::new(Inner { runs, effects, clock, definitions, client, changes }) }
+    }
+
+    /// Has the runner beside this client begin at once what is added here; otherwise it looks by itself now and
+    /// then. Only the first that is given counts.
+    pub fn wakes(&self, client: Client) {
+        let _ = self.inner.client.set(client);
     }
 
     /// Adds what does the jobs of runs.
@@ -110,15 +138,21 @@ impl Engine {
         event: Event,
     ) -> store::Result<(Advanced, Verdict)> {
         let now = self.inner.clock.now();
-        let verdict = Arc::new(Mutex::new(Verdict::Stale));
-        let said = Arc::clone(&verdict);
+        let said = Arc::new(Mutex::new((Verdict::Stale, None)));
+        let says = Arc::clone(&said);
         let decide = move |run: &Run| {
             let (decision, verdict) = decide(&definition, run, &event, now);
-            *said.lock().unwrap_or_else(PoisonError::into_inner) = verdict;
+            let due = decision.jobs.iter().map(|job| job.run_at).min();
+            *says.lock().unwrap_or_else(PoisonError::into_inner) = (verdict, due);
             decision
         };
         let advanced = self.inner.runs.advance(id, held, now, Arc::new(decide)).await?;
-        let verdict = *verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        let (verdict, due) = *said.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(advanced, Advanced::Now(_)) {
+            self.inner.wake(due);
+            // Nobody watches, or somebody does.
+            let _ = self.inner.changes.send(id.into());
+        }
         Ok((advanced, verdict))
     }
 }

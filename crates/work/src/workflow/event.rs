@@ -86,19 +86,28 @@ pub struct Failure {
     pub may_pass: bool,
     /// Not before so long, where whoever was called said so.
     pub after: Option<Duration>,
+    /// Whether anything was begun. Where nothing was, as nobody may be asked now or whoever asks is about to
+    /// leave, it is done [later](Self::after), and costs no attempt unless that goes on for a day.
+    pub begun: bool,
 }
 
 impl Failure {
     /// One that no further attempt will mend.
     #[must_use]
     pub fn lasting(class: &str, message: impl Into<String>) -> Self {
-        Self { class: class.to_owned(), message: message.into(), may_pass: false, after: None }
+        Self { class: class.to_owned(), message: message.into(), may_pass: false, after: None, begun: true }
     }
 
     /// One that another attempt may mend.
     #[must_use]
     pub fn passing(class: &str, message: impl Into<String>) -> Self {
         Self { may_pass: true, ..Self::lasting(class, message) }
+    }
+
+    /// One of which nothing was begun.
+    #[must_use]
+    pub fn before_it_began(class: &str, message: impl Into<String>) -> Self {
+        Self { begun: false, ..Self::passing(class, message) }
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Beginning {
     pub parent: Option<(String, String)>,
     /// Runs above it.
     pub depth: u8,
+    /// Who started it, or the run above it.
+    pub caller: Option<String>,
     /// The present.
     pub now: Time,
 }
@@ -57,7 +59,8 @@ pub struct Beginning {
 /// A run that begins, and its first jobs.
 #[must_use]
 pub fn begin(definition: &Definition, beginning: Beginning) -> (Run, Vec<NewJob>) {
-    let status = Status::new(definition.steps().len(), beginning.depth);
+    let status =
+        Status { caller: beginning.caller, ..Status::new(definition.steps().len(), beginning.depth) };
     let mut run = Run {
         id: beginning.id,
         tenant: beginning.tenant,

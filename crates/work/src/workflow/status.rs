@@ -62,6 +62,12 @@ impl Mark {
         Self::LETTERS.iter().find(|(_, known)| *known == letter).map(|(mark, _)| *mark)
     }
 
+    /// The mark of this word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::LETTERS.iter().map(|(mark, _)| *mark).find(|mark| mark.as_str() == word)
+    }
+
     /// Whether it stays so unless somebody retries.
     #[must_use]
     pub fn is_final(self) -> bool {
@@ -97,6 +103,9 @@ pub struct Status {
     /// Runs above this one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) depth: u8,
+    /// Who started it, in the embedder's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) caller: Option<String>,
     /// How often each step was retried by hand; none if not named.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) generations: BTreeMap<usize, u32>,
@@ -152,6 +161,14 @@ pub struct Spread {
     pub(super) fault: Option<String>,
 }
 
+impl Spread {
+    /// As it looks from outside.
+    #[must_use]
+    pub fn seen(total: usize, done: usize, failed: usize) -> Self {
+        Self { total, done, failed, ..Self::default() }
+    }
+}
+
 /// An item under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Open {
@@ -191,6 +208,19 @@ impl Status {
     pub fn parse(bytes: &[u8], definition: &Definition) -> Option<Self> {
         let status: Self = serde_json::from_slice(bytes).ok()?;
         (status.marks.len() == definition.steps().len()).then_some(status)
+    }
+
+    /// As it looks from outside: where each step stands, in the definition's order, and how far those are that
+    /// fan out. It is to be drawn; no run goes on from it.
+    #[must_use]
+    pub fn seen(marks: Vec<Mark>, spreads: BTreeMap<usize, Spread>) -> Self {
+        Self { marks, spreads, ..Self::default() }
+    }
+
+    /// Who started it, in the embedder's words.
+    #[must_use]
+    pub fn caller(&self) -> Option<&str> {
+        self.caller.as_deref()
     }
 
     /// Where a step stands.

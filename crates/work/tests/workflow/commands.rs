@@ -40,12 +40,16 @@ async fn a_start_may_be_repeated_and_is_checked() {
         version: None,
         input,
         key: key.map(ToOwned::to_owned),
+        caller: None,
     };
     let first = stage.engine.start(start(json!({"q": 1}), Some("k"))).await.unwrap();
     let again = stage.engine.start(start(json!({"q": 1}), Some("k"))).await.unwrap();
     let other = stage.engine.start(start(json!({"q": 1}), None)).await.unwrap();
-    assert_eq!(first.id, again.id);
-    assert_ne!(first.id, other.id);
+    assert_eq!((first.is_new, again.is_new, other.is_new), (true, false, true));
+    assert_eq!(first.run.id, again.run.id);
+    assert_ne!(first.run.id, other.run.id);
+    let reused = stage.engine.start(start(json!({"q": 2}), Some("k"))).await;
+    assert!(matches!(reused, Err(Refusal::Reused)));
     let refusal = stage.engine.start(start(json!({}), None)).await.unwrap_err();
     assert_eq!(refusal.to_string(), "`q` is missing; give a value (at /q)");
     let unknown = Start { workflow: "v".to_owned(), ..start(json!({}), None) };
@@ -152,7 +156,7 @@ async fn a_runner_does_many_runs_at_once() {
     let task = TaskTracker::new().spawn(runner.run(drain.clone()));
     for _ in 0..20 {
         let (tenant, workflow) = ("acme".to_owned(), "w".to_owned());
-        engine.start(Start { tenant, workflow, version: None, input: json!({}), key: None }).await.unwrap();
+        engine.start(Start { tenant, workflow, version: None, input: json!({}), key: None, caller: None }).await.unwrap();
     }
     let all_done = async {
         while stage.store.runs.counts().await.unwrap() != [(RunState::Done, 20)] {

@@ -105,8 +105,8 @@ impl Stage {
 
     pub async fn start(&self, definition: &str, input: Value) -> Run {
         let row = self.engine.define("acme", definition).await.unwrap_or_else(|error| panic!("{error}"));
-        let start = Start { tenant: "acme".to_owned(), workflow: row.name, version: None, input, key: None };
-        self.engine.start(start).await.unwrap_or_else(|error| panic!("{error}"))
+        let start = Start { tenant: "acme".to_owned(), workflow: row.name, version: None, input, key: None, caller: None };
+        self.engine.start(start).await.unwrap_or_else(|error| panic!("{error}")).run
     }
 
     pub async fn claim(&self, limit: u32) -> Vec<Running> {

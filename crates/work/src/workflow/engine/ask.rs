@@ -23,6 +23,17 @@ pub struct Start {
     pub input: Value,
     /// Makes a second start of the same harmless.
     pub key: Option<String>,
+    /// Who starts it, in the embedder's words: handed back with each call outside, and to the runs that it starts.
+    pub caller: Option<String>,
+}
+
+/// A run that was started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Started {
+    /// The run.
+    pub run: Run,
+    /// Whether it was started just now, and not before under the same key.
+    pub is_new: bool,
 }
 
 /// Why something was not done.
@@ -40,6 +51,9 @@ pub enum Refusal {
     /// No step of the workflow waits for this signal.
     #[error("no step waits for this signal")]
     UnknownSignal,
+    /// The key was used to start a run of the same workflow with something else.
+    #[error("the key was used for another input; use a new one")]
+    Reused,
     /// The definition or the input is not what it should be.
     #[error("{0}")]
     Faults(#[from] Faults),
@@ -68,9 +82,9 @@ impl Engine {
     /// Starts a run; or gives the one that was started under the same key.
     ///
     /// # Errors
-    /// [`Refusal::UnknownWorkflow`], [`Refusal::Faults`] of the input, [`Refusal::Store`].
-    pub async fn start(&self, start: Start) -> Result<Run, Refusal> {
-        let Start { tenant, workflow, version, input, key } = start;
+    /// [`Refusal::UnknownWorkflow`], [`Refusal::Faults`] of the input, [`Refusal::Reused`], [`Refusal::Store`].
+    pub async fn start(&self, start: Start) -> Result<Started, Refusal> {
+        let Start { tenant, workflow, version, input, key, caller } = start;
         let row = self.inner.runs.definition(&tenant, &workflow, version).await?;
         let row = row.ok_or(Refusal::UnknownWorkflow)?;
         let definition = self.definition(&row.source)?;
@@ -86,10 +100,19 @@ impl Engine {
             input,
             parent: None,
             depth: 0,
+            caller,
             now: self.inner.clock.now(),
         };
         let (run, jobs) = begin(&definition, beginning);
-        Ok(self.inner.runs.start(run, jobs, Vec::new(), key).await?)
+        let (id, input, due) = (run.id.clone(), run.input.clone(), jobs.iter().map(|job| job.run_at).min());
+        let run = self.inner.runs.start(run, jobs, Vec::new(), key).await?;
+        let is_new = run.id == id;
+        if is_new {
+            self.inner.wake(due);
+        } else if run.input != input || version.is_some_and(|version| version != run.version) {
+            return Err(Refusal::Reused);
+        }
+        Ok(Started { run, is_new })
     }
 
     /// Sends a signal, with JSON. The first of each name counts; one that comes early is kept.

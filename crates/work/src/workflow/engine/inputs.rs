@@ -18,10 +18,12 @@ pub const READ_BYTES_MAX: usize = 16 << 20;
 /// Rows that are read at once: with the longest outputs about what may be read at all.
 const ROWS_AT_ONCE: usize = 32;
 
-/// Why inputs could not be had: the store's fault, or the step's.
+/// Why nothing was done: the store's fault, the step's, or nobody's.
 pub(super) enum Unloaded {
     Store(store::Error),
     Failure(Failure),
+    /// Nothing was begun.
+    PutOff(Failure),
 }
 
 impl From<store::Error> for Unloaded {

@@ -1,5 +1,7 @@
 //! One job of a run, from its claim to its commit.
 
+use std::time::Duration;
+
 use store::Time;
 use store::jobs::Running;
 use store::runs::{Advanced, Decision, Run, RunState};
@@ -17,10 +19,23 @@ use crate::workflow::task::{Part, Task};
 /// not to end all of them, one after the other.
 pub(in crate::workflow) const LOSSES_MAX: u32 = 20;
 
+/// For so long a step is put off, at no cost, while nothing of it can be begun.
+const PATIENCE: Duration = Duration::from_secs(24 * 3_600);
+
 /// What came of it, and what it was given.
 pub(super) struct Performed {
     pub(super) outcome: Outcome,
     pub(super) input: Option<Vec<u8>>,
+}
+
+/// What is to be said of a job.
+enum Wanted {
+    /// This, to its run.
+    Told(Performed),
+    /// Nothing: what it was to tell has changed.
+    Over,
+    /// Nothing yet: it is put back, ready at once or after so long.
+    Later(Option<Duration>),
 }
 
 impl From<Outcome> for Performed {
@@ -45,14 +60,19 @@ impl Engine {
             Err(faults) => return self.unreadable(job, &run, &faults).await,
         };
         let status = Status::parse(&run.status, &definition);
-        let performed = match &status {
+        let wanted = match &status {
             Some(status) if wants(&definition, &run, status, &task) => {
                 let view = View { run: &run, definition: &definition, status };
                 self.wanted(job, &view, &task).await?
             }
-            _ => Some(Outcome::Idle.into()),
+            _ => Wanted::Told(Outcome::Idle.into()),
         };
-        let Some(Performed { outcome, input }) = performed else { return Ok(().into()) };
+        let Performed { outcome, input } = match wanted {
+            Wanted::Told(performed) => performed,
+            Wanted::Over => return Ok(().into()),
+            Wanted::Later(None) => return Ok(crate::Outcome::PutBack),
+            Wanted::Later(Some(pause)) => return Ok(crate::Outcome::Later(pause)),
+        };
         let told = Told { task, outcome, input, started, dice: fastrand::u64(..) };
         let event = Event::Told(Box::new(told));
         let advanced = self.tell(definition, &run.id, Some(job.lease), event).await;
@@ -63,12 +83,12 @@ impl Engine {
         }
     }
 
-    /// What a job has to tell that the run waits for; `None`: nothing, as what it was to tell has changed.
-    async fn wanted(&self, job: &Running, view: &View<'_>, task: &Task) -> Result<Option<Performed>, Failed> {
+    /// What a job has to tell that the run waits for.
+    async fn wanted(&self, job: &Running, view: &View<'_>, task: &Task) -> Result<Wanted, Failed> {
         let losses = job.attempt.saturating_sub(1 + view.status.failures_of(view.definition, &task.part));
         if losses > LOSSES_MAX {
             let why = format!("whoever did it was lost {losses} times in a row");
-            return Ok(Some(Outcome::Failed(Failure::lasting("lost", why)).into()));
+            return Ok(Wanted::Told(Outcome::Failed(Failure::lasting("lost", why)).into()));
         }
         let performed = match &task.part {
             Part::Timer(_) => Ok(Outcome::Fired.into()),
@@ -80,15 +100,19 @@ impl Engine {
             Part::Undo(step) => self.undo(view, task, step).await,
         };
         match performed {
-            Ok(performed) => Ok(Some(performed)),
-            Err(Unloaded::Failure(failure)) => Ok(Some(Outcome::Failed(failure).into())),
+            Ok(performed) => Ok(Wanted::Told(performed)),
+            Err(Unloaded::Failure(failure)) => Ok(Wanted::Told(Outcome::Failed(failure).into())),
+            Err(Unloaded::PutOff(failure)) if self.inner.clock.now().since(job.created) < PATIENCE => {
+                Ok(Wanted::Later(failure.after))
+            }
+            Err(Unloaded::PutOff(failure)) => Ok(Wanted::Told(Outcome::Failed(failure).into())),
             Err(Unloaded::Store(error)) => Err(away(&error)),
         }
     }
 
     /// How the run ended that a step waits for. One that goes on again tells once more when it is over.
-    async fn child_end(&self, task: &Task) -> Result<Option<Performed>, Failed> {
-        let Part::Child(step, item) = &task.part else { return Ok(None) };
+    async fn child_end(&self, task: &Task) -> Result<Wanted, Failed> {
+        let Part::Child(step, item) = &task.part else { return Ok(Wanted::Over) };
         let part = item.map_or_else(|| Part::Step(step.clone()), |item| Part::Item(step.clone(), item));
         let child = child_id(&Task { part, ..task.clone() });
         let run = self.inner.runs.run(&child, None).await.map_err(|error| away(&error))?;
@@ -100,10 +124,10 @@ impl Engine {
                 let why = run.error.unwrap_or_else(|| "it was cancelled".to_owned());
                 Outcome::Failed(Failure::lasting("child", format!("{child}: {why}")))
             }
-            Some(_) => return Ok(None),
+            Some(_) => return Ok(Wanted::Over),
             None => Outcome::Failed(Failure::lasting("child", format!("{child} is gone"))),
         };
-        Ok(Some(outcome.into()))
+        Ok(Wanted::Told(outcome.into()))
     }
 
     /// The run's definition was fine when it was started, and is not for this release.

@@ -121,6 +121,7 @@ impl Engine {
         let origin = Origin {
             key: task.word(),
             tenant: view.run.tenant.clone(),
+            caller: view.status.caller.clone(),
             run: view.run.id.clone(),
             workflow: view.run.workflow.clone(),
             step: step.id.clone(),
@@ -130,6 +131,7 @@ impl Engine {
         let answered = tokio::time::timeout(effect.timeout, calling).await;
         let outcome = match answered {
             Ok(Ok(output)) => bounded(&output).map_or_else(Outcome::Failed, Outcome::Done),
+            Ok(Err(failure)) if !failure.begun => return Err(Unloaded::PutOff(failure)),
             Ok(Err(failure)) => Outcome::Failed(failure),
             Err(_) => {
                 let why = format!("no answer within {:?}", effect.timeout);
@@ -199,6 +201,7 @@ impl Engine {
             input: input.clone(),
             parent: Some((view.run.id.clone(), task.key())),
             depth,
+            caller: view.status.caller.clone(),
             now: self.inner.clock.now(),
         };
         let (run, jobs) = begin(&definition, beginning);

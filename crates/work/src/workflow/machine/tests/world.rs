@@ -49,6 +49,7 @@ impl World {
             input: b"{}".to_vec(),
             parent: None,
             depth: 0,
+            caller: None,
             now,
         };
         let (run, jobs) = begin(&definition, beginning);
