@@ -31,6 +31,7 @@ mod schema;
 mod shape;
 mod tree;
 mod validate;
+mod workflows;
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,7 @@ pub use limits::{Limits, Priority, Rates};
 pub use load::{Loaded, Override, Sources};
 pub use models::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Coalesce, Fallback};
 pub use schema::schema;
+pub use workflows::{NamedHost, Workflows};
 
 use crate::keys::KeyHash;
 
@@ -86,6 +88,8 @@ pub struct Config {
     pub store: Store,
     /// What is done later.
     pub jobs: Jobs,
+    /// What workflows may do.
+    pub workflows: Workflows,
 }
 
 /// A named set of defaults, laid beneath the file.

@@ -25,6 +25,7 @@ pub mod payload;
 mod settings;
 mod thread;
 pub mod webhook;
+pub mod workflow;
 
 pub use fault::Fault;
 #[cfg(test)]
@@ -73,6 +74,8 @@ pub struct Open {
     pub batches: work::batches::Batches,
     /// The schedules.
     pub timetable: Timetable,
+    /// Workflows, and runs of them.
+    pub workflows: work::workflow::Engine,
     /// What does the jobs here.
     pub runner: work::runner::Handle,
     /// How many jobs wait, as of a few seconds ago.

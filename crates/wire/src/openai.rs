@@ -11,7 +11,7 @@ pub mod stored;
 mod stream;
 mod usage;
 
-pub use error::{error_body, error_event};
+pub use error::{error_body, error_body_with, error_event};
 pub use models::{ModelEntry, model_entry, models_list};
 pub use request::{
     COMPLETION_TOKENS_DEFAULT, Determinism, LastUser, OUTPUT_TOKENS_DEFAULT, Request, TokensExpected, Traits,

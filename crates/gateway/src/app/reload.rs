@@ -90,6 +90,7 @@ fn warn_of_fixed(before: &Config, after: &Config) {
         ("jobs.queues", before.jobs.queues != after.jobs.queues),
         ("jobs.keep_done", before.jobs.keep_done != after.jobs.keep_done),
         ("jobs.keep_dead", before.jobs.keep_dead != after.jobs.keep_dead),
+        ("workflows.keep", before.workflows.keep != after.workflows.keep),
     ];
     for (setting, changed) in fixed {
         if changed {

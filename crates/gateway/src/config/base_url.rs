@@ -128,7 +128,8 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-fn host_and_port(authority: &str) -> Result<(String, Option<u16>), Malformed> {
+/// A host, and a port where one is written.
+pub(super) fn host_and_port(authority: &str) -> Result<(String, Option<u16>), Malformed> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (address, after) = rest.split_once(']').ok_or(Malformed::Host)?;
         let address: Ipv6Addr = address.parse().map_err(|_| Malformed::Host)?;

@@ -17,6 +17,7 @@ mod guard;
 mod jobs;
 mod limits;
 mod models;
+mod workflows;
 
 pub(super) use cache::{Accept, AliasCache, Cache, Disk, Redis, Semantic};
 pub(super) use guard::{
@@ -26,6 +27,7 @@ pub(super) use guard::{
 pub(super) use jobs::{JobQueue, Jobs, Store, Webhook};
 pub(super) use limits::{Allowance, Limits, Priority, Rates};
 pub(super) use models::{Alias, AliasTimeouts, Balance, Coalesce};
+pub(super) use workflows::Workflows;
 
 /// What stands in the place of a secret wherever a configuration is shown.
 pub(super) const REDACTED: &str = "[redacted]";
@@ -62,6 +64,8 @@ pub(super) struct File {
     pub(super) store: Store,
     /// What is done later.
     pub(super) jobs: Jobs,
+    /// What workflows may do.
+    pub(super) workflows: Workflows,
 }
 
 /// A set of defaults.

@@ -13,6 +13,7 @@ mod listeners;
 mod models;
 mod providers;
 mod strategies;
+mod workflows;
 
 use std::ops::RangeInclusive;
 use std::path::{Path as FilePath, PathBuf};
@@ -78,6 +79,7 @@ impl<'a> Judge<'a> {
             limits: self.limits(&raw.limits, &raw.keys),
             store,
             jobs: self.jobs(&raw.jobs),
+            workflows: self.workflows(&raw.workflows),
         }
     }
 

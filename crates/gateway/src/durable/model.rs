@@ -88,34 +88,62 @@ pub(super) fn priority(band: Band) -> Priority {
 
 /// What an answer means for its job. `leaving`: the process is about to end.
 pub(super) fn judge(answer: &Answer, job: &Running, leaving: bool) -> Result<Outcome, Failed> {
-    if answer.is_good() {
-        let mut result = Vec::with_capacity(answer.body.len() + 256);
-        answer.write(&mut result);
-        return Ok(Outcome::from(result));
+    match Came::of(answer, leaving) {
+        Came::Answered => {
+            let mut result = Vec::with_capacity(answer.body.len() + 256);
+            answer.write(&mut result);
+            Ok(Outcome::from(result))
+        }
+        Came::Left => Ok(Outcome::PutBack),
+        Came::NotAsked(pause, _) if Time::now().since(job.created) < PATIENCE => Ok(Outcome::Later(pause)),
+        Came::NotAsked(_, failed) | Came::Failed(failed) => Err(failed),
     }
-    let Some(failure) = &answer.failure else { return Err(refused(answer.status, &answer.body)) };
-    match failure.code() {
-        Some("gateway_leaving") => return Ok(Outcome::PutBack),
-        // Cut off with its worker; what it came to nobody knows, as after a kill.
-        Some("answer_lost") if leaving => return Ok(Outcome::PutBack),
-        _ => {}
+}
+
+/// What came of a request, as far as somebody who asks again is concerned.
+pub(super) enum Came {
+    /// It is answered.
+    Answered,
+    /// Nothing, as the process is about to end.
+    Left,
+    /// Nobody was asked; so long, it says, nobody may be.
+    NotAsked(Duration, Failed),
+    /// It failed.
+    Failed(Failed),
+}
+
+impl Came {
+    /// Of this answer. `leaving`: the process is about to end.
+    pub(super) fn of(answer: &Answer, leaving: bool) -> Self {
+        if answer.is_good() {
+            return Self::Answered;
+        }
+        let Some(failure) = &answer.failure else {
+            return Self::Failed(refused(answer.status, &answer.body));
+        };
+        match failure.code() {
+            Some("gateway_leaving") => return Self::Left,
+            // Cut off with its worker; what it came to nobody knows, as after a kill.
+            Some("answer_lost") if leaving => return Self::Left,
+            _ => {}
+        }
+        Self::failed(answer, failure)
     }
-    let after = match failure.retry() {
-        Retry::After(wait) => Some(wait),
-        _ => told_wait(&answer.headers),
-    };
-    // The tenant's own limit is reached, or every target is left alone or busy: no attempt, if nobody was asked.
-    let is_put_off = matches!(failure.kind(), Kind::RateLimited | Kind::Overloaded)
-        && http::head::attempts(&answer.headers) == 0
-        && Time::now().since(job.created) < PATIENCE;
-    if is_put_off {
-        return Ok(Outcome::Later(after.unwrap_or(PUT_OFF)));
+
+    fn failed(answer: &Answer, failure: &Failure) -> Self {
+        let after = match failure.retry() {
+            Retry::After(wait) => Some(wait),
+            _ => told_wait(&answer.headers),
+        };
+        // The tenant's own limit is reached, or every target is left alone or busy: no attempt, if nobody was asked.
+        let is_put_off = matches!(failure.kind(), Kind::RateLimited | Kind::Overloaded)
+            && http::head::attempts(&answer.headers) == 0;
+        let failed = match after {
+            Some(wait) => failed(failure).after(wait),
+            None => failed(failure),
+        };
+        if is_put_off { Self::NotAsked(after.unwrap_or(PUT_OFF), failed) } else { Self::Failed(failed) }
     }
-    let failed = failed(failure);
-    Err(match after {
-        Some(wait) => failed.after(wait),
-        None => failed,
-    })
 }
 
 fn failed(failure: &Failure) -> Failed {

@@ -26,7 +26,7 @@ pub(super) fn runner(config: &Config) -> work::Options {
     let named = jobs.queues.iter().map(|(name, queue)| queue_of(name, queue));
     work::Options {
         owner: owner(),
-        queues: named.chain(own).collect(),
+        queues: named.chain(own).chain([work::workflow::Engine::queue()]).collect(),
         workers: jobs.workers_max,
         backoffs: backoffs(),
         grace: config.server.timeouts.drain,

@@ -1,7 +1,7 @@
 //! The durable thread: opens the store, does jobs, and leaves when the last request has.
 
 use super::settings::FLUSH;
-use super::{Open, depths, kinds, opening, settings};
+use super::{Open, depths, kinds, opening, settings, workflow};
 use crate::gateway::Gateway;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -72,12 +72,17 @@ async fn work_on(gateway: &Arc<Gateway>, store: store::Store, options: Options, 
     let rows = Rows { jobs: Arc::clone(&store.jobs), schedules: Some(Arc::clone(&store.schedules)) };
     let timetable = Timetable::new(Arc::clone(&store.schedules), Clock::default());
     let of_batches = work::batches::Rows::from(&store);
-    let runner = Runner::new(rows, kinds::handlers(gateway, &of_batches), options);
+    let workflows = workflow::engine(gateway, &store);
+    let sweep = workflow::sweep(Arc::clone(&store.runs), gateway.snapshot(0).config.workflows.keep);
+    let runner = Runner::new(rows, workflows.handlers(kinds::handlers(gateway, &of_batches)), options);
+    workflows.wakes(runner.client());
     let (jobs, handle, depths) = (runner.client(), runner.handle(), ArcSwap::default());
     let batches = Batches::new(of_batches.clone(), jobs.clone(), Clock::default());
     let keeper = Keeper::new(of_batches, Clock::default());
     let open_batches = ArcSwap::default();
-    let open = Arc::new(Open { store, jobs, batches, timetable, runner: handle, depths, open_batches });
+    let open =
+        Open { store, jobs, batches, timetable, workflows, runner: handle, depths, open_batches };
+    let open = Arc::new(open);
     gateway.durable.open.store(Some(Arc::clone(&open)));
     let cut_short = async {
         abort.cancelled().await;
@@ -90,6 +95,7 @@ async fn work_on(gateway: &Arc<Gateway>, store: store::Store, options: Options, 
     };
     tokio::select! {
         () = work => {}
+        () = sweep => {}
         () = cut_short => {}
         () = depths::keep(&open) => {}
     }

@@ -11,6 +11,7 @@ mod jobs;
 mod members;
 mod schedules;
 mod when;
+mod workflows;
 
 use super::body::Body;
 use super::{error, head};
@@ -27,11 +28,12 @@ type Serve = for<'a> fn(&'a mut Asked) -> Pin<Box<dyn Future<Output = Answered> 
 type Answered = Result<Response<Body>, Failure>;
 
 /// By the first word of the path.
-const COLLECTIONS: [(&str, Serve); 4] = [
+const COLLECTIONS: [(&str, Serve); 5] = [
     ("batches", |asked| Box::pin(batches::serve(asked))),
     ("files", |asked| Box::pin(files::serve(asked))),
     ("jobs", |asked| Box::pin(jobs::serve(asked))),
     ("schedules", |asked| Box::pin(schedules::serve(asked))),
+    ("workflows", |asked| Box::pin(workflows::serve(asked))),
 ];
 
 /// A collection, and what of it is meant.

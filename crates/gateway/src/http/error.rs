@@ -15,6 +15,12 @@ pub fn response(failure: &Failure) -> Response<Body> {
     respond(HeaderMap::new(), failure, false)
 }
 
+/// The same, with one member more in the error: all that is wrong, where one parameter does not tell it.
+pub fn response_with(failure: &Failure, member: &str, json: &str) -> Response<Body> {
+    respond(HeaderMap::new(), failure, false)
+        .map(|_| Body::whole(wire::openai::error_body_with(failure, member, json)))
+}
+
 /// The answer to a request that failed before anything of another answer was sent; completes
 /// `headers`. `tried`: we have tried again ourselves, so that the caller need not.
 pub fn respond(mut headers: HeaderMap, failure: &Failure, tried: bool) -> Response<Body> {

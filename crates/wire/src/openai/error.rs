@@ -15,6 +15,20 @@ pub fn error_body(failure: &Failure) -> Bytes {
     out.into()
 }
 
+/// The same with one member more in the error, which is JSON.
+#[must_use]
+pub fn error_body_with(failure: &Failure, member: &str, json: &str) -> Bytes {
+    let mut out = Vec::with_capacity(128 + failure.public().len() + json.len());
+    push_error(&mut out, failure);
+    out.truncate(out.len() - b"}}".len());
+    out.push(b',');
+    push_json_string(&mut out, member);
+    out.push(b':');
+    out.extend_from_slice(json.as_bytes());
+    out.extend_from_slice(b"}}");
+    out.into()
+}
+
 /// The event that ends a stream which has begun. It has no `event:` line: OpenAI's own streams
 /// have none, and its SDKs raise on a data frame with an `error`.
 #[must_use]

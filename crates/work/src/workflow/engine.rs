@@ -27,8 +27,8 @@ use crate::{Client, Clock, Handlers, Queue};
 
 pub(super) use self::ask::too_long;
 pub use self::ask::{Refusal, Start, Started};
-pub use self::watch::Watch;
 pub(super) use self::perform::LOSSES_MAX;
+pub use self::watch::Watch;
 pub use self::work::OUTPUT_BYTES_MAX;
 
 /// Definitions that are kept read.
@@ -109,8 +109,11 @@ impl Engine {
         Queue { attempt_max: ATTEMPT_MAX, ..Queue::new(super::task::QUEUE) }
     }
 
-    /// The definition that a run was started with.
-    fn definition(&self, source: &[u8]) -> Result<Arc<Definition>, Faults> {
+    /// What a run was started with, or a version says, read. The last few are kept.
+    ///
+    /// # Errors
+    /// It was written for another release, or is no definition at all.
+    pub fn definition(&self, source: &[u8]) -> Result<Arc<Definition>, Faults> {
         let hash = blake3::hash(source);
         if let Some(known) = self.definitions().get(&hash) {
             return Ok(Arc::clone(known));

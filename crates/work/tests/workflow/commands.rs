@@ -156,7 +156,10 @@ async fn a_runner_does_many_runs_at_once() {
     let task = TaskTracker::new().spawn(runner.run(drain.clone()));
     for _ in 0..20 {
         let (tenant, workflow) = ("acme".to_owned(), "w".to_owned());
-        engine.start(Start { tenant, workflow, version: None, input: json!({}), key: None, caller: None }).await.unwrap();
+        engine
+            .start(Start { tenant, workflow, version: None, input: json!({}), key: None, caller: None })
+            .await
+            .unwrap();
     }
     let all_done = async {
         while stage.store.runs.counts().await.unwrap() != [(RunState::Done, 20)] {

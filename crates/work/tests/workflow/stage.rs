@@ -105,7 +105,14 @@ impl Stage {
 
     pub async fn start(&self, definition: &str, input: Value) -> Run {
         let row = self.engine.define("acme", definition).await.unwrap_or_else(|error| panic!("{error}"));
-        let start = Start { tenant: "acme".to_owned(), workflow: row.name, version: None, input, key: None, caller: None };
+        let start = Start {
+            tenant: "acme".to_owned(),
+            workflow: row.name,
+            version: None,
+            input,
+            key: None,
+            caller: None,
+        };
         self.engine.start(start).await.unwrap_or_else(|error| panic!("{error}")).run
     }
 

@@ -112,7 +112,9 @@ mod tests {
         let source = source(&SOUND.replace("'sleep'", "'slep'").replace("['x']", "['z']"));
         let faults = source.definition().unwrap_err();
         let drawn = source.render(&faults, false);
-        for part in ["kind = 'slep'", "needs = ['z']", ":4:8]", ":10:10]", "did you mean `sleep`?", "2 faults"] {
+        for part in
+            ["kind = 'slep'", "needs = ['z']", ":4:8]", ":10:10]", "did you mean `sleep`?", "2 faults"]
+        {
             assert!(drawn.contains(part), "{part} is not in\n{drawn}");
         }
         let entry = entry(&source, Err(&faults));

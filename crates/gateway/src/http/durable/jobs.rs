@@ -9,7 +9,7 @@
 //! | `DELETE /v1/jobs/{id}` | takes it back: 200, or 202 where it runs and has been told |
 //! | `POST /v1/jobs/{id}/retry` | adds a dead or cancelled one anew |
 
-mod create;
+pub(super) mod create;
 mod events;
 pub(super) mod order;
 

@@ -95,16 +95,25 @@ fn fresh(id: JobId, new: NewJob, now: Time) -> Job {
 
 /// The caller's own key for this request, and what it was used for.
 fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, Failure> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX);
-    let key = key.ok_or_else(|| {
-        let public = format!("The header 'Idempotency-Key' must be 1 to {KEY_BYTES_MAX} plain characters.");
-        refusal("Idempotency-Key", public)
-    })?;
-    Ok(Some(Idempotency { key: key.to_owned(), hash: blake3::hash(body).into() }))
+    let key = idempotency_key(headers)?;
+    Ok(key.map(|key| Idempotency { key: key.to_owned(), hash: blake3::hash(body).into() }))
 }
 
-fn mismatch() -> Failure {
+/// The caller's own key for this request.
+///
+/// # Errors
+/// 400 where it cannot be one.
+pub(in crate::http::durable) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX);
+    key.map(Some).ok_or_else(|| {
+        let public = format!("The header 'Idempotency-Key' must be 1 to {KEY_BYTES_MAX} plain characters.");
+        refusal("Idempotency-Key", public)
+    })
+}
+
+/// The key was used for something else.
+pub(in crate::http::durable) fn mismatch() -> Failure {
     let public = "This Idempotency-Key was used for another request; use a new one.";
     Failure::new(Kind::Unprocessable, public)
         .with_param("Idempotency-Key")
