@@ -8,6 +8,7 @@ mod limits;
 pub mod pools;
 mod pressure;
 pub mod targets;
+mod workflows;
 
 use crate::auth;
 use crate::gateway::Gateway;
@@ -44,6 +45,10 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/admin/jobs/{id}/retry", post(jobs::retry))
         .route("/admin/jobs/{id}/cancel", post(jobs::cancel))
         .route("/admin/limits", get(limits::show))
+        .route("/admin/workflows", get(workflows::list))
+        .route("/admin/workflows/runs", get(workflows::runs))
+        .route("/admin/workflows/runs/{id}", get(workflows::show))
+        .route("/admin/workflows/runs/{id}/{word}", post(workflows::command))
         .route("/admin/pressure", get(pressure::show))
         .route("/admin/pools", get(pools::show))
         .layer(middleware::from_fn_with_state(Arc::clone(&gateway), guard))
@@ -76,7 +81,7 @@ async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next
 
 async fn root() -> Response {
     let media = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers","pools":"/admin/pools","jobs":"/admin/jobs"}"#;
+    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers","pools":"/admin/pools","jobs":"/admin/jobs","workflows":"/admin/workflows"}"#;
     (media, body).into_response()
 }
 
@@ -93,6 +98,7 @@ async fn metrics(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Respo
     targets::measure(&gateway);
     pools::measure(&gateway);
     jobs::measure(&gateway);
+    workflows::measure(&gateway);
     match gateway.metrics.encode() {
         Ok(text) => whole(&gateway, &asked, Metrics::CONTENT_TYPE, text.into()).await,
         Err(error) => refusal(

@@ -38,6 +38,7 @@ use std::time::Duration;
 use store::Store;
 use store::batches::BatchState;
 use store::jobs::Depth;
+use store::runs::RunState;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -82,6 +83,8 @@ pub struct Open {
     pub depths: ArcSwap<Vec<Depth>>,
     /// How many batches are in each state that is not final, looked at every few seconds.
     pub open_batches: ArcSwap<Vec<(BatchState, u64)>>,
+    /// How many runs of workflows are in each state, as of a few seconds ago.
+    pub runs: ArcSwap<Vec<(RunState, u64)>>,
 }
 
 impl Default for Durable {

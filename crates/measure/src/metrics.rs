@@ -12,6 +12,7 @@ pub mod protection;
 mod requests;
 mod sharded;
 mod targets;
+pub mod workflows;
 
 pub use cache::{CacheMetrics, CacheResult, Contents};
 pub use pools::{Lookup, PoolMetrics, PoolStand, PoolTotals};
@@ -26,6 +27,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use protection::ProtectionMetrics;
 use sharded::Shards;
+use workflows::WorkflowMetrics;
 
 /// The metrics as one thread writes them: its own shard of each.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,8 @@ pub struct Metrics {
     pub protection: ProtectionMetrics,
     /// What is done later; set before the metrics are read.
     pub jobs: JobMetrics,
+    /// Runs of workflows; set before the metrics are read.
+    pub workflows: WorkflowMetrics,
     /// Callers' connections open now.
     pub connections: Gauge,
     /// Connections refused because `server.connections_max` was reached.
@@ -71,6 +75,7 @@ impl Metrics {
             cached: Contents::default(),
             protection: ProtectionMetrics::default(),
             jobs: JobMetrics::default(),
+            workflows: WorkflowMetrics::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             reloads: Counter::default(),
@@ -102,6 +107,7 @@ impl Metrics {
         );
         self.protection.register(registry);
         self.jobs.register(registry);
+        self.workflows.register(registry);
         self.pools.register(registry);
     }
 

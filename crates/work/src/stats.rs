@@ -42,7 +42,7 @@ impl Durations {
         self.micros.add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     }
 
-    fn report(&self) -> Histogram {
+    pub fn report(&self) -> Histogram {
         let buckets = self.buckets.each_ref().map(Count::get);
         Histogram { buckets, sum: Duration::from_micros(self.micros.get()) }
     }

@@ -271,6 +271,6 @@ pub fn measure(gateway: &Gateway) {
     });
 }
 
-fn times(of: &Histogram) -> Times {
+pub(super) fn times(of: &Histogram) -> Times {
     Times { bounds: &BOUNDS, buckets: of.buckets.to_vec(), sum: of.sum.as_secs_f64() }
 }

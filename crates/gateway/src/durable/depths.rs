@@ -1,4 +1,5 @@
-//! How many jobs wait and how many batches are open, looked at now and then, so that no scrape waits for a database.
+//! How many jobs wait, batches are open and runs go on, looked at now and then, so that no scrape waits for a
+//! database.
 
 use super::Open;
 use std::time::Duration;
@@ -18,6 +19,10 @@ pub(super) async fn keep(open: &Open) {
         match open.batches.open(OPEN_MAX).await {
             Ok(batches) => open.open_batches.store(by_state(&batches).into()),
             Err(error) => tracing::debug!(%error, "how many batches are open could not be looked at"),
+        }
+        match open.store.runs.counts().await {
+            Ok(counts) => open.runs.store(counts.into()),
+            Err(error) => tracing::debug!(%error, "how many runs go on could not be looked at"),
         }
         tokio::time::sleep(EVERY).await;
     }

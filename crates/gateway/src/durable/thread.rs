@@ -79,9 +79,9 @@ async fn work_on(gateway: &Arc<Gateway>, store: store::Store, options: Options, 
     let (jobs, handle, depths) = (runner.client(), runner.handle(), ArcSwap::default());
     let batches = Batches::new(of_batches.clone(), jobs.clone(), Clock::default());
     let keeper = Keeper::new(of_batches, Clock::default());
-    let open_batches = ArcSwap::default();
+    let (open_batches, runs) = (ArcSwap::default(), ArcSwap::default());
     let open =
-        Open { store, jobs, batches, timetable, workflows, runner: handle, depths, open_batches };
+        Open { store, jobs, batches, timetable, workflows, runner: handle, depths, open_batches, runs };
     let open = Arc::new(open);
     gateway.durable.open.store(Some(Arc::clone(&open)));
     let cut_short = async {

@@ -3,6 +3,7 @@
 
 mod ask;
 mod call;
+pub mod page;
 pub mod view;
 
 use crate::auth::Principal;

@@ -207,10 +207,10 @@ impl EncodeMetric for Told {
 
 /// A histogram that is counted elsewhere.
 #[derive(Clone, Debug, Default)]
-struct ToldTimes(Arc<Mutex<Times>>);
+pub(super) struct ToldTimes(Arc<Mutex<Times>>);
 
 impl ToldTimes {
-    fn set(&self, times: Times) {
+    pub(super) fn set(&self, times: Times) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = times;
     }
 }

@@ -321,9 +321,7 @@ impl Kind {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Work(Work::Effect(Effect { call: Call::Model { .. }, .. })) => "model",
-            Self::Work(Work::Effect(Effect { call: Call::Http { .. }, .. })) => "http",
-            Self::Work(Work::Child(_)) => "workflow",
+            Self::Work(work) => work.as_str(),
             Self::Map(_) => "map",
             Self::Branch(_) => "branch",
             Self::Sleep(_) => "sleep",
@@ -333,6 +331,16 @@ impl Kind {
 }
 
 impl Work {
+    /// As the definition spells it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Effect(Effect { call: Call::Model { .. }, .. }) => "model",
+            Self::Effect(Effect { call: Call::Http { .. }, .. }) => "http",
+            Self::Child(_) => "workflow",
+        }
+    }
+
     /// How often it is tried: a child is started once.
     pub(super) fn retry(&self) -> Retry {
         match self {

@@ -7,6 +7,7 @@
 mod ask;
 mod inputs;
 mod perform;
+mod stats;
 mod watch;
 mod work;
 
@@ -23,6 +24,7 @@ use super::event::{Event, Verdict};
 use super::fault::Faults;
 use super::machine::decide;
 use super::source::Format;
+use crate::stats::Histogram;
 use crate::{Client, Clock, Handlers, Queue};
 
 pub(super) use self::ask::too_long;
@@ -52,6 +54,7 @@ struct Inner {
     clock: Clock,
     /// Definitions by the hash of their source.
     definitions: Mutex<HashMap<blake3::Hash, Arc<Definition>>>,
+    stats: stats::Stats,
     /// The runner's in this process.
     client: OnceLock<Client>,
     /// Runs that have changed here.
@@ -79,13 +82,20 @@ impl Engine {
     pub fn new(runs: Arc<dyn Runs>, effects: Effects, clock: Clock) -> Self {
         let (definitions, client) = (Mutex::default(), OnceLock::new());
         let changes = broadcast::Sender::new(CHANGES_MAX);
-        Self { inner: Arc::new(Inner { runs, effects, clock, definitions, client, changes }) }
+        let stats = stats::Stats::default();
+        Self { inner: Arc::new(Inner { runs, effects, clock, definitions, stats, client, changes }) }
     }
 
     /// Has the runner beside this client begin at once what is added here; otherwise it looks by itself now and
     /// then. Only the first that is given counts.
     pub fn wakes(&self, client: Client) {
         let _ = self.inner.client.set(client);
+    }
+
+    /// How long what steps do has taken here, by their kinds; items of a step that fans out each by themselves.
+    #[must_use]
+    pub fn step_times(&self) -> Vec<(&'static str, Histogram)> {
+        self.inner.stats.report()
     }
 
     /// Adds what does the jobs of runs.

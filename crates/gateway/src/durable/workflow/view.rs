@@ -277,24 +277,28 @@ pub async fn steps<'a>(
     Ok(views)
 }
 
-/// All of a run that is shown: what it was given, what came of it, and its steps.
+/// What of a whole run is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Show {
+    /// What its steps have come to.
+    pub outputs: bool,
+    /// Whose it is: for operators.
+    pub tenant: bool,
+}
+
+/// A run: what it was given, what came of it, and its steps.
 ///
 /// # Errors
 /// Where the store does not answer.
-pub async fn whole(
-    engine: &Engine,
-    runs: &dyn Runs,
-    run: &Run,
-    operators: bool,
-) -> store::Result<Box<RawValue>> {
+pub async fn whole(engine: &Engine, runs: &dyn Runs, run: &Run, show: Show) -> store::Result<Box<RawValue>> {
     let definition = engine.definition(&run.definition).ok();
     let steps = match &definition {
-        Some(definition) => steps(runs, run, definition, None, true).await?,
+        Some(definition) => steps(runs, run, definition, None, show.outputs).await?,
         // Of an earlier release, or of ours in code.
         None => Vec::new(),
     };
     let view = RunView::brief(run).with_outcome(run).with_steps(steps);
-    Ok(to_raw_value(&if operators { view.for_operators(run) } else { view }).unwrap_or_default())
+    Ok(to_raw_value(&if show.tenant { view.for_operators(run) } else { view }).unwrap_or_default())
 }
 
 /// What was written, where that is JSON.

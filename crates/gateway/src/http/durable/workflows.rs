@@ -6,7 +6,7 @@
 //! | `GET /v1/workflows`, `/v1/workflows/{name}` | the tenant's; one, in its newest version or in `version` |
 //! | `POST /v1/workflows/{name}/runs` | 202: a run is on disk, and will be done; 200: it was there already |
 //! | `GET /v1/workflows/runs`, `/v1/workflows/{name}/runs` | the tenant's, from the newest on; `workflow`, `state`, `limit`, `after` |
-//! | `GET /v1/workflows/runs/{id}` | how it stands, with its steps |
+//! | `GET /v1/workflows/runs/{id}` | how it stands, with its steps; without their outputs where `outputs=false` |
 //! | `GET /v1/workflows/runs/{id}/steps/{step}` | one step, or with `/{item}` one item of it |
 //! | `GET /v1/workflows/runs/{id}/events` | the same as it changes, by server-sent events |
 //! | `POST /v1/workflows/runs/{id}/cancel`, `pause`, `resume`, `signal`, `retry` | what their names say |
@@ -20,7 +20,7 @@ mod start;
 
 use super::Answered;
 use super::asked::{Asked, not_found};
-use crate::durable::workflow::view::{StepView, WorkflowView, whole};
+use crate::durable::workflow::view::{Show, StepView, WorkflowView, whole};
 use crate::durable::{Fault, Open};
 use crate::http::error;
 use http::{Method, StatusCode};
@@ -95,9 +95,10 @@ fn wrong_version() -> Failure {
 
 async fn look(asked: &Asked, id: &str) -> Answered {
     let (tenant, id) = (asked.tenant(), id.to_owned());
+    let outputs = asked.query("outputs")?.is_none_or(|word| word != "false");
     let look = async move |open: Arc<Open>| -> Result<_, Fault> {
         let run = own(&open, &id, &tenant).await?;
-        Ok(whole(&open.workflows, &*open.store.runs, &run, false).await?)
+        Ok(whole(&open.workflows, &*open.store.runs, &run, Show { outputs, tenant: false }).await?)
     };
     let shown = asked.durable().ask(move |open| async move { look(open).await }).await?;
     asked.json(StatusCode::OK, &shown).await

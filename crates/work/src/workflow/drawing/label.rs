@@ -40,8 +40,7 @@ impl<'d> Columns<'d> {
                 None => step.kind.as_str().to_owned(),
             },
             Kind::Map(map) => {
-                let each = Kind::Work(map.each.clone());
-                format!("map of {}, {} at once", each.as_str(), map.concurrency)
+                format!("map of {}, {} at once", map.each.as_str(), map.concurrency)
             }
             Kind::Branch(branch) => format!("branch, {} cases", branch.cases.len()),
             Kind::Sleep(Sleep::For(Template::Plain(length))) => {

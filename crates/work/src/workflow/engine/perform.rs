@@ -73,6 +73,8 @@ impl Engine {
             Wanted::Later(None) => return Ok(crate::Outcome::PutBack),
             Wanted::Later(Some(pause)) => return Ok(crate::Outcome::Later(pause)),
         };
+        let took = self.inner.clock.now().since(started);
+        self.inner.stats.add(&definition, &task.part, &outcome, took);
         let told = Told { task, outcome, input, started, dice: fastrand::u64(..) };
         let event = Event::Told(Box::new(told));
         let advanced = self.tell(definition, &run.id, Some(job.lease), event).await;
