@@ -56,7 +56,7 @@ enum Command {
     /// Ask a model about each row of a file, and write the answers beside the rows.
     // Boxed: it has many more flags than its siblings.
     Map(Box<map::Args>),
-    /// Workflows: check and draw their definitions.
+    /// Workflows: check and draw definitions, run them on a gateway, and follow what becomes of them.
     #[command(subcommand)]
     Workflow(workflow::Command),
     /// How the targets of the running gateway are: their health, how busy and how fast they are.

@@ -55,8 +55,12 @@ impl CallerArgs {
 
     /// Where below the URL an operation is asked. The base URL of an SDK, which ends with `/v1`, will do as well.
     pub(super) fn path(&self, operation: Operation) -> String {
-        let version = if self.url.path().ends_with("/v1") { "" } else { "/v1" };
-        format!("{version}{}", operation.path())
+        format!("{}{}", self.version(), operation.path())
+    }
+
+    /// What stands before every path below the URL: `/v1`, unless the URL ends with it.
+    pub(super) fn version(&self) -> &'static str {
+        if self.url.path().ends_with("/v1") { "" } else { "/v1" }
     }
 }
 

@@ -36,6 +36,11 @@ impl Source {
         Ok(Self { path: path.to_owned(), text })
     }
 
+    /// What it says, as it was written.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The file, as it was named.
     pub(super) fn name(&self) -> String {
         self.path.display().to_string()
