@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use store::Time;
+use store::jobs::End;
 use store::runs::{Advanced, Run, Runs};
 use tokio::sync::broadcast;
 
@@ -155,7 +156,12 @@ impl Engine {
         let says = Arc::clone(&said);
         let decide = move |run: &Run| {
             let (decision, verdict) = decide(&definition, run, &event, now);
-            let due = decision.jobs.iter().map(|job| job.run_at).min();
+            let again = match &decision.end {
+                Some(End::Again { run_at, .. } | End::Later { run_at }) => Some(*run_at),
+                Some(End::Released) => Some(now),
+                _ => None,
+            };
+            let due = decision.jobs.iter().map(|job| job.run_at).chain(again).min();
             *says.lock().unwrap_or_else(PoisonError::into_inner) = (verdict, due);
             decision
         };

@@ -88,7 +88,7 @@ impl Remote {
 
     /// Lets time pass.
     pub(super) fn wait(&self, time: Duration) {
-        self.runtime.block_on(tokio::time::sleep(time));
+        self.runtime.block_on(async { tokio::time::sleep(time).await });
     }
 
     fn exchange(&mut self, method: Method, path: &str, body: Bytes) -> Result<Answer, Error> {
