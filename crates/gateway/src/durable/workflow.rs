@@ -27,7 +27,9 @@ pub(super) fn engine(gateway: &Arc<Gateway>, store: &Store) -> Engine {
     let (asks, calls) = (Arc::clone(gateway), Arc::clone(gateway));
     let effects = Effects::new(
         move |step| ask::ask(Arc::clone(&asks), step),
-        move |step| call::call(settings(&calls), calls.metrics.shard(0).pool(work::workflow::task::QUEUE), step),
+        move |step| {
+            call::call(settings(&calls), calls.metrics.shard(0).pool(work::workflow::task::QUEUE), step)
+        },
     );
     Engine::new(Arc::clone(&store.runs), effects, Clock::default())
 }

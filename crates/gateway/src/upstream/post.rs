@@ -60,7 +60,8 @@ pub async fn post(
     connect: Duration,
     lookups: PoolMetrics,
 ) -> Result<Reply, Error> {
-    send(url, Message { method: Method::POST, target: target.to_owned(), headers, body }, connect, 0, lookups).await
+    send(url, Message { method: Method::POST, target: target.to_owned(), headers, body }, connect, 0, lookups)
+        .await
 }
 
 /// Sends a message to `url`, and reads the answer with up to so many bytes of its body; with 0 of them it is not

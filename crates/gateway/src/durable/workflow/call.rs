@@ -28,12 +28,16 @@ const OURS: [&str; 8] =
     ["connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// Calls the server; `{"status":…,"headers":{…},"body":…}` is the step's output.
-pub(super) async fn call(settings: Workflows, lookups: PoolMetrics, step: HttpCall) -> Result<Value, Failure> {
+pub(super) async fn call(
+    settings: Workflows,
+    lookups: PoolMetrics,
+    step: HttpCall,
+) -> Result<Value, Failure> {
     let (base, target) = address(&settings, &step.url)?;
     let (headers, body) = content(&step)?;
     let message = post::Message { method: method(step.method), target, headers, body };
     match post::send(&base, message, CONNECT_MAX, OUTPUT_BYTES_MAX, lookups).await {
-        Ok(reply) => judge(reply),
+        Ok(reply) => judge(&reply),
         Err(error) => Err(unreached(&error)),
     }
 }
@@ -105,7 +109,7 @@ fn unreached(error: &upstream::Error) -> Failure {
     }
 }
 
-fn judge(reply: post::Reply) -> Result<Value, Failure> {
+fn judge(reply: &post::Reply) -> Result<Value, Failure> {
     let status = reply.status;
     if status.is_success() {
         return Ok(output(&reply));

@@ -83,7 +83,6 @@ async fn put(asked: &mut Asked, name: &str) -> Answered {
         tenant: asked.tenant(),
         cron: members.text("cron")?.unwrap_or_default().into_owned(),
         zone: members.text("time_zone")?.unwrap_or("UTC".into()).into_owned(),
-        within: None,
         job: NewJob::from(order::read(asked, &job)?),
         within: None,
     };

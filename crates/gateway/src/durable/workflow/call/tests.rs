@@ -23,6 +23,10 @@ fn step(url: &str, body: Option<Value>) -> HttpCall {
     HttpCall { origin, method, url: url.to_owned(), headers: BTreeMap::new(), body }
 }
 
+fn lookups() -> PoolMetrics {
+    measure::metrics::Metrics::new("0", 1).shard(0).pool("workflow")
+}
+
 fn named(port: Option<u16>) -> Workflows {
     let hosts = vec![NamedHost { host: "127.0.0.1".to_owned(), port }];
     Workflows { hosts, keep: Duration::from_secs(60) }
@@ -87,7 +91,8 @@ async fn what_a_server_refuses_is_tried_again_where_that_may_help() {
     ];
     for (answer, class, may_pass, after) in cases {
         let (port, _heard) = server(answer).await;
-        let failure = call(named(None), lookups(), step(&format!("http://127.0.0.1:{port}/"), None)).await.unwrap_err();
+        let failure =
+            call(named(None), lookups(), step(&format!("http://127.0.0.1:{port}/"), None)).await.unwrap_err();
         let found = (&*failure.class, failure.may_pass, failure.after.map(|after| after.as_secs()));
         assert_eq!(found, (class, may_pass, after), "{answer}: {}", failure.message);
     }
