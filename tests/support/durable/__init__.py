@@ -1,2 +1,2 @@
-"""What is acknowledged is done, once, whatever is killed meanwhile: scenarios of `scripts/durable` and short rounds of
-them in `tests/e2e`."""
+"""What is acknowledged is done, once, whatever is killed meanwhile: the scenarios of `scripts/durable`, of which
+`tests/e2e` runs short rounds."""

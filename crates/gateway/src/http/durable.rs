@@ -64,3 +64,25 @@ pub(super) async fn serve(shared: Arc<Shared>, place: Place, request: Request<In
     head::identify(response.headers_mut(), id);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{COLLECTIONS, place};
+
+    #[test]
+    fn the_first_word_of_a_path_is_its_collection() {
+        for (path, expected) in [
+            ("/jobs", Some(("jobs", 0))),
+            ("/jobs/", Some(("jobs", 0))),
+            ("/jobs/job_1/events", Some(("jobs", "job_1/events".len()))),
+            ("/schedules/morning", Some(("schedules", "morning".len()))),
+            ("/jobsx", None),
+            ("/", None),
+            ("jobs", None),
+            ("", None),
+        ] {
+            let found = place(path).map(|place| (COLLECTIONS[place.collection].0, place.rest_bytes));
+            assert_eq!(found, expected, "{path}");
+        }
+    }
+}
