@@ -112,7 +112,7 @@ fn unreached(error: &upstream::Error) -> Failure {
 fn judge(reply: &post::Reply) -> Result<Value, Failure> {
     let status = reply.status;
     if status.is_success() {
-        return Ok(output(&reply));
+        return Ok(output(reply));
     }
     let words: String = String::from_utf8_lossy(&reply.body).chars().take(WORDS_MAX).collect();
     let words = words.trim();
