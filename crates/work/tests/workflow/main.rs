@@ -5,5 +5,6 @@
 mod code;
 mod commands;
 mod crashes;
+mod hosting;
 mod stage;
 mod steps;

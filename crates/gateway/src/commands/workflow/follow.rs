@@ -63,7 +63,6 @@ impl<'d> View<'d> {
                     "{drawing}\n{} {elapsed:.0} s",
                     run["state"].as_str().unwrap_or("?")
                 ));
-                bar.tick();
             }
             Way::Lines(said) => {
                 for (id, line) in lines(run) {
