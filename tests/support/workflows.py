@@ -1,5 +1,5 @@
-"""Workflows as a caller sees them: defining, starting, looking, waiting for a run's end; and a provider that keeps what
-its models were asked."""
+"""Workflows as a caller sees them: defining, starting, looking, waiting for a run's end; and a provider that
+keeps what its models were asked."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ LAYERS, ABREAST = 5, 5
 
 
 def thirty() -> dict:
-    """Thirty steps: layers of models side by side, each layer summed up by one more that the next begins with."""
+    """Thirty steps: layers of models side by side, each summed up by one more that the next begins with."""
     steps: list[dict] = []
     for layer in range(LAYERS):
         before = [f"sum{layer - 1}"] if layer else []
@@ -171,3 +171,18 @@ def prompts_of_thirty(topic: str) -> dict[str, str]:
         prompts[f"sum{layer}"] = f"{topic} sum{layer}: {parts}"
         told = answer(prompts[f"sum{layer}"])
     return prompts
+
+
+def two(name: str = "two") -> dict:
+    """A step, and one that needs it."""
+    return {"name": name, "steps": [model("a", "first"), model("b", f"then {said('a')}", "a")]}
+
+
+# Waits for a word, and says it to a model.
+WAITS = {
+    "name": "waits",
+    "steps": [
+        {"id": "word", "kind": "wait", "signal": "go"},
+        model("after", "the word is {{ steps.word.output.word }}", "word"),
+    ],
+}

@@ -8,6 +8,7 @@ use crate::config::BaseUrl;
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -115,6 +116,7 @@ async fn read(answer: Response<Incoming>, body_bytes_max: usize) -> Result<Reply
     let (head, body) = answer.into_parts();
     let body = match body_bytes_max {
         0 => Bytes::new(),
+        most if body.size_hint().lower() > most as u64 => return Err(Error::TooLarge(most)),
         most => match Limited::new(body, most).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => return Err(Error::TooLarge(most)),
