@@ -1,11 +1,12 @@
 //! How a batch ends before it is done: cancelled, or too late.
 
-use crate::scene::{Asked, Scene, counts, echo, lines, status};
+use crate::scene::{Asked, Scene, answers, counts, echo, lines, status};
 use crate::stage::{eventually, ms};
 use std::sync::Arc;
 use store::batches::BatchState;
+use store::jobs::{Filter, State};
 use tokio::sync::Semaphore;
-use work::batches::{Ask, Cancelling, FileKind, Notes, file_kind};
+use work::batches::{Ask, Cancelling, FileKind, LINE, Notes, Reply, file_kind};
 
 /// Answers as many as there are places in `gate`, and more when there are more.
 fn gated(asked: &Asked, gate: &Arc<Semaphore>) -> Ask {
@@ -63,6 +64,25 @@ async fn a_batch_that_is_cancelled_before_it_is_read_is_cancelled_at_once() {
     scene.over(&other.id).await;
     act.rests().await;
     assert_eq!(asked.len(), 1, "its reader finds nothing to do");
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_waits_until_it_may_be_asked_is_cancelled_too() {
+    let scene = Scene::new().await;
+    let asked = Asked::default();
+    let act = scene.run(answers(&asked, |_, _| Reply::Busy { after: Some(ms(3_600_000)) }));
+    let batch = scene.batch(&lines(30)).await;
+    // Each waits for a while where it is, and is put off then, at no cost.
+    let lines = Filter { kind: Some(LINE.to_owned()), state: Some(State::Scheduled), ..Filter::default() };
+    let put_off = eventually(async || {
+        let jobs = act.client.list(lines.clone(), None, 100).await.unwrap();
+        Some(jobs).filter(|jobs| jobs.len() >= 4)
+    });
+    assert!(put_off.await.iter().all(|job| job.attempt == 0));
+    scene.cancel(&batch.id).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Cancelled, 30, 0, 30));
+    assert!(asked.all().into_values().all(|times| times == 1));
     act.drain().await;
 }
 
