@@ -9,6 +9,9 @@
 //! who leaves does not cut a transaction in two. The store is opened in the background and tried again until it is
 //! there; until then, and whenever it is away, whoever asks is told so, and nothing else is.
 //!
+//! A store in which nothing was ever kept is opened for the first who asks: who only proxies has no database, no
+//! file and no memory for one.
+//!
 //! What a kind of jobs does stands in [`kinds`]; what callers see of it under `http/durable`.
 
 pub mod api;
@@ -58,6 +61,10 @@ pub struct Durable {
     /// The durable thread's runtime, once it runs.
     runtime: OnceLock<Handle>,
     open: ArcSwapOption<Open>,
+    /// Somebody asked for the store.
+    wanted: CancellationToken,
+    /// It was tried once whether the store can be opened.
+    tried: CancellationToken,
     tasks: TaskTracker,
     places: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -92,6 +99,8 @@ impl Default for Durable {
         Self {
             runtime: OnceLock::new(),
             open: ArcSwapOption::empty(),
+            wanted: CancellationToken::new(),
+            tried: CancellationToken::new(),
             tasks: TaskTracker::new(),
             places: Arc::new(Semaphore::new(ASKED_MAX)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
@@ -101,9 +110,27 @@ impl Default for Durable {
 }
 
 impl Durable {
-    /// The store and what works on it; `None` while it is not open.
+    /// The store and what works on it; `None` while it is not open, or not wanted yet.
     pub fn open(&self) -> Option<Arc<Open>> {
         self.open.load_full()
+    }
+
+    /// Whether it should be open and is not.
+    pub fn is_away(&self) -> bool {
+        self.tried.is_cancelled() && self.open.load().is_none()
+    }
+
+    /// The store, opened for who is the first to ask.
+    ///
+    /// # Errors
+    /// 503 while it cannot be opened.
+    async fn opened(&self) -> Result<Arc<Open>, Failure> {
+        if !self.tried.is_cancelled() && self.runtime.get().is_some() {
+            self.wanted.cancel();
+            // Where that takes longer, the store is as good as away.
+            let _ = tokio::time::timeout(WAIT_MAX, self.tried.cancelled()).await;
+        }
+        self.open().ok_or_else(fault::away)
     }
 
     /// Cancelled when the process is told to stop: for what would go on for as long as somebody listens.
@@ -127,7 +154,7 @@ impl Durable {
         Fut: Future<Output = Result<T, Fault>> + Send + 'static,
     {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| fault::busy())?;
-        let open = self.open().ok_or_else(fault::away)?;
+        let open = self.opened().await?;
         let work = work(open);
         let task = async move {
             let _place = place;

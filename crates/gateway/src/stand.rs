@@ -73,9 +73,10 @@ impl Stand {
         stand
     }
 
-    /// The store, once it is open.
+    /// The store, once it is open: it is asked for until then.
     pub(crate) async fn open(&self) -> Arc<durable::Open> {
         loop {
+            let _ = self.gateway.durable.ask(async |_| Ok(())).await;
             match self.gateway.durable.open() {
                 Some(open) => return open,
                 None => tokio::time::sleep(Duration::from_millis(5)).await,

@@ -30,6 +30,13 @@ impl Options {
         let wait_max = Duration::from_secs(if url.starts_with("sqlite:") { 10 } else { 30 });
         Self { url, wait_max, replica: None }
     }
+
+    /// Whether nothing can have been kept there yet: it is a file that does not exist.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        let place = self.url.strip_prefix("sqlite:").and_then(|place| sqlite::Options::at(place).ok());
+        place.is_some_and(|options| options.path.try_exists().is_ok_and(|exists| !exists))
+    }
 }
 
 /// Without the address: it may hold a password.

@@ -231,7 +231,10 @@ fn runner(gateway: &Gateway) -> Option<Box<RawValue>> {
 
 /// Sets the metrics that are read with the others.
 pub fn measure(gateway: &Gateway) {
-    let Some(open) = gateway.durable.open() else { return gateway.metrics.jobs.show(Reading::default()) };
+    let Some(open) = gateway.durable.open() else {
+        let reading = Reading { store_up: !gateway.durable.is_away(), ..Reading::default() };
+        return gateway.metrics.jobs.show(reading);
+    };
     let (report, lines, now) = (open.runner.report(), open.batches.report(), Time::now());
     let depth = |depth: &store::jobs::Depth| Depth {
         queue: depth.queue.clone(),

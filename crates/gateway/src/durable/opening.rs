@@ -3,14 +3,16 @@
 use guard::retry::Backoff;
 use std::time::{Duration, Instant};
 use store::{Options, Store};
+use tokio_util::sync::CancellationToken;
 
 /// The pauses between tries while the database is away.
 const AWAY: Backoff = Backoff { base: Duration::from_millis(100), max: Duration::from_secs(2) };
 /// The pause where the fault is not likely to pass by itself: an operator may put another file in place.
 const FAULTY: Duration = Duration::from_secs(10);
 
-/// Opens the store; says once that it is away, and once that it is there again.
-pub(super) async fn open(options: &Options) -> Store {
+/// Opens the store; says once that it is away, and once that it is there again. Cancels `failed` where the first
+/// try does not succeed.
+pub(super) async fn open(options: &Options, failed: &CancellationToken) -> Store {
     let (began, mut tries, mut told) = (Instant::now(), 0, None);
     loop {
         match Store::open(options).await {
@@ -21,6 +23,7 @@ pub(super) async fn open(options: &Options) -> Store {
                 return store;
             }
             Err(error) => {
+                failed.cancel();
                 let text = error.to_string();
                 if told.is_none() {
                     tracing::warn!("{text}; jobs wait until it can be opened, all else is served");

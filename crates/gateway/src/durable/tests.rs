@@ -179,6 +179,36 @@ async fn while_the_store_is_away_whoever_asks_is_told_to_come_again() {
 }
 
 #[tokio::test]
+async fn a_database_is_made_for_the_first_who_asks_and_found_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tidegate.db");
+    let stand = Stand::lasting(folder.path(), "");
+    // Longer than a start takes.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let durable = &stand.gateway.durable;
+    assert!(durable.open().is_none() && !durable.is_away() && !file.exists());
+    let id = durable.ask(async |open: Arc<Open>| Ok(open.jobs.add(call("sim/instant", None)).await?.id())).await;
+    assert!(file.exists());
+    over(&stand.open().await, id.unwrap()).await;
+    stand.drain();
+
+    let stand = Stand::lasting(folder.path(), "");
+    while stand.gateway.durable.open().is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn who_asks_while_the_process_leaves_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let stand = Stand::lasting(folder.path(), "");
+    stand.leave();
+    let away = stand.gateway.durable.ask(async |_| Ok(())).await.unwrap_err();
+    assert_eq!(away.code(), Some("store_away"));
+    assert!(!folder.path().join("tidegate.db").exists());
+}
+
+#[tokio::test]
 async fn what_was_asked_is_done_though_nobody_waits_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let stand = Stand::lasting(folder.path(), "");

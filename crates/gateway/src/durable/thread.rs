@@ -56,11 +56,18 @@ impl Running {
 async fn live(gateway: Arc<Gateway>, abort: CancellationToken, end: CancellationToken) {
     let durable = &gateway.durable;
     let config = gateway.snapshot(0).config.clone();
-    let database = settings::store(&config);
-    if let Some(store) = durable.leaving.run_until_cancelled(opening::open(&database)).await {
+    let store = async {
+        let database = settings::store(&config);
+        if database.is_blank() {
+            durable.wanted.cancelled().await;
+        }
+        opening::open(&database, &durable.tried).await
+    };
+    if let Some(store) = durable.leaving.run_until_cancelled(store).await {
         let options = settings::runner(&config);
         work_on(&gateway, store, options, &abort).await;
     }
+    durable.tried.cancel();
     end.cancelled().await;
     durable.tasks.close();
     let _ = tokio::time::timeout(FLUSH, durable.tasks.wait()).await;
@@ -84,6 +91,7 @@ async fn work_on(gateway: &Arc<Gateway>, store: store::Store, options: Options, 
         Open { store, jobs, batches, timetable, workflows, runner: handle, depths, open_batches, runs };
     let open = Arc::new(open);
     gateway.durable.open.store(Some(Arc::clone(&open)));
+    gateway.durable.tried.cancel();
     let cut_short = async {
         abort.cancelled().await;
         open.runner.hurry();

@@ -28,6 +28,18 @@ async fn an_address_names_a_file() {
 }
 
 #[tokio::test]
+async fn only_a_file_that_does_not_exist_is_blank() {
+    let (_sqlite, folder) = open().await;
+    let is_blank = |place: &str| crate::Options::new(place).is_blank();
+    let at = |name: &str| format!("sqlite:{}/{name}", folder.path().display());
+    assert!(is_blank(&at("other.db")) && is_blank(&at("no/folder/yet.db")));
+    // A file in the place of a folder, another kind of database, what is no address: opening will tell.
+    for place in [&at("store.db"), &at("store.db/other.db"), "postgres://127.0.0.1/none", "sqlite:", "none"] {
+        assert!(!is_blank(place), "{place}");
+    }
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_left_alone() {
     let (sqlite, folder) = open().await;
     other(folder.path()).pragma_update(None, "user_version", 99).unwrap();
