@@ -166,5 +166,6 @@ def settle(gateway: Daemon, ledger: Ledger) -> dict[str, dict]:
 
 def count(ledger: Ledger, tally: Tally) -> None:
     tally.acknowledged = len(ledger.acknowledged())
-    tally.calls = sum(len(calls) for calls in ledger.calls.values())
-    tally.twice = sum(len(calls) > 1 for calls in ledger.calls.values())
+    times = ledger.times_asked()
+    tally.calls = sum(times)
+    tally.twice = sum(count > 1 for count in times)

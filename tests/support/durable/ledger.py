@@ -80,6 +80,11 @@ class Ledger:
         with self._lock:
             return [order for order in self.orders.values() if order.ids]
 
+    def times_asked(self) -> list[int]:
+        """How often the provider was asked each prompt so far."""
+        with self._lock:
+            return [len(ids) for ids in self.calls.values()]
+
     def complaints(self, ends: dict[str, dict]) -> list[str]:
         """What is wrong in the end; `ends` are the jobs as they stand then, by id."""
         wrong: list[str] = []

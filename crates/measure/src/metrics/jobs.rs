@@ -120,7 +120,11 @@ pub struct JobMetrics {
 
 impl JobMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register("tidegate_store_up", "Whether the database answers, or is not needed yet", self.store_up.clone());
+        registry.register(
+            "tidegate_store_up",
+            "Whether the database answers, or is not needed yet",
+            self.store_up.clone(),
+        );
         registry.register("tidegate_jobs", "Jobs that are not over, by queue and state", self.depth.clone());
         registry.register_with_unit(
             "tidegate_jobs_oldest",
