@@ -155,8 +155,9 @@ class Postgres(_Server):
         self._wait("PostgreSQL answers", self._answers)
 
     def crash(self) -> None:
-        """Ends it as a loss of power would, but for what the system has in memory."""
-        _run(_find("pg_ctl", "postgresql"), "stop", "-m", "immediate", "-D", self._data, "-t", "60", "-s")
+        """Ends it as a loss of power would, but for what the system has in memory: what `pg_ctl stop -m immediate`
+        sends, without its pauses."""
+        self.process.send_signal(signal.SIGQUIT)
         self.process.wait(PATIENCE_SECONDS)
 
     def create_database(self) -> str:
