@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 from support import configuration, jobs, processes
+from support.durable.grounds import locked
 from support.jobs import Application, add, added, get, in_state, listed, model_job, over, ready, webhooks
 from support.prompts import directive
 from support.raw import Connection, ask, chat, complete, events
@@ -320,18 +319,6 @@ def test_a_drain_hands_back_what_is_under_way_and_the_next_does_it(launch):
         for id in [*slow, waiting]:
             ended = over(after, id)
             assert (ended["state"], ended["attempts"], ended["errors"]) == ("done", 1, [])
-
-
-@contextmanager
-def locked(path):
-    """Somebody else writes to the database, and does not come to an end."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
-        connection.close()
 
 
 def test_while_the_database_is_away_callers_are_told_and_nobody_else_notices(launch):

@@ -27,8 +27,8 @@ from support.raw import Connection
 JOB_CALLERS = 3
 JOB_PAUSE_SECONDS = 0.005
 # Begun when fewer are open.
-BATCHES_OPEN_MAX = 3
-RUNS_OPEN_MAX = 8
+BATCHES_OPEN_MAX = 8
+RUNS_OPEN_MAX = 24
 # Between two looks at what is open.
 LOOK_SECONDS = 0.05
 # From the first order to the kill.

@@ -7,7 +7,6 @@ Not here: when they are asked for, and what happens to the gateway meanwhile (`k
 from __future__ import annotations
 
 import json
-import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
@@ -38,11 +37,11 @@ class Order(ABC):
         return min(self.ids)
 
     def place(self, gateway: Daemon) -> bool:
-        """Asks for it; whether it was acknowledged."""
+        """Asks for it; whether it was acknowledged. A gateway that is gone acknowledges nothing."""
         try:
             with Connection(gateway.port) as connection:
-                return self._place(connection)
-        except (OSError, Closed, socket.timeout):
+                return self.ask(connection)
+        except (OSError, Closed):
             return False
 
     def look(self, connection: Connection) -> bool:
@@ -63,7 +62,8 @@ class Order(ABC):
         """What is wrong with its end."""
 
     @abstractmethod
-    def _place(self, connection: Connection) -> bool: ...
+    def ask(self, connection: Connection) -> bool:
+        """Asks for it; whether it was acknowledged, or the caller was told to come again."""
 
     @abstractmethod
     def _where(self) -> str: ...
@@ -80,17 +80,17 @@ class Order(ABC):
         if response.status in (200, 202):
             self.ids.add(id(response.json()))
             return True
-        # Not yet open, or away: nothing is acknowledged, and it is asked for again.
-        assert response.status == 503 and response.header("retry-after"), response.body
+        assert_away(response)
         return False
 
 
 class Job(Order):
     """A question to a model, of whose end an application is told."""
 
-    def __init__(self, number: int, url: str):
+    def __init__(self, number: int, url: str, **members: object):
         super().__init__(f"job-{number}")
-        told = {"webhook": {"url": url}, "metadata": {"key": self.name}}
+        # A kill costs an attempt, and there will be many.
+        told = {"webhook": {"url": url}, "metadata": {"key": self.name}, "max_attempts": 100, **members}
         self.body = {"path": jobs.PATH, "body": chat(MODEL, self.name), **told}
 
     def prompts(self) -> Iterable[str]:
@@ -106,7 +106,7 @@ class Job(Order):
             wrong.append(f"it was told under {len(told[self.id])} webhook ids")
         return wrong + under(calls, self.name, self.id)
 
-    def _place(self, connection: Connection) -> bool:
+    def ask(self, connection: Connection) -> bool:
         response = connection.post(self.body, "/v1/jobs", idempotency_key=self.name)
         if response.status == 409:
             self.ids.add(response.header("location").rsplit("/", 1)[1])
@@ -146,11 +146,11 @@ class Batch(Order):
                 wrong += under(calls, each["custom_id"], each["id"])
         return wrong
 
-    def _place(self, connection: Connection) -> bool:
+    def ask(self, connection: Connection) -> bool:
         form, headers = upload("".join(self.plan.text(MODEL)).encode())
         response = connection.request("POST", "/v1/files", form, headers)
         if response.status != 200:
-            assert response.status == 503 and response.header("retry-after"), response.body
+            assert_away(response)
             return False
         batch = {"endpoint": batches.ENDPOINT, "completion_window": "24h", "metadata": {"name": self.name}}
         return self._taken(connection.post({"input_file_id": response.json()["id"], **batch}, "/v1/batches"))
@@ -211,7 +211,7 @@ class Run(Order):
         is_last = step == self.STEPS[self.workflow] - 1
         return f"{batches.REFUSED} " if self.workflow == "refused" and is_last else ""
 
-    def _place(self, connection: Connection) -> bool:
+    def ask(self, connection: Connection) -> bool:
         path = f"/v1/workflows/{self.workflow}/runs"
         return self._taken(connection.post({"input": {"name": self.name}}, path, idempotency_key=self.name))
 
@@ -231,6 +231,11 @@ def chain(name: str, length: int, is_refused: bool) -> dict:
         needs = [f"step{step - 1}"] if step else []
         steps.append(workflows.model(f"step{step}", f"{word}{{{{ input.name }}}} step{step}: {before}", *needs))
     return {"name": name, "input": ["name"], "steps": steps, "output": workflows.said(f"step{length - 1}")}
+
+
+def assert_away(response: Response) -> None:
+    """The store is not yet open, or away: nothing is acknowledged, and whoever asked is told to come again."""
+    assert response.status == 503 and int(response.header("retry-after")) >= 1, (response.status, response.body)
 
 
 def under(calls: Calls, prompt: str, id: str) -> list[str]:
