@@ -1,21 +1,18 @@
-"""`/v1/jobs`: what is acknowledged is done, once, whatever callers ask and whatever is killed meanwhile.
+"""`/v1/jobs`: what is acknowledged is done, once, whatever callers ask.
 
-`scripts/durable` kills more often.
+`test_kills.py` kills gateways meanwhile.
 """
 
 from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 from support import configuration, jobs, processes
-from support.durable import kills
-from support.durable.ledger import shown
+from support.durable.grounds import locked
 from support.jobs import Application, add, added, get, in_state, listed, model_job, over, ready, webhooks
 from support.prompts import directive
 from support.raw import Connection, ask, chat, complete, events
@@ -322,27 +319,6 @@ def test_a_drain_hands_back_what_is_under_way_and_the_next_does_it(launch):
         for id in [*slow, waiting]:
             ended = over(after, id)
             assert (ended["state"], ended["attempts"], ended["errors"]) == ("done", 1, [])
-
-
-def test_jobs_survive_kills_and_each_comes_to_one_end(tmp_path):
-    tally = kills.run(tmp_path, kills.Settings(rounds=12, seed=1))
-    assert shown(tally.complaints) == []
-    assert tally.acknowledged > 50 and tally.rounds == 12
-    (folder,) = tmp_path.glob("data")
-    with sqlite3.connect(folder / "tidegate.db") as database:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-@contextmanager
-def locked(path):
-    """Somebody else writes to the database, and does not come to an end."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
-        connection.close()
 
 
 def test_while_the_database_is_away_callers_are_told_and_nobody_else_notices(launch):

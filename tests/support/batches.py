@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import openai
 from support import upstream
 from support.prompts import user
 from support.upstream import Request
 from support.waiting import wait_until
+
+if TYPE_CHECKING:
+    import openai
 
 ENDPOINT = "/v1/chat/completions"
 OVER = {"completed", "failed", "expired", "cancelled"}
@@ -46,6 +50,8 @@ class Plan:
     falters: int = 1
     # Bytes of each prompt, about.
     bytes: int = 0
+    # Tells its lines from those of other plans.
+    name: str = ""
 
     def kind(self, number: int) -> str:
         at = number % 100
@@ -56,15 +62,19 @@ class Plan:
         return FALTERS if at < self.malformed + self.refused + self.falters else GOOD
 
     def id(self, number: int) -> str:
-        return f"{self.kind(number)}-{number}"
+        return f"{self.kind(number)}-{self.name}{number}"
+
+    def text(self, model: str) -> Iterator[str]:
+        """The input, line by line."""
+        padding = " lorem" * (self.bytes // 6)
+        for number in range(self.lines):
+            text = line(self.id(number), model, self.id(number) + padding)
+            yield (text[:-7] if self.kind(number) == MALFORMED else text) + "\n"
 
     def write(self, path: Path, model: str) -> Path:
         """The input, as a file."""
-        padding = " lorem" * (self.bytes // 6)
         with path.open("w") as file:
-            for number in range(self.lines):
-                text = line(self.id(number), model, self.id(number) + padding)
-                file.write((text[:-7] if self.kind(number) == MALFORMED else text) + "\n")
+            file.writelines(self.text(model))
         return path
 
     def count(self, *kinds: str) -> int:

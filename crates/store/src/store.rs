@@ -20,6 +20,12 @@ pub struct Options {
     pub wait_max: Duration,
     /// A PostgreSQL that follows the other, for reads that may be a moment old.
     pub replica: Option<String>,
+    /// Connections to PostgreSQL that are kept.
+    pub connections: usize,
+    /// Connections above those, closed when they have lain unused.
+    pub overflow: usize,
+    /// How old a connection to PostgreSQL grows.
+    pub age_max: Duration,
 }
 
 impl Options {
@@ -28,7 +34,8 @@ impl Options {
     pub fn new(url: impl Into<String>) -> Self {
         let url = url.into();
         let wait_max = Duration::from_secs(if url.starts_with("sqlite:") { 10 } else { 30 });
-        Self { url, wait_max, replica: None }
+        let postgres::Options { base: connections, overflow, age_max, .. } = postgres::Options::new("");
+        Self { url, wait_max, replica: None, connections, overflow, age_max }
     }
 
     /// Whether nothing can have been kept there yet: it is a file that does not exist.
@@ -81,6 +88,9 @@ impl Store {
                 let options = postgres::Options {
                     wait: options.wait_max,
                     replica: options.replica.clone(),
+                    base: options.connections,
+                    overflow: options.overflow,
+                    age_max: options.age_max,
                     ..postgres::Options::new(&options.url)
                 };
                 Ok(Self::from(postgres::Postgres::open(options).await?))

@@ -7,7 +7,6 @@ and then while the batch is under way.
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import openai
 from support import batches, configuration, jobs, processes
+from support.durable import interactive
+from support.durable.interactive import Waits
 from support.processes import Daemon
 from support.prompts import directive
 
@@ -46,15 +47,14 @@ class Findings:
     waited_seconds: float = 0.0
     memory_before: int = 0
     memory_peak: int = 0
-    # Milliseconds of interactive callers: median and 99th of a hundred, alone and beside the batch.
-    alone: tuple[float, float] = (0.0, 0.0)
-    beside: tuple[float, float] = (0.0, 0.0)
-    interactive_errors: int = 0
+    # Of interactive callers, alone and beside the batch.
+    alone: Waits = Waits(0, 0, 0)
+    beside: Waits = Waits(0, 0, 0)
     wrong: list[str] = field(default_factory=list)
 
     @property
     def ratio(self) -> float:
-        return self.beside[1] / self.alone[1] if self.alone[1] else 0.0
+        return self.beside.p99 / self.alone.p99 if self.alone.p99 else 0.0
 
 
 def run(folder: Path, settings: Settings) -> Findings:
@@ -69,7 +69,7 @@ def run(folder: Path, settings: Settings) -> Findings:
         with processes.start_gateway(folder / "gateway", text) as gateway:
             jobs.ready(gateway)
             client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="any", max_retries=0, timeout=600)
-            found.alone, _ = interactive(gateway, settings, settings.seconds)
+            found.alone = interactive.measure(gateway, settings.interactive, settings.rate, settings.seconds)
             found.memory_before = gateway.resident_bytes()
             path = write(folder / "in.jsonl", settings)
             began = time.monotonic()
@@ -105,12 +105,9 @@ def write(path: Path, settings: Settings) -> Path:
 
 def watch(gateway: Daemon, client, id: str, settings: Settings, found: Findings):
     """The batch, once it is over; meanwhile callers call, and the memory is looked at."""
-    told: list[tuple[float, float]] = []
 
     def call() -> None:
-        figures, errors = interactive(gateway, settings, settings.seconds)
-        told.append(figures)
-        found.interactive_errors += errors
+        found.beside = interactive.measure(gateway, settings.interactive, settings.rate, settings.seconds)
 
     callers = threading.Thread(target=call)
     callers.start()
@@ -122,26 +119,7 @@ def watch(gateway: Daemon, client, id: str, settings: Settings, found: Findings)
     began = time.monotonic()
     callers.join()
     found.waited_seconds = time.monotonic() - began
-    found.beside = told[0]
     return batch
-
-
-def interactive(gateway: Daemon, settings: Settings, seconds: int) -> tuple[tuple[float, float], int]:
-    """Median and 99th in milliseconds of callers at an even rate, each with a prompt of its own; and errors."""
-    report = subprocess.run(
-        [
-            *(processes.binary(), "bench", "run", "--quiet", "--json", "--unique-prompts", "--stream"),
-            *("--url", f"{gateway.url}/v1", "--model", settings.interactive, "--max-tokens", "16"),
-            *("--rate", str(settings.rate), "--duration", f"{seconds}s", "--warmup", "2s"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=seconds + 120,
-    )
-    target = json.loads(report.stdout)["target"]
-    total = target["total_us"]
-    return (total["p50"] / 1000, total["p99"] / 1000), sum(target.get("errors", {}).values())
 
 
 def judge(client, batch, settings: Settings, found: Findings) -> None:

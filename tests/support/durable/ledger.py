@@ -10,32 +10,25 @@ from __future__ import annotations
 import json
 import threading
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
-from support import jobs, upstream
+from support import batches, configuration, upstream
+from support.durable.orders import Order
 from support.jobs import Application
-from support.raw import chat
 from support.upstream import Request, Upstream
 
 # As many as somebody will read.
 SHOWN_MAX = 20
 
-
-@dataclass
-class Order:
-    """A job that somebody wants done, under a key of its own until it is acknowledged."""
-
-    key: str
-    body: dict
-    # The ids under which it was acknowledged: one, or something is wrong.
-    ids: set[str] = field(default_factory=set)
+Kind = TypeVar("Kind", bound=Order)
 
 
 class Ledger:
     """A provider and an application that keep what they see, and the orders."""
 
     def __init__(self, work_seconds: float = 0.05):
-        self.orders: dict[str, Order] = {}
+        self.orders: list[Order] = []
         # By prompt: the request ids under which the provider was asked.
         self.calls: dict[str, list[str]] = defaultdict(list)
         self._lock = threading.Lock()
@@ -52,68 +45,67 @@ class Ledger:
         self.application.__exit__(*exception)
         self._provider.__exit__(*exception)
 
-    @property
-    def provider_port(self) -> int:
-        return self._provider.port
+    def provider(self) -> str:
+        """The provider, as a gateway is told of it."""
+        return configuration.provider("recorded", self._provider.port, 'models = ["m"]')
 
     def _answer(self, connection, request: Request) -> None:
         prompt = request.json()["messages"][0]["content"]
         with self._lock:
             self.calls[prompt].append(request.header("x-request-id"))
+            is_first = len(self.calls[prompt]) == 1
+            self._provider.requests.clear()
         threading.Event().wait(self._work_seconds)
-        connection.sendall(upstream.reply("200 OK", upstream.completion(f"answer to {prompt}")))
+        if prompt.startswith(batches.REFUSED):
+            body = json.dumps({"error": {"message": f"no to {prompt}", "type": "invalid_request_error"}})
+            connection.sendall(upstream.reply("400 Bad Request", body.encode()))
+        elif prompt.startswith(batches.FALTERS) and is_first:
+            body = b'{"error":{"message":"not now","type":"server_error"}}'
+            connection.sendall(upstream.reply("503 Service Unavailable", body))
+        else:
+            connection.sendall(upstream.reply("200 OK", upstream.completion(f"answer to {prompt}")))
 
-    def order(self, model: str) -> Order:
-        """A job that nobody has asked for yet."""
+    def order(self, make: Callable[[int], Kind]) -> Kind:
+        """What nobody has asked for yet, under a number of its own."""
         with self._lock:
-            key = f"order-{len(self.orders)}"
-            body = {
-                "path": jobs.PATH,
-                "body": chat(model, key),
-                "webhook": {"url": self.application.url},
-                "metadata": {"key": key},
-            }
-            order = self.orders[key] = Order(key, body)
+            order = make(len(self.orders))
+            self.orders.append(order)
         return order
 
     def acknowledged(self) -> list[Order]:
         with self._lock:
-            return [order for order in self.orders.values() if order.ids]
+            return [order for order in self.orders if order.ids]
 
-    def times_asked(self) -> list[int]:
-        """How often the provider was asked each prompt so far."""
-        with self._lock:
-            return [len(ids) for ids in self.calls.values()]
-
-    def complaints(self, ends: dict[str, dict]) -> list[str]:
-        """What is wrong in the end; `ends` are the jobs as they stand then, by id."""
-        wrong: list[str] = []
+    def told(self) -> dict[str, set[str]]:
+        """Under which ids the application was told of each job."""
         told: dict[str, set[str]] = defaultdict(set)
-        for each in self.application.told:
+        for each in list(self.application.told):
             told[each.event["data"]["id"]].add(each.id)
+        return told
+
+    def complaints(self) -> list[str]:
+        """What is wrong in the end."""
+        told, wrong = self.told(), []
         for order in self.acknowledged():
-            wrong += self._order(order, ends, told)
-        strangers = [prompt for prompt in self.calls if prompt not in self.orders]
-        wrong += [f"the provider was asked {prompt}, which nobody ordered" for prompt in strangers]
+            if len(order.ids) != 1:
+                wrong.append(f"{order.name} was acknowledged under several ids: {sorted(order.ids)}")
+            elif order.end is None:
+                wrong.append(f"{order.name} ({order.id}) never came to an end: {json.dumps(order.seen)[:400]}")
+            else:
+                wrong += [f"{order.name} ({order.id}): {each}" for each in order.complaints(self.calls, told)]
+        strangers = set(self.calls) - {prompt for order in self.orders for prompt in order.prompts()}
+        wrong += [f"the provider was asked {prompt!r}, which nobody ordered" for prompt in sorted(strangers)]
         return wrong
 
-    def _order(self, order: Order, ends: dict[str, dict], told: dict[str, set[str]]) -> list[str]:
-        if len(order.ids) != 1:
-            return [f"{order.key} was acknowledged under several ids: {sorted(order.ids)}"]
-        (id,) = order.ids
-        end, calls = ends.get(id), self.calls[order.key]
-        wrong = []
-        if end is None or end["state"] != "done":
-            wrong.append(f"{order.key} ({id}) is not done: {json.dumps(end)[:400]}")
-        elif end["result"]["body"]["choices"][0]["message"]["content"] != f"answer to {order.key}":
-            wrong.append(f"{order.key} ({id}) has another's result")
-        if not calls:
-            wrong.append(f"{order.key} ({id}): the provider was never asked")
-        if set(calls) - {id}:
-            wrong.append(f"{order.key} ({id}): the provider was asked under other ids: {sorted(set(calls))}")
-        if len(told[id]) != 1:
-            wrong.append(f"{order.key} ({id}) was told under {len(told[id])} webhook ids")
-        return wrong
+    def counts(self) -> tuple[int, int]:
+        """Calls at the provider, and prompts that it was asked more than once."""
+        with self._lock:
+            lengths = [len(ids) for ids in self.calls.values()]
+        return sum(lengths), sum(length > 1 for length in lengths)
+
+
+def of_kind(orders: Iterable[Order], kind: type[Kind]) -> list[Kind]:
+    return [order for order in orders if isinstance(order, kind)]
 
 
 def shown(complaints: list[str]) -> list[str]:

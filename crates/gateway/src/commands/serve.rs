@@ -71,6 +71,9 @@ fn start_log(config: &Config) {
     };
     let filter = EnvFilter::try_new(&config.log.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost. To say so on the same stderr would panic in whatever was to be logged:
+    // a full disk would take requests and jobs with it.
+    let log = log.log_internal_errors(false);
     if json { log.json().init() } else { log.with_ansi(terminal).with_target(false).init() }
 }
 

@@ -11,8 +11,16 @@ use super::Secret;
 pub struct Store {
     /// `sqlite:PATH` or `postgres://…`; may hold a password.
     pub url: Secret,
+    /// A PostgreSQL that follows it; may hold a password.
+    pub replica: Option<Secret>,
     /// Longest wait for it; `None`: what is usual for its kind.
     pub wait: Option<Duration>,
+    /// Connections to PostgreSQL that are kept; at least 1.
+    pub connections: u32,
+    /// Connections above those.
+    pub overflow: u32,
+    /// How old a connection grows.
+    pub recycle: Duration,
 }
 
 /// What is done later.

@@ -9,11 +9,18 @@ use work::pool::Bounds;
 /// How long a drain waits for the store to take what was done.
 pub(super) const FLUSH: Duration = Duration::from_secs(5);
 
-/// Which database, and how long it is waited for.
+/// Which database, and how it is reached.
 pub(super) fn store(config: &Config) -> store::Options {
-    let usual = store::Options::new(config.store.url.expose());
-    let wait_max = config.store.wait.unwrap_or(usual.wait_max);
-    store::Options { wait_max, ..usual }
+    let given = &config.store;
+    let usual = store::Options::new(given.url.expose());
+    store::Options {
+        wait_max: given.wait.unwrap_or(usual.wait_max),
+        replica: given.replica.as_ref().map(|url| url.expose().to_owned()),
+        connections: given.connections as usize,
+        overflow: given.overflow as usize,
+        age_max: given.recycle,
+        ..usual
+    }
 }
 
 /// How jobs are done here.

@@ -59,8 +59,10 @@ impl Keeper {
 
     /// Keeps batches until `drain` is cancelled. Dropped at any moment, it leaves nothing half done.
     pub async fn run(mut self, drain: CancellationToken) {
-        let mut swept = Instant::now();
-        while drain.run_until_cancelled(tokio::time::sleep(self.often)).await.is_some() {
+        // The first round is at once: a process that lives for a moment only brings batches on, too.
+        let (mut swept, mut pause) = (Instant::now(), Duration::ZERO);
+        while drain.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            pause = self.often;
             if drain.run_until_cancelled(self.round()).await.is_none() {
                 return;
             }

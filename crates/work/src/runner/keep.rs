@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Rows changed in one step: few enough that nobody waits long behind it.
 const ROWS_MAX: u32 = 500;
-/// Between two steps of a sweep, so that others come between.
+/// Between two steps of a long work, so that others come between.
 const BREATH: Duration = Duration::from_millis(20);
 
 /// Makes ready what is due when it is due. What others add is found when it is looked for again.
@@ -53,11 +53,13 @@ async fn promote_due(shared: &Shared) -> Option<Duration> {
     Some(next.since(shared.options.clock.now()).max(Duration::from_millis(1)))
 }
 
-/// Takes back the jobs of whoever has died.
+/// Takes back the jobs of whoever has died; from the first moment on, as a process that never lives as long as a
+/// pause would take nothing back.
 pub(super) async fn reap(shared: Arc<Shared>, drain: CancellationToken) {
     let jitter = 0.75 + 0.5 * fastrand::f64();
     let often = shared.options.reap.mul_f64(jitter);
-    while drain.run_until_cancelled(sleep(often)).await.is_some() {
+    let mut pause = Duration::ZERO;
+    while drain.run_until_cancelled(sleep(pause)).await.is_some() {
         let now = shared.options.clock.now();
         let answer = shared.rows.jobs.reap(now, ROWS_MAX).await;
         let reaped = shared.heard("take expired leases back", answer).unwrap_or(0);
@@ -66,6 +68,7 @@ pub(super) async fn reap(shared: Arc<Shared>, drain: CancellationToken) {
             shared.stats.reaped.add(reaped);
             shared.hints.ready();
         }
+        pause = if reaped < ROWS_MAX.into() { often } else { BREATH };
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Shared;
 use crate::schedules;
 use std::sync::Arc;
+use std::time::Duration;
 use store::schedules::{Schedule, Schedules};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +13,10 @@ const SCHEDULES_MAX: u32 = 100;
 
 pub(super) async fn tick(shared: Arc<Shared>, drain: CancellationToken) {
     let (Some(often), Some(rows)) = (shared.options.tick, shared.rows.schedules.clone()) else { return };
-    while drain.run_until_cancelled(sleep(often)).await.is_some() {
+    // The first look is at once: a process that lives for a moment only adds its share, too.
+    let mut pause = Duration::ZERO;
+    while drain.run_until_cancelled(sleep(pause)).await.is_some() {
+        pause = often;
         let answer = rows.due(shared.options.clock.now(), SCHEDULES_MAX).await;
         for schedule in shared.heard("look at schedules", answer).unwrap_or_default() {
             fire(&shared, &*rows, schedule).await;

@@ -90,6 +90,46 @@ async fn who_is_killed_is_succeeded() {
     other.drain().await;
 }
 
+/// Killed again and again within the pause between two looks for what nobody holds.
+#[tokio::test]
+async fn who_never_lives_long_takes_over_nevertheless() {
+    let (stage, diary) = (Stage::new().await, Diary::default());
+    let killed = stage.run(named("first", &diary, || false), short_leases());
+    let ids = add_all(&killed.client, drafts("long", 10)).await;
+    diary.reaches(10).await;
+    killed.kill().await;
+    tokio::time::sleep(ms(700)).await;
+    let other = stage.run(named("second", &diary, || true), Options { reap: ms(600_000), ..short_leases() });
+    for job in stage.all_over(&ids).await {
+        assert_eq!((job.state, job.attempt), (State::Done, 2));
+    }
+    other.drain().await;
+}
+
+/// More than are taken back in one step.
+#[tokio::test]
+async fn many_leases_that_are_over_are_taken_back_in_one_go() {
+    let (stage, diary) = (Stage::new().await, Diary::default());
+    let ids = add_all(&stage.client(), drafts("long", 1200)).await;
+    let lease = ms(1);
+    let claim = store::jobs::Claim {
+        queue: "default".to_owned(),
+        owner: "who died".to_owned(),
+        limit: 1200,
+        lease,
+        now: store::Time::now(),
+        turn: store::jobs::Turn::default(),
+        rate: None,
+    };
+    assert_eq!(stage.jobs().claim(claim).await.unwrap().jobs.len(), ids.len());
+    tokio::time::sleep(ms(10)).await;
+    let other = stage.run(named("second", &diary, || true), Options { reap: ms(600_000), ..options() });
+    for job in stage.all_over(&ids).await {
+        assert_eq!((job.state, job.attempt), (State::Done, 2));
+    }
+    other.drain().await;
+}
+
 #[tokio::test]
 async fn a_job_that_outlasts_many_leases_is_done_once() {
     let (stage, diary) = (Stage::new().await, Diary::default());

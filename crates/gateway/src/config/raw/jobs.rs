@@ -9,14 +9,37 @@ use super::SecretText;
 use crate::config::quantity::{Size, Span};
 
 /// Where what must last is kept.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::config) struct Store {
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`; by default `DATABASE_URL`, or else a file in
     /// the data folder.
     pub(in crate::config) url: Option<SecretText>,
+    /// A PostgreSQL that follows the other, as `url`: for reads that may be a moment old.
+    pub(in crate::config) replica: Option<SecretText>,
     /// Longest wait for it; by default 10 s for SQLite, 30 s for PostgreSQL.
     pub(in crate::config) wait: Option<Span>,
+    /// Connections to PostgreSQL that are kept.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(in crate::config) connections: u32,
+    /// Connections above those while there is much to do.
+    #[schemars(range(min = 0, max = 1000))]
+    pub(in crate::config) overflow: u32,
+    /// How old a connection grows before another takes its place.
+    pub(in crate::config) recycle: Span,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            url: None,
+            replica: None,
+            wait: None,
+            connections: 20,
+            overflow: 30,
+            recycle: Span::seconds(3600),
+        }
+    }
 }
 
 /// What is done later.

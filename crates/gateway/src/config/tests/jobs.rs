@@ -35,6 +35,11 @@ fn what_cannot_be_is_told_with_its_mend() {
     let cases = [
         ("[store]\nurl = 'mysql://h'", "store.url", "sqlite:PATH"),
         ("[store]\nurl = 'sqlite:'", "store.url", "lacks the path"),
+        ("[store]\nreplica = 'postgres://h/n'", "store.replica", "DATABASE_URL"),
+        ("[store]\nurl = 'postgres://h/n'\nreplica = 'sqlite:x'", "store.replica", "postgres://"),
+        ("[store]\nconnections = 0", "store.connections", "1"),
+        ("[store]\noverflow = 5000", "store.overflow", "1000"),
+        ("[store]\nrecycle = '1s'", "store.recycle", "within the range"),
         ("[store]\nwait = '1ms'", "store.wait", "within the range"),
         ("[jobs.queues.Reports]", "jobs.queues.Reports", "lower-case"),
         ("[jobs.queues.q]\nburst = 2.0", "jobs.queues.q.burst", "rate_per_second"),
@@ -53,8 +58,8 @@ fn what_cannot_be_is_told_with_its_mend() {
 
 #[test]
 fn neither_the_databases_password_nor_the_webhooks_secret_is_shown() {
-    let text = format!("[store]\nurl = 'postgres://u:hunter2@h/n'\n[jobs.webhook]\nsecret = '{SECRET}'\n");
-    let loaded = Given::toml(&text).loaded();
+    let store = "[store]\nurl = 'postgres://u:hunter2@h/n'\nreplica = 'postgres://u:hunter2@r/n'\n";
+    let loaded = Given::toml(&format!("{store}[jobs.webhook]\nsecret = '{SECRET}'\n")).loaded();
     assert_eq!(loaded.config.jobs.webhook.secret.as_ref().unwrap().expose(), (0..32).collect::<Vec<u8>>());
     for shown in [loaded.to_toml(), loaded.to_json().to_string(), format!("{:?}", loaded.config)] {
         assert!(!shown.contains("hunter2") && !shown.contains(&SECRET[8..20]), "{shown}");

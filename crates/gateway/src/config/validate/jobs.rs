@@ -32,8 +32,14 @@ impl Judge<'_> {
             Some(url) => self.store_url(&at.key("url"), url),
             None => format!("sqlite:{}", data.join("tidegate.db").display()),
         };
+        let replica = raw.replica.as_ref().map(|url| url.0.trim()).filter(|url| !url.is_empty());
+        let recycle = Span::seconds(60)..=Span::seconds(7 * 86_400);
         Store {
+            replica: replica.map(|replica| self.replica(&at.key("replica"), &url, replica)),
             url: Secret::new(url),
+            connections: raw.connections,
+            overflow: raw.overflow,
+            recycle: self.duration(&at.key("recycle"), raw.recycle, recycle),
             wait: raw.wait.map(|given| self.duration(&at.key("wait"), given, wait)),
         }
     }
@@ -52,12 +58,23 @@ impl Judge<'_> {
                     url.to_owned()
                 }
             },
-            Some(("postgres" | "postgresql", _)) => url.to_owned(),
+            Some(_) if is_postgres(url) => url.to_owned(),
             _ => {
                 self.fault(at, "not an address of a database", mend);
                 url.to_owned()
             }
         }
+    }
+
+    /// Only a PostgreSQL is followed, and only by another.
+    fn replica(&mut self, at: &Path, url: &str, replica: &str) -> Secret {
+        if !is_postgres(url) {
+            let mend = "leave it out, or give a PostgreSQL as `store.url` or DATABASE_URL";
+            self.fault(at, "a replica of what has none", mend);
+        } else if !is_postgres(replica) {
+            self.fault(at, "not an address of a PostgreSQL", "write `postgres://USER:PASSWORD@HOST:PORT/NAME`");
+        }
+        Secret::new(replica.to_owned())
     }
 
     pub(super) fn jobs(&mut self, raw: &raw::Jobs) -> Jobs {
@@ -122,6 +139,10 @@ impl Judge<'_> {
             private: raw.private,
         }
     }
+}
+
+fn is_postgres(url: &str) -> bool {
+    matches!(url.split_once(':'), Some(("postgres" | "postgresql", _)))
 }
 
 fn job_queue(raw: &raw::JobQueue) -> JobQueue {
