@@ -72,7 +72,11 @@ impl Judge<'_> {
             let mend = "leave it out, or give a PostgreSQL as `store.url` or DATABASE_URL";
             self.fault(at, "a replica of what has none", mend);
         } else if !is_postgres(replica) {
-            self.fault(at, "not an address of a PostgreSQL", "write `postgres://USER:PASSWORD@HOST:PORT/NAME`");
+            self.fault(
+                at,
+                "not an address of a PostgreSQL",
+                "write `postgres://USER:PASSWORD@HOST:PORT/NAME`",
+            );
         }
         Secret::new(replica.to_owned())
     }
