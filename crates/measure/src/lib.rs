@@ -1,8 +1,10 @@
-//! What is observed: the [`metrics`] a gateway keeps of itself and the [`stopwatch`] that tells its
-//! own time from its providers'.
+//! What is observed: the [`metrics`] a gateway keeps of itself, the [`live`] figures of the last day and month, and
+//! the [`stopwatch`] that tells its own time from its providers'.
 //!
-//! It does not know how a figure is shown, nor where requests come from. Live percentiles, alerts,
-//! forecasts and advice have their place here and come with their issues.
+//! It does not know how a figure is shown, nor where requests come from. Alerts, forecasts and advice have their
+//! place here and come with their issues.
 
+pub mod live;
 pub mod metrics;
+pub mod moment;
 pub mod stopwatch;
