@@ -5,8 +5,10 @@ pub mod breakers;
 pub mod cache;
 pub mod jobs;
 mod limits;
+pub mod performance;
 pub mod pools;
 mod pressure;
+pub mod requests;
 pub mod targets;
 mod workflows;
 
@@ -23,6 +25,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTH
 use measure::metrics::Metrics;
 use rig::load::units;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 use wire::failure::{Failure, Kind};
 
@@ -49,6 +52,10 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/admin/workflows/runs", get(workflows::runs))
         .route("/admin/workflows/runs/{id}", get(workflows::show))
         .route("/admin/workflows/runs/{id}/{word}", post(workflows::command))
+        .route("/admin/requests", get(requests::list))
+        .route("/admin/requests/{id}", get(requests::show))
+        .route("/admin/performance", get(performance::show))
+        .route("/admin/performance/chart", get(performance::chart))
         .route("/admin/pressure", get(pressure::show))
         .route("/admin/pools", get(pools::show))
         .layer(middleware::from_fn_with_state(Arc::clone(&gateway), guard))
@@ -81,7 +88,7 @@ async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next
 
 async fn root() -> Response {
     let media = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers","pools":"/admin/pools","jobs":"/admin/jobs","workflows":"/admin/workflows"}"#;
+    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers","pools":"/admin/pools","requests":"/admin/requests","performance":"/admin/performance","jobs":"/admin/jobs","workflows":"/admin/workflows"}"#;
     (media, body).into_response()
 }
 
@@ -99,6 +106,7 @@ async fn metrics(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Respo
     pools::measure(&gateway);
     jobs::measure(&gateway);
     workflows::measure(&gateway);
+    gateway.metrics.not_seen.inner().store(gateway.observer.dropped(), Ordering::Relaxed);
     match gateway.metrics.encode() {
         Ok(text) => whole(&gateway, &asked, Metrics::CONTENT_TYPE, text.into()).await,
         Err(error) => refusal(

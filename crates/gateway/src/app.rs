@@ -13,7 +13,7 @@ use crate::gateway::{Gateway, Shared};
 use crate::listener::watch::{SWEEP, Watches};
 use crate::listener::{self, Accepted, Bounds};
 use crate::worker::{self, Dealt, Worker};
-use crate::{admin, durable, http, pressure, remember};
+use crate::{admin, durable, http, observe, pressure, remember};
 use control::Signals;
 use measure::metrics::Metrics;
 use probe::Prober;
@@ -99,6 +99,7 @@ pub fn run(
     let caching = remember::tiers::keep(gateway.remembered(), cache_end.clone());
     let counting = gateway.limits.run(cache_end.clone());
     let lasting = durable::start(&gateway, &abort)?;
+    let observing = observe::start(&gateway)?;
     let serving = async {
         let mut signals = Signals::listen()?;
         announce(config, listening);
@@ -123,7 +124,7 @@ pub fn run(
             result = admin_plane => result.map_err(Error::from),
         }
     };
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         // To its end on every way out: what was done and what is remembered is written before the process goes.
         let serving = async {
             let result = serving.await;
@@ -133,7 +134,9 @@ pub fn run(
             result
         };
         tokio::join!(serving, caching, counting).0
-    })
+    });
+    observing.finish();
+    served
 }
 
 fn open(

@@ -29,6 +29,8 @@ pub struct Holder {
     own: Option<Arc<Account>>,
     /// What its tenant may use.
     tenant: Option<Arc<Account>>,
+    /// Who that is, by name.
+    principal: Arc<Principal>,
 }
 
 /// Whoever calls: one of the configured, or anyone where no key is configured.
@@ -59,6 +61,10 @@ impl Callers {
                 key: key.clone(),
                 own: accounts.get(Scope::Key, &key.id),
                 tenant: accounts.get(Scope::Tenant, key.tenant_name()),
+                principal: Arc::new(Principal {
+                    key: Some(key.id.as_str().into()),
+                    tenant: key.tenant_name().into(),
+                }),
             };
             by_id.insert(key.id.as_str().into(), Arc::new(holder));
         }
@@ -130,11 +136,18 @@ impl Caller {
 
     /// Its name, for what is done on its behalf later.
     pub fn principal(&self) -> Principal {
-        let key = match self {
+        match self {
+            Self::Anyone(_) => Principal { key: None, tenant: "".into() },
+            Self::Holder(holder) => Principal::clone(&holder.principal),
+        }
+    }
+
+    /// The same, shared, of one who has a key.
+    pub fn holder(&self) -> Option<&Arc<Principal>> {
+        match self {
             Self::Anyone(_) => None,
-            Self::Holder(holder) => Some(holder.key.id.as_str().into()),
-        };
-        Principal { key, tenant: self.tenant().into() }
+            Self::Holder(holder) => Some(&holder.principal),
+        }
     }
 
     /// What this caller's requests count against.

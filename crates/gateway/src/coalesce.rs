@@ -23,9 +23,10 @@ use crate::dispatch::{Dispatch, Opened, Reached};
 use crate::gateway::Shared;
 use crate::inquiry::Inquiry;
 use crate::judge;
+use crate::observe::trail::Trail;
 use crate::plan::Target;
 use crate::recorder::Record;
-use crate::remember::part::Broken;
+use crate::remember::part::{Broken, Spent};
 use crate::snapshot::Snapshot;
 use ::http::StatusCode;
 use bytes::Bytes;
@@ -40,13 +41,13 @@ use wire::failure::Failure;
 /// What became of one request in a joint call.
 enum Outcome {
     /// Its own part of the answer.
-    Answered { target: Arc<Target>, part: Whole, attempts: u32 },
+    Answered { target: Arc<Target>, part: Whole, trail: Arc<Trail> },
     /// All were refused, for what they have in common.
-    Refused { target: Arc<Target>, status: StatusCode, body: Bytes, attempts: u32 },
+    Refused { target: Arc<Target>, status: StatusCode, body: Bytes, trail: Arc<Trail> },
     /// All failed.
     Failed(Broken),
     /// It is to be asked by itself, after so many tries with others.
-    Alone { attempts: u32 },
+    Alone(Option<Arc<Trail>>),
 }
 
 /// Has an inquiry answered: in a joint call where it may be and others come, by itself otherwise.
@@ -98,28 +99,28 @@ async fn together(
     record.waits(Instant::now());
     let outcome = alarm.within(inquiry.deadline(&inquiry.plan.target), pin!(outcome)).await;
     record.waited(Instant::now());
-    let (target, opened, attempts) = match outcome {
+    let (target, opened, trail) = match outcome {
         Err(Late) => return Err(judge::late(inquiry.plan.target.upstream.name())),
         // The worker that was to ask for all is gone: nothing is lost but time.
         Ok(Err(_)) => return Ok(None),
-        Ok(Ok(Outcome::Alone { attempts })) => {
-            record.attempted(attempts);
+        Ok(Ok(Outcome::Alone(trail))) => {
+            trail.iter().for_each(|trail| record.borrows(trail));
             return Ok(None);
         }
         Ok(Ok(Outcome::Failed(broken))) => {
-            record.attempted(broken.attempts);
+            broken.trail.iter().for_each(|trail| record.borrows(trail));
             return Err(broken.failure);
         }
-        Ok(Ok(Outcome::Refused { target, status, body, attempts })) => {
-            (target, Opened::Refusal(status, body), attempts)
+        Ok(Ok(Outcome::Refused { target, status, body, trail })) => {
+            (target, Opened::Refusal(status, body), trail)
         }
-        Ok(Ok(Outcome::Answered { target, part, attempts })) => {
-            if let Some(usage) = &part.usage {
-                record.used(usage);
+        Ok(Ok(Outcome::Answered { target, part, trail })) => {
+            if let Some(usage) = part.usage {
+                record.spent(&Spent { usage, cost: target.cost(Some(&usage)) });
             }
-            (target, Opened::Whole(part), attempts)
+            (target, Opened::Whole(part), trail)
         }
     };
-    record.attempted(attempts);
+    record.borrows(&trail);
     Ok(Some(Reached { target, opened }))
 }

@@ -21,6 +21,7 @@ mod refusal;
 mod serve;
 mod signals;
 mod targets;
+mod top;
 mod workflow;
 
 use clap::{Parser, Subcommand};
@@ -61,6 +62,8 @@ enum Command {
     Workflow(workflow::Command),
     /// How the targets of the running gateway are: their health, how busy and how fast they are.
     Targets(targets::Args),
+    /// How the running gateway does, as it goes: rates, percentiles, routes, targets, the latest requests.
+    Top(top::Args),
     /// Whom the running gateway leaves alone and why; closing breakers by hand.
     #[command(subcommand)]
     Breakers(breakers::Command),
@@ -89,6 +92,7 @@ pub fn run() -> ExitCode {
         Command::Map(args) => map::run(&args),
         Command::Workflow(command) => workflow::run(&command),
         Command::Targets(args) => targets::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Breakers(command) => breakers::run(&command),
         Command::Jobs(command) => jobs::run(&command),
         Command::Mock(args) => mock::run(&args),

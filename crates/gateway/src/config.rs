@@ -21,6 +21,7 @@ mod limits;
 mod load;
 mod mask;
 mod models;
+mod observe;
 mod print;
 mod profile;
 mod quantity;
@@ -54,6 +55,7 @@ pub use jobs::{JobQueue, Jobs, Store, Webhook, WebhookSecret};
 pub use limits::{Limits, Priority, Rates};
 pub use load::{Loaded, Override, Sources};
 pub use models::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Coalesce, Fallback};
+pub use observe::Observe;
 pub use schema::schema;
 pub use workflows::{NamedHost, Workflows};
 
@@ -90,6 +92,16 @@ pub struct Config {
     pub jobs: Jobs,
     /// What workflows may do.
     pub workflows: Workflows,
+    /// What is seen of requests.
+    pub observe: Observe,
+}
+
+impl Config {
+    /// Where the figures are kept by the minute.
+    #[must_use]
+    pub fn history_folder(&self) -> PathBuf {
+        self.data.join("history")
+    }
 }
 
 /// A named set of defaults, laid beneath the file.

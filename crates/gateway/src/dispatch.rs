@@ -74,8 +74,12 @@ impl Dispatch<'_> {
                 tokio::time::sleep(step.pause).await;
             }
             let Some(target) = targets.get(step.index) else { break };
+            record.turns(Instant::now());
             match self.lease(target, &step, &mut alarm).await {
-                Err(closed) => tries.closed(closed),
+                Err(closed) => {
+                    record.turned_away(target, &closed, Instant::now());
+                    tries.closed(closed);
+                }
                 Ok(lease) => match self.ask(&targets, &step, lease, &mut alarm, record).await {
                     Ok(reached) => return Ok(reached),
                     Err(broken) => self.weigh(&mut tries, &step, broken),

@@ -6,6 +6,7 @@ use crate::config::{CacheRedis, Config, Loaded};
 use crate::desk::Desk;
 use crate::durable::Durable;
 use crate::limits::{Accounts, Limits};
+use crate::observe::Observer;
 use crate::pressure::Pressure;
 use crate::remember::Remembered;
 use crate::remember::tiers::redis_options;
@@ -36,6 +37,8 @@ pub struct Gateway {
     pub desk: Desk,
     /// What lasts, and what is done later.
     pub durable: Durable,
+    /// Whoever looks at what requests come to.
+    pub observer: Arc<Observer>,
     /// Each worker's chores, once it runs.
     chores: Mutex<Vec<Arc<Chores>>>,
     /// Everything that is counted.
@@ -91,7 +94,7 @@ impl Gateway {
             .map(|worker| Snapshot::new(loaded, None, &common, worker, &metrics))
             .map(|snapshot| snapshot.map(ArcSwap::from_pointee))
             .collect();
-        let remembered = watch::Sender::new(common.remembered);
+        let (remembered, observer) = (watch::Sender::new(common.remembered), common.observer);
         let pressure = Pressure::new(&loaded.config.guard.pressure, workers);
         let draining = AtomicBool::new(false);
         let snapshots = snapshots?.into();
@@ -108,6 +111,7 @@ impl Gateway {
             gatherings,
             desk,
             durable,
+            observer,
             chores,
             metrics,
         })

@@ -12,6 +12,7 @@ mod durable;
 mod gateway;
 pub mod keys;
 mod limits;
+pub mod observe;
 mod snapshot;
 #[cfg(test)]
 mod stand;

@@ -22,14 +22,16 @@ use crate::http::compress::Coding;
 use crate::http::{compress, error, head, read};
 use crate::inquiry::{Inquiry, Standing};
 use crate::limits::Subject;
+use crate::observe::trail::Mark;
 use crate::plan::{Draw, Plan, affinity};
-use crate::recorder::{Record, outcome_of};
+use crate::recorder::Record;
 use crate::remember::question::Form;
 use crate::remember::replay::Replay;
+use crate::remember::status::Status;
 use crate::remember::tally::Tally;
-use crate::remember::{is_stale, question, status};
+use crate::remember::{is_stale, question};
 use crate::snapshot::Snapshot;
-use ::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use ::http::{HeaderMap, Request, Response, StatusCode};
 use answered::{Answered, Content};
 use bytes::Bytes;
 use cache::clock::Millis;
@@ -88,8 +90,10 @@ async fn receive(
 ) -> Result<Answered, Failure> {
     let mut alarm = Alarm::default();
     let caller = snapshot.callers.identify(asked.headers)?;
+    record.identified(&caller, Instant::now());
     let timeout = head::timeout(asked.headers)?;
     let body = read::whole(asked.headers, body, &snapshot.server, record.started(), &mut alarm).await?;
+    record.passes(Mark::Read, Instant::now());
     exchange(shared, snapshot, asked, &Brought { caller, timeout, body }, alarm, record).await
 }
 
@@ -102,6 +106,7 @@ async fn undertake(
     record: &mut Record,
 ) -> Result<Answered, Failure> {
     let caller = snapshot.callers.on_behalf_of(&commission.principal)?;
+    record.identified(&caller, Instant::now());
     let timeout = commission.timeout(record.started())?;
     let brought = Brought { caller, timeout, body: commission.body.clone() };
     exchange(shared, snapshot, asked, &brought, Alarm::default(), record).await
@@ -131,12 +136,13 @@ async fn hand_over(
         levels.write(&mut headers);
     }
     head::timings(&mut headers, record.attempts(), record.overhead(now), record.total(now));
-    head::identify(&mut headers, record.id.clone());
+    head::identify(&mut headers, record.id().clone());
     match answered {
         Ok(answered) => answered.into_response(headers, record, now),
         Err(failure) => {
-            record.end(outcome_of(&failure), now);
-            error::respond(headers, &failure, record.attempts() > 1)
+            let tried = record.attempts() > 1;
+            record.fail(&failure, now);
+            error::respond(headers, &failure, tried)
         }
     }
 }
@@ -169,10 +175,11 @@ async fn exchange(
     if ask.stream && !asked.streams {
         return Err(no_stream());
     }
-    caller.may_use(&ask.model)?;
+    caller.may_use(&ask.model).inspect_err(|_| record.asked_in_vain(&ask.model))?;
     let draw = Draw { affinity: None, dice: fastrand::u64(..), at: record.started() };
     let affinity = || affinity::of(asked.headers, caller.tenant(), &ask);
-    let plan = snapshot.routes.plan(asked.operation, &ask.model, draw, affinity)?;
+    let plan = snapshot.routes.plan(asked.operation, &ask.model, draw, affinity);
+    let plan = plan.inspect_err(|_| record.asked_in_vain(&ask.model))?;
     record.planned(&plan);
 
     let standing = Standing::of(asked.headers, caller, &ask)?;
@@ -182,17 +189,23 @@ async fn exchange(
     };
     let ready = Ready { asked, brought, ask: &ask, plan: &plan, standing, hedges };
     let tally = Tally { metrics: &snapshot.cache_metrics, stats: &plan.hour };
-    let question = match snapshot.remembered.question(&ready.to_remember(), &tally)? {
+    let question = snapshot.remembered.question(&ready.to_remember(), &tally)?;
+    record.passes(Mark::Planned, Instant::now());
+    let question = match question {
         Ok(question) => question,
         Err(bypass) => {
             tally.bypassed();
             ready.admit(shared, record).await?;
-            return ready.ask_directly(shared, snapshot, bypass.header(), alarm, record).await;
+            return ready.ask_directly(shared, snapshot, Status::Bypass(bypass), alarm, record).await;
         }
     };
     let now = Millis::now();
-    if !question.terms.no_cache
-        && let Some(found) = snapshot.remembered.peek(&question, now)
+    let found = match question.terms.no_cache {
+        true => None,
+        false => snapshot.remembered.peek(&question, now),
+    };
+    record.passes(Mark::Remembered, Instant::now());
+    if let Some(found) = found
         && let Some(replay) = ready.replay(&found.entry, question.form)
     {
         tally.remembered(is_stale(&found), &replay, now);
@@ -201,7 +214,7 @@ async fn exchange(
         if is_stale(&found) {
             ready.refresh(shared, snapshot, &question, record)?;
         }
-        return Ok(Answered::remembered(replay, status::hit(found.tier), found.age));
+        return Ok(Answered::remembered(replay, Status::Hit(found.tier), found.age));
     }
     tally.memory_missed();
     ready.admit(shared, record).await?;
@@ -245,6 +258,7 @@ impl Ready<'_> {
         match admitted {
             Ok(granted) => {
                 record.granted(granted);
+                record.passes(Mark::Admitted, Instant::now());
                 Ok(())
             }
             Err(denied) => Err(record.denied(&denied)),
@@ -266,7 +280,7 @@ impl Ready<'_> {
             timeout,
             arrived: record.started(),
             standing: self.standing,
-            request_id: record.id.clone(),
+            request_id: record.id().clone(),
             traceparent: self.asked.headers.get("traceparent").cloned(),
             joins,
         }
@@ -277,7 +291,7 @@ impl Ready<'_> {
         &self,
         shared: &Arc<Shared>,
         snapshot: &Arc<Snapshot>,
-        cache: HeaderValue,
+        cache: Status,
         alarm: Alarm,
         record: &mut Record,
     ) -> Result<Answered, Failure> {

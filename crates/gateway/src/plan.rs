@@ -14,6 +14,8 @@ pub use target::{Care, Target, account};
 
 use crate::config::{self, AliasCache, Config};
 use crate::limits::{Account, Scope};
+use crate::observe::trail::Label;
+use crate::observe::tray::Tray;
 use crate::protect::upkeep::Roster;
 use crate::snapshot::Common;
 use crate::upstream::Upstream;
@@ -50,9 +52,16 @@ pub struct Routes {
     other_hour: Arc<Stats>,
 }
 
-/// The metrics of one name, by operation.
+/// Where requests of one name are counted and told of.
 #[derive(Debug)]
-pub struct Route([RouteMetrics; 3]);
+pub struct Route {
+    /// The name: an alias, `provider/model`, or `other`.
+    pub name: Arc<str>,
+    /// Where its worker puts down what there is to tell.
+    pub tray: Arc<Tray>,
+    /// The metrics, by operation.
+    metrics: [RouteMetrics; 3],
+}
 
 struct Provider {
     upstream: Arc<Upstream>,
@@ -78,6 +87,15 @@ struct Known {
     target: Arc<Target>,
     route: Arc<Route>,
     hour: Arc<Stats>,
+}
+
+/// Where a worker counts, and where it puts down what there is to tell.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// Its shard of the metrics.
+    pub metrics: Shard<'a>,
+    /// Its tray.
+    pub tray: &'a Arc<Tray>,
 }
 
 /// What is to be done for one request.
@@ -116,44 +134,45 @@ impl Draw {
 }
 
 impl Route {
-    fn new(metrics: Shard<'_>, model: &str) -> Arc<Self> {
-        let of = |operation: Operation| metrics.route(operation.name(), model);
-        Arc::new(Self(INFERENCE.map(of)))
+    fn new(place: Place<'_>, model: &str) -> Arc<Self> {
+        let of = |operation: Operation| place.metrics.route(operation.name(), model);
+        Arc::new(Self { name: model.into(), tray: Arc::clone(place.tray), metrics: INFERENCE.map(of) })
     }
 
     /// The handles for one operation.
     pub fn of(&self, operation: Operation) -> &RouteMetrics {
-        &self.0[slot(operation)]
+        &self.metrics[slot(operation)]
     }
 }
 
 impl Routes {
     /// Resolves every alias, provider and metric of a configuration. `upstreams` holds each of its
     /// providers.
-    pub fn new(config: &Config, upstreams: &[Arc<Upstream>], common: &Common, metrics: Shard<'_>) -> Self {
+    pub fn new(config: &Config, upstreams: &[Arc<Upstream>], common: &Common, place: Place<'_>) -> Self {
         let remembered = &common.remembered;
         let providers = upstreams
             .iter()
-            .map(|upstream| (upstream.name().into(), Provider::new(upstream, &config.guard, common, metrics)))
+            .map(|upstream| (upstream.name().into(), Provider::new(upstream, &config.guard, common, place)))
             .collect::<HashMap<Box<str>, Provider>>();
         let mut aliases = HashMap::with_capacity(config.models.len());
         for (name, alias) in &config.models {
             let target = |provider: &str, model: &str| {
                 let Provider { upstream, account, .. } = providers.get(provider)?;
-                let handles = Arc::new(metrics.target(provider, model));
+                let handles = Arc::new(place.metrics.target(provider, model));
                 let care = Care::of(&config.guard, upstream.settings(), Some(alias));
                 let judged_by = alias.strategy.is_some().then_some(name.as_str());
-                let (account, coalesce) = (account.clone(), alias.coalesce);
-                let from = Origin { upstream, metrics: handles, account, coalesce };
+                let account = account.clone();
+                let label = Label::named(&format!("{provider}/{model}"));
+                let from = Origin { upstream, metrics: handles, account, coalesce: alias.coalesce, label };
                 Target::new(from, model, alias.cache, care, judged_by)
             };
-            let (route, hour) = (Route::new(metrics, name), remembered.hour_of(name));
+            let (route, hour) = (Route::new(place, name), remembered.hour_of(name));
             let account = common.accounts.get(Scope::Alias, name);
             if let Some(alias) = Alias::new(alias, route, hour, account, target) {
                 aliases.insert(name.as_str().into(), Arc::new(alias));
             }
         }
-        let (other, other_hour) = (Route::new(metrics, OTHER), remembered.hour_of(OTHER));
+        let (other, other_hour) = (Route::new(place, OTHER), remembered.hour_of(OTHER));
         Self { aliases, providers, other, other_hour }
     }
 
@@ -250,17 +269,23 @@ impl Routes {
 }
 
 impl Provider {
+    fn name_of(&self, model: &str) -> String {
+        format!("{}/{model}", self.upstream.name())
+    }
+
     /// The target of a model that the configuration does not name.
     fn unnamed(&self, model: &str) -> Option<Arc<Target>> {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(target) = others.get(model) {
             return Some(Arc::clone(target));
         }
+        let label = Label::unnamed(&self.name_of(model), &self.name_of(OTHER));
         let from = Origin {
             upstream: &self.upstream,
             metrics: Arc::clone(&self.other),
             account: self.account.clone(),
             coalesce: None,
+            label,
         };
         let target = Target::new(from, model, AliasCache::default(), self.care, None)?;
         if model.len() <= OTHER_BYTES_MAX {
@@ -272,7 +297,7 @@ impl Provider {
         Some(target)
     }
 
-    fn new(upstream: &Arc<Upstream>, guard: &config::Guard, common: &Common, metrics: Shard<'_>) -> Self {
+    fn new(upstream: &Arc<Upstream>, guard: &config::Guard, common: &Common, place: Place<'_>) -> Self {
         let name = upstream.name();
         let care = Care::of(guard, upstream.settings(), None);
         let account = common.accounts.get(Scope::Provider, name);
@@ -281,18 +306,19 @@ impl Provider {
         // The simulated provider is the one whose models are known without being asked.
         let built_in = if settings.base_url.is_none() { rig::sim::MODELS.as_slice() } else { &[] };
         for model in settings.models.iter().map(String::as_str).chain(built_in.iter().copied()) {
-            let handles = Arc::new(metrics.target(name, model));
-            let from = Origin { upstream, metrics: handles, account: account.clone(), coalesce: None };
+            let handles = Arc::new(place.metrics.target(name, model));
+            let full = format!("{name}/{model}");
+            let label = Label::named(&full);
+            let from = Origin { upstream, metrics: handles, account: account.clone(), coalesce: None, label };
             if let Some(target) = Target::new(from, model, AliasCache::default(), care, None) {
-                let full = format!("{name}/{model}");
-                let (route, hour) = (Route::new(metrics, &full), common.remembered.hour_of(&full));
+                let (route, hour) = (Route::new(place, &full), common.remembered.hour_of(&full));
                 models.insert(model.into(), Known { target, route, hour });
             }
         }
         Self {
             upstream: Arc::clone(upstream),
             models,
-            other: Arc::new(metrics.target(name, OTHER)),
+            other: Arc::new(place.metrics.target(name, OTHER)),
             account,
             care,
             others: Mutex::default(),

@@ -2,15 +2,23 @@
 //! answer closes it when it is handed over; a stream takes it along and closes it at its end. Wherever
 //! it is dropped before, it closes itself.
 //!
-//! Closing is a handful of increments on handles resolved beforehand. Nothing here waits, and a
-//! record that is dropped is a caller who left.
+//! Closing is a handful of increments on handles resolved beforehand, and putting its [`Account`] on the
+//! worker's tray. Nothing here waits, and a record that is dropped is a caller who left. What it is told of tries at
+//! providers is in `tries`.
 
+mod tries;
+
+use crate::auth::Caller;
 use crate::ending::Ending;
 use crate::limits::{Denied, Granted, Levels, Measure};
+use crate::observe::trail::Mark;
+use crate::observe::{Account, Role};
 use crate::plan::{Plan, Route, Target};
 use crate::protect::Lease;
-use http::HeaderValue;
-use measure::metrics::{Outcome, TargetMetrics};
+use crate::remember::part::Spent;
+use crate::remember::status::Status;
+use http::{HeaderValue, StatusCode};
+use measure::metrics::Outcome;
 use measure::stopwatch::Stopwatch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,13 +28,12 @@ use wire::operation::Operation;
 
 /// One request's record.
 pub struct Record {
-    /// The request's id, as the caller reads it and the provider was told.
-    pub id: HeaderValue,
-    operation: Operation,
+    /// What there will be to tell of it.
+    account: Account,
     stopwatch: Stopwatch,
     route: Arc<Route>,
-    /// Where the attempt under way is counted.
-    target: Option<Arc<TargetMetrics>>,
+    /// Who is asked by the attempt under way.
+    target: Option<Arc<Target>>,
     /// The right to the attempt under way.
     lease: Option<Lease>,
     /// What the caller was granted.
@@ -35,7 +42,6 @@ pub struct Record {
     levels: Option<Levels>,
     /// Tokens that were used for it, once that is known.
     tokens: Option<u64>,
-    attempts: u32,
     /// When the attempt under way began.
     attempt: Option<Instant>,
     open: bool,
@@ -45,133 +51,74 @@ impl Record {
     /// A request has arrived. It is counted under `route` until its model is known.
     pub fn begin(id: HeaderValue, operation: Operation, route: Arc<Route>, now: Instant) -> Box<Self> {
         route.of(operation).begins();
-        let stopwatch = Stopwatch::start(now);
-        Box::new(Self {
-            id,
-            operation,
-            stopwatch,
-            route,
-            target: None,
-            lease: None,
-            granted: None,
-            levels: None,
-            tokens: None,
-            attempts: 0,
-            attempt: None,
-            open: true,
-        })
+        Self::new(Account::new(id, operation, Role::Request, now), route)
     }
 
     /// The record of a flight: its attempts are counted, and no request, as those have records of their
     /// own.
     pub fn of_flight(&self, plan: &Plan) -> Box<Self> {
-        Self::of_errand(self.id.clone(), self.operation, Arc::clone(&plan.route))
+        let mut record = Self::of_errand(self.id().clone(), self.operation(), Arc::clone(&plan.route));
+        (record.account.who, record.account.is_alias) = (self.account.who.clone(), plan.alias.is_some());
+        record
     }
 
     /// The record of an attempt that is made beside this one's.
     pub fn aside(&self) -> Box<Self> {
-        Self::of_errand(self.id.clone(), self.operation, Arc::clone(&self.route))
+        Self::of_errand(self.id().clone(), self.operation(), Arc::clone(&self.route))
     }
 
     /// The record of a call that no request made.
     pub fn of_errand(id: HeaderValue, operation: Operation, route: Arc<Route>) -> Box<Self> {
+        let mut account = Account::new(id, operation, Role::Errand, Instant::now());
+        account.route = Some(Arc::clone(&route.name));
+        Self::new(account, route)
+    }
+
+    fn new(account: Account, route: Arc<Route>) -> Box<Self> {
         Box::new(Self {
-            id,
-            operation,
-            stopwatch: Stopwatch::start(Instant::now()),
+            stopwatch: Stopwatch::start(account.trail.began()),
+            open: account.role == Role::Request,
+            account,
             route,
             target: None,
             lease: None,
             granted: None,
             levels: None,
             tokens: None,
-            attempts: 0,
             attempt: None,
-            open: false,
         })
+    }
+
+    /// The request's id, as the caller reads it and the provider was told.
+    pub fn id(&self) -> &HeaderValue {
+        &self.account.id
+    }
+
+    fn operation(&self) -> Operation {
+        self.account.operation
+    }
+
+    /// The request passes a moment.
+    pub fn passes(&mut self, mark: Mark, now: Instant) {
+        self.account.trail.passes(mark, now);
+    }
+
+    /// It is known who calls.
+    pub fn identified(&mut self, caller: &Caller, now: Instant) {
+        self.account.who = caller.holder().cloned();
+        self.passes(Mark::Identified, now);
+    }
+
+    /// This model was asked for in vain.
+    pub fn asked_in_vain(&mut self, model: &str) {
+        self.account.asked_in_vain(model);
     }
 
     /// The model is known.
     pub fn planned(&mut self, plan: &Plan) {
         self.route = Arc::clone(&plan.route);
-    }
-
-    /// Others' attempts are waited for from here on: that is no time of ours.
-    pub fn waits(&mut self, now: Instant) {
-        self.attempt = Some(now);
-        self.stopwatch.upstream_begins(now);
-    }
-
-    /// They are waited for no longer.
-    pub fn waited(&mut self, now: Instant) {
-        if self.attempt.take().is_some() {
-            self.stopwatch.upstream_ends(now);
-        }
-    }
-
-    /// So many tries were made for this request.
-    pub fn attempted(&mut self, attempts: u32) {
-        self.attempts = attempts;
-    }
-
-    /// `target` is asked, by right of `lease`.
-    pub fn attempt_begins(&mut self, target: &Target, lease: Lease, now: Instant) {
-        self.target = Some(Arc::clone(&target.metrics));
-        self.lease = Some(lease);
-        self.attempts += 1;
-        self.attempt = Some(now);
-        self.stopwatch.upstream_begins(now);
-    }
-
-    /// The first content token of a stream is here.
-    pub fn first_token(&mut self, now: Instant) {
-        if let (Some(target), Some(began)) = (&self.target, self.attempt) {
-            let delay = now.saturating_duration_since(began);
-            target.first_token(delay);
-            if let Some(lease) = &mut self.lease {
-                lease.first_token(delay, now);
-            }
-        }
-    }
-
-    /// The provider's answer has ended, well or not.
-    pub fn attempt_ends(&mut self, ending: &Ending, now: Instant) {
-        if self.attempt.take().is_some() {
-            self.stopwatch.upstream_ends(now);
-            self.attempt_is_over(ending, now);
-        }
-    }
-
-    fn attempt_is_over(&mut self, ending: &Ending, now: Instant) {
-        if let Some(target) = &self.target {
-            target.attempted(ending.result);
-        }
-        if let Some(lease) = self.lease.take() {
-            lease.settle(ending, now);
-        }
-    }
-
-    /// An attempt that was made aside is this request's now: its own was slower and is called off.
-    pub fn adopt(&mut self, mut aside: Box<Self>) {
-        let now = Instant::now();
-        self.attempts += aside.attempts;
-        if self.attempt.is_some() {
-            self.attempt_is_over(&Ending::CANCELLED, now);
-        }
-        self.target = aside.target.take();
-        self.lease = aside.lease.take();
-        // The watch has run since the first of the two began.
-        match aside.attempt.take() {
-            Some(began) => self.attempt = Some(began),
-            None if self.attempt.take().is_some() => self.stopwatch.upstream_ends(now),
-            None => {}
-        }
-    }
-
-    /// An attempt that was made aside came second: it is called off.
-    pub fn dismiss(&mut self, aside: Box<Self>) {
-        self.attempts += aside.attempts;
-        drop(aside);
+        self.account.route = Some(Arc::clone(&plan.route.name));
+        self.account.is_alias = plan.alias.is_some();
     }
 
     /// The caller's limits allow it; what is used of them is settled at the end.
@@ -205,18 +152,42 @@ impl Record {
 
     /// The provider says what was used.
     pub fn used(&mut self, usage: &Usage) {
-        self.tokens = Some(usage.input.saturating_add(usage.output));
+        let cost = self.target.as_ref().and_then(|target| target.cost(Some(usage)));
+        self.spent(&Spent { usage: *usage, cost });
         if let Some(target) = &self.target {
-            target.used(usage.input, usage.output, usage.cached_input);
+            target.metrics.used(usage.input, usage.output, usage.cached_input);
         }
         if let Some(lease) = &mut self.lease {
             lease.used(usage);
         }
     }
 
+    /// So much was used for this request, and is counted already where the provider was asked.
+    pub fn spent(&mut self, spent: &Spent) {
+        self.tokens = Some(spent.usage.input.saturating_add(spent.usage.output));
+        self.account.used(&spent.usage, spent.cost);
+    }
+
     /// Tries made so far.
     pub fn attempts(&self) -> u32 {
-        self.attempts
+        self.account.trail.made()
+    }
+
+    /// The answer's head is handed over.
+    pub fn answered(&mut self, status: StatusCode, cache: Status, stream: bool, now: Instant) {
+        self.passes(Mark::Answered, now);
+        self.account.status = status.as_u16();
+        (self.account.cache, self.account.stream) = (Some(cache), stream);
+    }
+
+    /// Closes the record: it failed.
+    pub fn fail(&mut self, failure: &Failure, now: Instant) {
+        let kind = failure.kind();
+        self.account.fault = Some(kind);
+        if self.account.status == 0 {
+            self.account.status = kind.status();
+        }
+        self.end(outcome_of(failure), now);
     }
 
     /// When the request arrived.
@@ -237,9 +208,19 @@ impl Record {
     /// Closes the record: the answer has left, or the last of it is known.
     pub fn end(&mut self, outcome: Outcome, now: Instant) {
         if std::mem::replace(&mut self.open, false) {
-            let metrics = self.route.of(self.operation);
-            metrics.ends(outcome, self.stopwatch.total(now), self.stopwatch.overhead(now));
+            let metrics = self.route.of(self.operation());
+            let (total, overhead) = (self.stopwatch.total(now), self.stopwatch.overhead(now));
+            metrics.ends(outcome, total, overhead);
             self.settle(outcome, now);
+            self.account.ends(outcome, total, overhead);
+            self.tell();
+        }
+    }
+
+    /// Puts down what there is to tell.
+    fn tell(&mut self) {
+        if self.route.tray.is_wanted() {
+            self.route.tray.put(self.account.take());
         }
     }
 }
@@ -263,6 +244,10 @@ impl Drop for Record {
             let now = Instant::now();
             self.attempt_ends(&Ending::CANCELLED, now);
             self.end(Outcome::CallerLeft, now);
+        }
+        // Of a flight and an errand there are only tries to be told.
+        if self.account.role == Role::Errand && !self.account.trail.attempts().is_empty() {
+            self.tell();
         }
     }
 }

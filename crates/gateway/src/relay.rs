@@ -9,7 +9,8 @@ use crate::alarm::Alarm;
 use crate::attempt::Broken;
 use crate::config::ProviderTimeouts;
 use crate::ending::{Ending, Fault};
-use crate::recorder::{Record, outcome_of};
+use crate::observe::tray::Batch;
+use crate::recorder::Record;
 use crate::upstream::Answer;
 use bytes::Bytes;
 use measure::metrics::Outcome;
@@ -64,6 +65,8 @@ pub struct Relayed {
     content: bool,
     /// Output that was held until the head of the answer could be sent.
     first: Option<Bytes>,
+    /// Times between pieces of output that nobody has been told of yet.
+    gaps: Batch,
 }
 
 impl Relayed {
@@ -87,6 +90,7 @@ impl Relayed {
             frames: 0,
             content: false,
             first: None,
+            gaps: Batch::default(),
         }
     }
 
@@ -141,8 +145,8 @@ impl Relayed {
             Ok(bytes) if bytes.is_empty() => Poll::Ready(None),
             Ok(bytes) => Poll::Ready(Some(bytes)),
             Err(Broken { failure, .. }) => {
-                crate::http::error::log(&failure, Some(&record.id));
-                record.end(outcome_of(&failure), Instant::now());
+                crate::http::error::log(&failure, Some(record.id()));
+                record.fail(&failure, Instant::now());
                 Poll::Ready(Some(wire::openai::error_event(&failure)))
             }
         }
@@ -189,10 +193,23 @@ impl Relayed {
         }
         self.frames = observed.frames;
         let content = observed.content;
-        self.progress = Instant::now();
-        if content && !self.content {
+        let now = Instant::now();
+        let gap = now.saturating_duration_since(std::mem::replace(&mut self.progress, now));
+        if self.content {
+            if self.gaps.add(gap) {
+                self.tell_gaps(record);
+            }
+        } else if content {
             self.content = true;
-            record.first_token(self.progress);
+            record.first_token(now);
+        }
+    }
+
+    /// Tells of the times between pieces of output. Those that are left where a caller leaves are not told.
+    fn tell_gaps(&mut self, record: &Record) {
+        let gaps = std::mem::take(&mut self.gaps);
+        if !gaps.times().is_empty() {
+            record.between_tokens(gaps);
         }
     }
 
@@ -205,6 +222,7 @@ impl Relayed {
         if let Some(answer) = self.answer.take() {
             answer.settle(cx, &self.tasks);
         }
+        self.tell_gaps(record);
         let observed = self.relay.observed();
         if let Some(usage) = &observed.usage {
             record.used(usage);
@@ -222,6 +240,7 @@ impl Relayed {
     /// Ends the provider's call and the attempt; the record stays open for whoever answers.
     fn broken(&mut self, record: &mut Record, ending: Ending, failure: Failure) -> Broken {
         self.answer = None;
+        self.tell_gaps(record);
         if let Some(usage) = &self.relay.observed().usage {
             record.used(usage);
         }

@@ -5,7 +5,8 @@
 use crate::auth::Callers;
 use crate::config::{Config, Loaded, Server};
 use crate::limits::{Accounts, Limits};
-use crate::plan::Routes;
+use crate::observe::Observer;
+use crate::plan::{Place, Routes};
 use crate::protect::Protection;
 use crate::remember::Remembered;
 use crate::upstream::{Error, Stocks, Upstream};
@@ -53,6 +54,8 @@ pub struct Common {
     pub accounts: Arc<Accounts>,
     /// Every provider's connections, and room for them.
     pub stocks: Arc<Stocks>,
+    /// Whoever is told of requests.
+    pub observer: Arc<Observer>,
 }
 
 impl Common {
@@ -71,6 +74,10 @@ impl Common {
         Self {
             accounts,
             stocks: Arc::new(Stocks::new(config, workers, metrics, stocks)),
+            observer: match before {
+                Some(before) => Arc::clone(&before.observer),
+                None => Arc::new(Observer::new(workers)),
+            },
             remembered: match remembered.filter(|known| *known.settings() == config.cache) {
                 Some(known) => Arc::clone(known),
                 None => Arc::new(Remembered::new(&config.cache)),
@@ -110,10 +117,11 @@ impl Snapshot {
                 }
             });
         }
+        let place = Place { metrics: metrics.shard(worker), tray: common.observer.tray(worker) };
         Ok(Self {
             server: config.server.clone(),
             callers: Callers::new(&config.keys, &common.accounts),
-            routes: Routes::new(&config, &upstreams, common, metrics.shard(worker)),
+            routes: Routes::new(&config, &upstreams, common, place),
             common: common.clone(),
             cache_metrics: metrics.shard(worker).cache(),
             upstreams,

@@ -56,6 +56,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Connections refused because `server.connections_max` was reached.
     pub connections_refused: Counter,
+    /// Requests of which the observer was not told, as it was too slow; set before the metrics are read.
+    pub not_seen: Counter,
     /// Configurations applied since the start, the first among them.
     pub reloads: Counter,
     /// Configurations refused since the start.
@@ -78,6 +80,7 @@ impl Metrics {
             workflows: WorkflowMetrics::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
+            not_seen: Counter::default(),
             reloads: Counter::default(),
             reloads_refused: Counter::default(),
         };
@@ -98,6 +101,11 @@ impl Metrics {
             "tidegate_connections_refused",
             "Connections refused at the limit",
             self.connections_refused.clone(),
+        );
+        registry.register(
+            "tidegate_observer_dropped",
+            "Requests that are missing in the live figures: the observer was too slow",
+            self.not_seen.clone(),
         );
         registry.register("tidegate_config_reloads", "Configurations applied", self.reloads.clone());
         registry.register(

@@ -7,6 +7,7 @@ use crate::attempt::Whole;
 use crate::dispatch::{Dispatch, Opened, Reached};
 use crate::gateway::Shared;
 use crate::inquiry::{Inquiry, Standing};
+use crate::observe::trail::Trail;
 use crate::plan::{Plan, Target};
 use crate::recorder::Record;
 use crate::remember::part::Broken;
@@ -49,7 +50,7 @@ impl Joint {
             [_] => None,
             several => self.inquiry(several),
         };
-        let Some(inquiry) = inquiry else { return self.dismiss(members, Joined::Alone, 0) };
+        let Some(inquiry) = inquiry else { return self.dismiss(members, Joined::Alone, None) };
         self.plan.target.metrics.sent_as_one(members.len());
         let route = Arc::clone(&self.plan.route);
         let mut record = Record::of_errand(self.request_id.clone(), Operation::Embeddings, route);
@@ -60,7 +61,7 @@ impl Joint {
             // What asks is dropped here, and the provider's call with it.
             () = all_left(&mut members) => return,
         };
-        self.hand_out(asked, members, record.attempts());
+        self.hand_out(asked, members, &Arc::new(record.trail().clone()));
     }
 
     /// What is asked for all of them: as urgent as the most urgent, as old as the oldest.
@@ -90,56 +91,57 @@ impl Joint {
         })
     }
 
-    fn hand_out(&self, asked: Result<Reached, Failure>, members: Vec<Member>, attempts: u32) {
+    fn hand_out(&self, asked: Result<Reached, Failure>, members: Vec<Member>, trail: &Arc<Trail>) {
         match asked {
             Err(failure) => {
                 self.count(Joined::Failed, members.len());
                 for member in members {
-                    let broken = Broken { failure: failure.clone(), attempts };
+                    let broken = Broken { failure: failure.clone(), trail: Some(Arc::clone(trail)) };
                     // Whoever has left is answered in vain.
                     let _ = member.reply.send(Outcome::Failed(broken));
                 }
             }
             Ok(Reached { target, opened }) => match opened {
-                Opened::Whole(whole) => self.part(&target, &whole, members, attempts),
+                Opened::Whole(whole) => self.part(&target, &whole, members, trail),
                 Opened::Refusal(status, _) if is_one_inputs(status.as_u16()) => {
-                    self.dismiss(members, Joined::Parted, attempts);
+                    self.dismiss(members, Joined::Parted, Some(trail));
                 }
                 Opened::Refusal(status, body) => {
                     self.count(Joined::Failed, members.len());
                     for member in members {
-                        let (target, body) = (Arc::clone(&target), body.clone());
-                        let _ = member.reply.send(Outcome::Refused { target, status, body, attempts });
+                        let (target, body, trail) = (Arc::clone(&target), body.clone(), Arc::clone(trail));
+                        let _ = member.reply.send(Outcome::Refused { target, status, body, trail });
                     }
                 }
                 // None was asked for.
-                Opened::Stream(..) => self.dismiss(members, Joined::Parted, attempts),
+                Opened::Stream(..) => self.dismiss(members, Joined::Parted, Some(trail)),
             },
         }
     }
 
     /// Gives each its part of the answer.
-    fn part(&self, target: &Arc<Target>, whole: &Whole, members: Vec<Member>, attempts: u32) {
+    fn part(&self, target: &Arc<Target>, whole: &Whole, members: Vec<Member>, trail: &Arc<Trail>) {
         let share = |member: &Member| Share { count: member.inputs.count, weight: member.inputs.weight };
         let shares: Vec<_> = members.iter().map(share).collect();
         let Some(parts) = split(&whole.body, &shares) else {
             let provider = target.upstream.name();
             tracing::warn!(provider, "an answer to a joint request does not hold one vector for each input");
-            return self.dismiss(members, Joined::Parted, attempts);
+            return self.dismiss(members, Joined::Parted, Some(trail));
         };
         self.count(Joined::Answered, members.len());
         for (member, body) in members.into_iter().zip(parts) {
             let usage = openai::usage_of(&body).unwrap_or_default();
             let part = Whole { head: whole.head.clone(), body, usage };
-            let _ = member.reply.send(Outcome::Answered { target: Arc::clone(target), part, attempts });
+            let (target, trail) = (Arc::clone(target), Arc::clone(trail));
+            let _ = member.reply.send(Outcome::Answered { target, part, trail });
         }
     }
 
     /// Has each asked by itself.
-    fn dismiss(&self, members: Vec<Member>, joined: Joined, attempts: u32) {
+    fn dismiss(&self, members: Vec<Member>, joined: Joined, trail: Option<&Arc<Trail>>) {
         self.count(joined, members.len());
         for member in members {
-            let _ = member.reply.send(Outcome::Alone { attempts });
+            let _ = member.reply.send(Outcome::Alone(trail.cloned()));
         }
     }
 

@@ -17,6 +17,7 @@ mod guard;
 mod jobs;
 mod limits;
 mod models;
+mod observe;
 mod workflows;
 
 pub(super) use cache::{Accept, AliasCache, Cache, Disk, Redis, Semantic};
@@ -27,6 +28,7 @@ pub(super) use guard::{
 pub(super) use jobs::{JobQueue, Jobs, Store, Webhook};
 pub(super) use limits::{Allowance, Limits, Priority, Rates};
 pub(super) use models::{Alias, AliasTimeouts, Balance, Coalesce};
+pub(super) use observe::Observe;
 pub(super) use workflows::Workflows;
 
 /// What stands in the place of a secret wherever a configuration is shown.
@@ -66,6 +68,8 @@ pub(super) struct File {
     pub(super) jobs: Jobs,
     /// What workflows may do.
     pub(super) workflows: Workflows,
+    /// What is seen of requests.
+    pub(super) observe: Observe,
 }
 
 /// A set of defaults.

@@ -13,6 +13,7 @@ mod fuzz;
 mod guard;
 mod jobs;
 mod layers;
+mod observe;
 mod printing;
 mod secrets;
 

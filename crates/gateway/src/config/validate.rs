@@ -11,6 +11,7 @@ mod keys;
 mod limits;
 mod listeners;
 mod models;
+mod observe;
 mod providers;
 mod strategies;
 mod workflows;
@@ -80,6 +81,7 @@ impl<'a> Judge<'a> {
             store,
             jobs: self.jobs(&raw.jobs),
             workflows: self.workflows(&raw.workflows),
+            observe: self.observe(&raw.observe),
         }
     }
 

@@ -104,9 +104,9 @@ pub fn carry_over(headers: &mut HeaderMap, head: &HeaderMap) {
 
 /// What an answer's head says of where it came from: the provider's own head, the target, and what the cache
 /// had to do with it.
-pub fn answered(headers: &mut HeaderMap, provider: &HeaderMap, target: &HeaderValue, cache: &HeaderValue) {
+pub fn answered(headers: &mut HeaderMap, provider: &HeaderMap, target: &HeaderValue, cache: HeaderValue) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(X_CACHE, cache.clone());
+    headers.insert(X_CACHE, cache);
     headers.insert(X_TARGET, target.clone());
     for name in PASSED_ON {
         if let Some(value) = provider.get(&name) {

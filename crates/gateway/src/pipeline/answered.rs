@@ -9,6 +9,7 @@ use crate::relay::Relayed;
 use crate::remember::question::Form;
 use crate::remember::replay::Replay;
 use crate::remember::ride::Ride;
+use crate::remember::status::Status;
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use measure::metrics::Outcome;
@@ -22,7 +23,7 @@ pub(super) struct Answered {
     /// Who answered.
     pub(super) target: HeaderValue,
     /// What the cache had to do with it.
-    pub(super) cache: HeaderValue,
+    pub(super) cache: Status,
     /// How old it is, if it was remembered.
     pub(super) age: Option<Duration>,
     /// What it cost, in millionths of a US dollar, where that is known by now.
@@ -38,8 +39,18 @@ pub(super) enum Content {
     Ride(Box<Ride>),
 }
 
+impl Content {
+    fn is_stream(&self) -> bool {
+        match self {
+            Self::Whole(..) => false,
+            Self::Replay(replay) => replay.form == Form::Stream,
+            Self::Stream(_) | Self::Ride(_) => true,
+        }
+    }
+}
+
 impl Answered {
-    pub(super) fn remembered(replay: Replay, cache: HeaderValue, age: Duration) -> Self {
+    pub(super) fn remembered(replay: Replay, cache: Status, age: Duration) -> Self {
         Self {
             status: StatusCode::OK,
             provider: HeaderMap::new(),
@@ -60,7 +71,7 @@ impl Answered {
         asked: &HeaderMap,
         headers: &mut HeaderMap,
     ) {
-        head::answered(headers, &self.provider, &self.target, &self.cache);
+        head::answered(headers, &self.provider, &self.target, self.cache.header());
         if let Some(age) = self.age {
             head::age(headers, age);
         }
@@ -89,6 +100,7 @@ impl Answered {
         mut record: Box<Record>,
         now: Instant,
     ) -> Response<Body> {
+        record.answered(self.status, self.cache, self.content.is_stream(), now);
         let body = match self.content {
             Content::Whole(bytes, outcome) => {
                 record.end(outcome, now);

@@ -7,13 +7,13 @@ use crate::alarm::Alarm;
 use crate::gateway::Shared;
 use crate::recorder::Record;
 use crate::remember::flight::{Job, fly};
+use crate::remember::is_stale;
 use crate::remember::part::{Head, Part};
 use crate::remember::question::{Form, Question};
 use crate::remember::ride::{Lost, Ride, gone};
+use crate::remember::status::{Bypass, Status};
 use crate::remember::tally::Tally;
-use crate::remember::{is_stale, status};
 use crate::snapshot::Snapshot;
-use ::http::HeaderValue;
 use cache::clock::Millis;
 use guard::flight::Boarded;
 use std::sync::Arc;
@@ -44,15 +44,15 @@ impl Ready<'_> {
                     let job = self.job(shared, snapshot, question, !anew, record)?;
                     shared.worker.background.spawn(fly(job, pilot));
                     let no_cache = question.terms.no_cache;
-                    let cache = if no_cache { status::Bypass::NoCache.header() } else { status::miss() };
+                    let cache = if no_cache { Status::Bypass(Bypass::NoCache) } else { Status::Miss };
                     (seat, cache, true)
                 }
                 Boarded::Seat(seat) => {
                     tally.coalesced(Millis::now());
-                    (seat, status::coalesced(), false)
+                    (seat, Status::Coalesced, false)
                 }
                 Boarded::Full => {
-                    return self.ask_directly(shared, snapshot, status::miss(), alarm, record).await;
+                    return self.ask_directly(shared, snapshot, Status::Miss, alarm, record).await;
                 }
             };
             record.waits(Instant::now());
@@ -69,7 +69,9 @@ impl Ready<'_> {
                 },
                 Err(Lost::Failed(broken)) => {
                     record.waited(Instant::now());
-                    record.attempted(broken.attempts);
+                    if let Some(trail) = &broken.trail {
+                        record.borrows(trail);
+                    }
                     return Err(broken.failure);
                 }
                 Err(Lost::Gone) => {
@@ -86,7 +88,7 @@ impl Ready<'_> {
         &self,
         part: Part,
         ride: Ride,
-        cache: HeaderValue,
+        cache: Status,
         question: &Question<'_>,
         tally: &Tally<'_>,
         record: &mut Record,
@@ -97,7 +99,7 @@ impl Ready<'_> {
             target: head.target.clone(),
             cache,
             age: None,
-            cost: head.cost,
+            cost: head.spent.and_then(|spent| spent.cost),
             content,
         };
         match part {
@@ -116,15 +118,15 @@ impl Ready<'_> {
             }
             Part::Whole(head, bytes) => {
                 record.waited(Instant::now());
-                ride.charge(head.tokens, record);
-                record.attempted(head.attempts);
+                ride.charge(head.spent.as_ref(), record);
+                record.borrows(&head.trail);
                 Ok(of(&head, Content::Whole(bytes, head.outcome)))
             }
             Part::Begins(head) => {
-                record.attempted(head.attempts);
+                record.borrows(&head.trail);
                 Ok(of(&head, Content::Ride(Box::new(ride))))
             }
-            Part::Frames(_) | Part::Usage(_) | Part::Done(_) => Err(ride),
+            Part::Frames(..) | Part::Usage(_) | Part::Done(_) => Err(ride),
         }
     }
 

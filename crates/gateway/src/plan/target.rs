@@ -5,6 +5,7 @@ use crate::config::{
     self, AliasCache, Coalesce, Concurrency, Hedge, Price, ProviderTimeouts, Queue, Retry, Secret, Strategy,
 };
 use crate::limits::Account;
+use crate::observe::trail::Label;
 use crate::protect::LaneKey;
 use crate::upstream::Upstream;
 use cache::key::{Place, PlaceParts};
@@ -59,6 +60,7 @@ pub(super) struct Origin<'a> {
     pub account: Option<Arc<Account>>,
     /// What an alias says of it.
     pub coalesce: Option<Coalesce>,
+    pub label: Arc<Label>,
 }
 
 /// One provider's model.
@@ -69,6 +71,8 @@ pub struct Target {
     pub model: Box<str>,
     /// `provider/model` for the response header.
     pub header: HeaderValue,
+    /// The same for whatever is told of it.
+    pub label: Arc<Label>,
     /// Where its attempts are counted.
     pub metrics: Arc<TargetMetrics>,
     /// What it costs, where that is known.
@@ -101,14 +105,15 @@ impl Target {
         care: Care,
         judged_by: Option<&str>,
     ) -> Option<Arc<Self>> {
-        let Origin { upstream, metrics, account, coalesce } = from;
-        let header = HeaderValue::try_from(format!("{}/{model}", upstream.name())).ok()?;
+        let Origin { upstream, metrics, account, coalesce, label } = from;
+        let header = HeaderValue::from_str(&label.name).ok()?;
         let price = upstream.settings().prices.get(model).copied();
         let id = number_of(&[upstream.name(), model]);
         Some(Arc::new(Self {
             upstream: Arc::clone(upstream),
             model: model.into(),
             header,
+            label,
             metrics,
             price,
             account,

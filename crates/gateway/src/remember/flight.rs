@@ -6,10 +6,11 @@
 use super::errand::{Errands, text_of};
 use super::kin::{Kindred, Looked};
 use super::notes::Notes;
-use super::part::{Broken, Head, Part};
+use super::part::{Broken, Head, Part, Spent};
 use super::question::{Form, Marks};
+use super::status::Status;
 use super::tally::Tally;
-use super::{Remembered, status, worth};
+use super::{Remembered, worth};
 use crate::alarm::Alarm;
 use crate::attempt::Whole;
 use crate::coalesce;
@@ -17,6 +18,7 @@ use crate::config::{AliasCache, CacheRedis};
 use crate::dispatch::{Dispatch, Opened};
 use crate::gateway::Shared;
 use crate::inquiry::Inquiry;
+use crate::observe::trail::Mark;
 use crate::plan::Target;
 use crate::recorder::Record;
 use crate::relay::Relayed;
@@ -91,7 +93,8 @@ pub async fn fly(mut job: Job, pilot: Controls) {
     };
     let (end, learned) = match fetched {
         Err(failure) => {
-            pilot.finish(Err(Broken { failure, attempts: job.record.attempts() }));
+            let trail = Some(Arc::new(job.record.trail().clone()));
+            pilot.finish(Err(Broken { failure, trail }));
             (End::Failed, None)
         }
         Ok(None) => {
@@ -142,15 +145,20 @@ impl Job {
         if self.looks {
             let began = Instant::now();
             let found = self.look().await;
-            let waited = began.elapsed();
+            let looked = Instant::now();
+            self.record.passes(Mark::Looked, looked);
             let part = match found {
                 Some(part) => Some(part),
-                None if self.kindred.is_some() => self.look_at_others().await,
+                None if self.kindred.is_some() => {
+                    let part = self.look_at_others().await;
+                    self.record.passes(Mark::Compared, Instant::now());
+                    part
+                }
                 None => None,
             };
             let part = match part {
                 Some(part) => Some(part),
-                None => match self.claim(waited).await {
+                None => match self.claim_and_tell(looked - began).await {
                     Claimed::Answer(part) => Some(part),
                     Claimed::Held(guard) => {
                         claim = Some(guard);
@@ -168,6 +176,14 @@ impl Job {
             None => self.fetch(pilot).await,
         };
         (fetched, claim)
+    }
+
+    async fn claim_and_tell(&mut self, waited: Duration) -> Claimed {
+        let claimed = self.claim(waited).await;
+        if self.remembered().tiers.redis().is_some() {
+            self.record.passes(Mark::Claimed, Instant::now());
+        }
+        claimed
     }
 
     /// Agrees with other replicas on who asks the provider, where an answer is dear enough to wait for; where
@@ -191,7 +207,7 @@ impl Job {
                         Outcome::Stored => {
                             let found = tiers.look_further(&self.key, Millis::now()).await;
                             return found.map_or(Claimed::Alone, |found| {
-                                Claimed::Answer(Part::Remembered(found.entry, status::coalesced()))
+                                Claimed::Answer(Part::Remembered(found.entry, Status::Coalesced))
                             });
                         }
                         // Whoever had it is gone: somebody else must.
@@ -245,7 +261,7 @@ impl Job {
             }
         };
         tally.asked(tier, true, now);
-        Some(Part::Remembered(entry, status::hit(tier)))
+        Some(Part::Remembered(entry, Status::Hit(tier)))
     }
 
     /// What whoever stands in for a first choice that is out of order has said to the same question.
@@ -279,7 +295,7 @@ impl Job {
                 if hit.to_audit {
                     self.audit(&hit, &found.entry, errands);
                 }
-                Some(Part::Remembered(found.entry, status::semantic(hit.cosine)))
+                Some(Part::Remembered(found.entry, Status::Alike(hit.cosine)))
             }
             (Looked::Candidate(candidate), _) => {
                 self.candidate = Some(candidate);
@@ -386,7 +402,8 @@ impl Job {
             if frames.len() <= BODY_BYTES_MAX {
                 frames.extend_from_slice(&bytes);
             }
-            let Ok(()) = pilot.push(Part::Frames(bytes)).await else { return Ok(None) };
+            let has_tokens = stream.observed().content;
+            let Ok(()) = pilot.push(Part::Frames(bytes, has_tokens)).await else { return Ok(None) };
         }
         if stream.observed().error {
             return Ok(None);
@@ -398,7 +415,9 @@ impl Job {
             return Ok(None);
         }
         let usage = stream.observed().usage;
-        if pilot.push(Part::Done(usage.as_ref().map(tokens_of))).await == Err(Abandoned) || !plain {
+        if pilot.push(Part::Done(usage.as_ref().map(|usage| spent(target, usage)))).await == Err(Abandoned)
+            || !plain
+        {
             return Ok(None);
         }
         let stored = StoredStream { frames: frames.freeze(), usage: usage_chunk };
@@ -462,12 +481,11 @@ impl Job {
         provider: HeaderMap,
         usage: Option<&Usage>,
     ) -> Arc<Head> {
-        let (cost, target) = (target.cost(usage), target.header.clone());
-        let (attempts, tokens) = (self.record.attempts(), usage.map(tokens_of));
-        Arc::new(Head { status, outcome, provider, target, attempts, tokens, cost })
+        let (spent, target) = (usage.map(|usage| spent(target, usage)), target.header.clone());
+        Arc::new(Head { status, outcome, provider, target, trail: self.record.trail().clone(), spent })
     }
 }
 
-fn tokens_of(usage: &Usage) -> u64 {
-    usage.input.saturating_add(usage.output)
+fn spent(target: &Target, usage: &Usage) -> Spent {
+    Spent { usage: *usage, cost: target.cost(Some(usage)) }
 }

@@ -1,12 +1,12 @@
 //! A caller's seat on a flight: the answer's stream as this caller gets it.
 
-use super::part::{Broken, Part};
+use super::part::{Broken, Part, Spent};
 use super::replay::DONE;
 use crate::alarm::Alarm;
-use crate::recorder::{Record, outcome_of};
+use crate::recorder::Record;
 use bytes::Bytes;
 use guard::flight::{Seat, SeatError};
-use measure::metrics::Outcome;
+use measure::metrics::{AttemptResult, Outcome};
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -63,7 +63,7 @@ impl Ride {
             Ok(Some(Ok(part))) => Ok(part),
             Ok(Some(Err(SeatError::Failed(broken)))) => Err(Lost::Failed(broken)),
             Ok(None | Some(Err(SeatError::Lost | SeatError::Expelled))) => Err(Lost::Gone),
-            Err(_) => Err(Lost::Failed(Broken { failure: late(), attempts: 0 })),
+            Err(_) => Err(Lost::Failed(Broken { failure: late(), trail: None })),
         }
     }
 
@@ -88,15 +88,23 @@ impl Ride {
                 }
             };
             match part {
-                Some(Ok(Part::Frames(bytes))) => return Poll::Ready(Some(bytes)),
+                Some(Ok(Part::Frames(bytes, has_tokens))) => {
+                    if has_tokens {
+                        record.first_token_of_others();
+                    }
+                    return Poll::Ready(Some(bytes));
+                }
                 Some(Ok(Part::Usage(bytes))) if self.usage_to_caller => return Poll::Ready(Some(bytes)),
-                Some(Ok(Part::Done(tokens))) => {
-                    self.charge(tokens, record);
-                    self.end(Outcome::Ok, record);
+                Some(Ok(Part::Done(spent))) => {
+                    self.charge(spent.as_ref(), record);
+                    self.end(AttemptResult::Ok, Outcome::Ok, record);
                     return Poll::Ready(Some(Bytes::from_static(DONE)));
                 }
                 Some(Ok(_)) => {}
                 Some(Err(SeatError::Failed(broken))) => {
+                    if let Some(trail) = &broken.trail {
+                        record.borrows(trail);
+                    }
                     return Poll::Ready(Some(self.fail(&broken.failure, record)));
                 }
                 Some(Err(SeatError::Lost | SeatError::Expelled)) => {
@@ -104,7 +112,7 @@ impl Ride {
                 }
                 // The provider said in its own words what went wrong, and those have passed.
                 None => {
-                    self.end(Outcome::ProviderError, record);
+                    self.end(AttemptResult::Failed, Outcome::ProviderError, record);
                     return Poll::Ready(None);
                 }
             }
@@ -112,24 +120,29 @@ impl Ride {
     }
 
     /// Tells what the answer counts for this caller's limits, once that is known: nothing where it came along.
-    pub fn charge(&self, tokens: Option<u64>, record: &mut Record) {
-        match (self.pays, tokens) {
+    pub fn charge(&self, spent: Option<&Spent>, record: &mut Record) {
+        match (self.pays, spent) {
             (false, _) => record.tokens(0),
-            (true, Some(tokens)) => record.tokens(tokens),
+            (true, Some(spent)) => record.spent(spent),
             (true, None) => {}
         }
     }
 
     fn fail(&mut self, failure: &Failure, record: &mut Record) -> Bytes {
-        crate::http::error::log(failure, Some(&record.id));
-        self.end(outcome_of(failure), record);
+        crate::http::error::log(failure, Some(record.id()));
+        let now = Instant::now();
+        self.over = true;
+        record.waited(now);
+        record.fail(failure, now);
         wire::openai::error_event(failure)
     }
 
-    fn end(&mut self, outcome: Outcome, record: &mut Record) {
-        self.over = true;
+    /// The answer came to its end.
+    fn end(&mut self, result: AttemptResult, outcome: Outcome, record: &mut Record) {
         let now = Instant::now();
+        self.over = true;
         record.waited(now);
+        record.others_end(result, now);
         record.end(outcome, now);
     }
 }

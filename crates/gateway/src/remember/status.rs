@@ -1,4 +1,4 @@
-//! What a caller reads of the cache: `x-tidegate-cache`.
+//! What the cache had to do with an answer, and what a caller reads of that: `x-tidegate-cache`.
 
 use cache::tier::TierName;
 use http::HeaderValue;
@@ -20,46 +20,49 @@ pub enum Bypass {
     NoScope,
 }
 
-impl Bypass {
+/// What the cache had to do with an answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Status {
+    /// It was remembered, there.
+    Hit(TierName),
+    /// The answer to another question serves; how near that is.
+    Alike(f32),
+    /// Nothing was there.
+    Miss,
+    /// Another request under way got the answer for both.
+    Coalesced,
+    /// The cache was not asked.
+    Bypass(Bypass),
+}
+
+impl Status {
     /// The header's value.
     #[must_use]
     pub fn header(self) -> HeaderValue {
         HeaderValue::from_static(match self {
-            Self::Disabled => "bypass; reason=disabled",
-            Self::NoStore => "bypass; reason=no-store",
-            Self::NoCache => "bypass; reason=no-cache",
-            Self::Temperature => "bypass; reason=temperature",
-            Self::Stateful => "bypass; reason=stateful",
-            Self::NoScope => "bypass; reason=no-scope",
+            Self::Hit(TierName::Memory) => "hit; tier=memory",
+            Self::Hit(TierName::Redis) => "hit; tier=redis",
+            Self::Hit(TierName::Disk) => "hit; tier=disk",
+            Self::Alike(similarity) => return alike(similarity),
+            Self::Miss => "miss",
+            Self::Coalesced => "coalesced",
+            Self::Bypass(Bypass::Disabled) => "bypass; reason=disabled",
+            Self::Bypass(Bypass::NoStore) => "bypass; reason=no-store",
+            Self::Bypass(Bypass::NoCache) => "bypass; reason=no-cache",
+            Self::Bypass(Bypass::Temperature) => "bypass; reason=temperature",
+            Self::Bypass(Bypass::Stateful) => "bypass; reason=stateful",
+            Self::Bypass(Bypass::NoScope) => "bypass; reason=no-scope",
         })
+    }
+
+    /// Whether it was remembered.
+    #[must_use]
+    pub fn is_hit(self) -> bool {
+        matches!(self, Self::Hit(_) | Self::Alike(_))
     }
 }
 
-/// Nothing was there.
-#[must_use]
-pub fn miss() -> HeaderValue {
-    HeaderValue::from_static("miss")
-}
-
-/// Another request under way got the answer for both.
-#[must_use]
-pub fn coalesced() -> HeaderValue {
-    HeaderValue::from_static("coalesced")
-}
-
-/// The answer to another question serves; how near that is.
-#[must_use]
-pub fn semantic(similarity: f32) -> HeaderValue {
+fn alike(similarity: f32) -> HeaderValue {
     let value = format!("hit; tier=semantic; similarity={similarity:.2}");
     HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("hit; tier=semantic"))
-}
-
-/// It was remembered.
-#[must_use]
-pub fn hit(tier: TierName) -> HeaderValue {
-    HeaderValue::from_static(match tier {
-        TierName::Memory => "hit; tier=memory",
-        TierName::Redis => "hit; tier=redis",
-        TierName::Disk => "hit; tier=disk",
-    })
 }

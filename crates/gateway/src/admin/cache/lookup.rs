@@ -6,6 +6,7 @@ use crate::admin::refusal;
 use crate::gateway::Gateway;
 use crate::plan::{Draw, affinity};
 use crate::remember::question::{Asked, Form};
+use crate::remember::status::Status;
 use crate::remember::tally::Tally;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
@@ -69,7 +70,7 @@ impl Lookup {
         let question = match snapshot.remembered.question(&asked, &tally)? {
             Ok(question) => question,
             Err(bypass) => {
-                let said = bypass.header();
+                let said = Status::Bypass(bypass).header();
                 return Ok(json!({ "target": target, "cache": said.to_str().unwrap_or_default() }));
             }
         };

@@ -1,0 +1,274 @@
+//! What is seen of requests: whoever looks stands beside their path, not in it.
+//!
+//! ```text
+//! a request fills in its Account ─► at its end: its worker's Tray ─┐   every 100 ms, or before where a tray fills
+//! a stream's gaps, a few at once ─► the same ──────────────────────┴─► the observer thread
+//!                                      live figures · the requests that are kept · a line for each slow one
+//! the admin plane ─► Door: a question ─► answered between two looks, with what has been put down by then
+//! ```
+//!
+//! A request pays for reading the clock at the moments that it passes and for one push at its end. Whatever is made
+//! of that is made by the one thread that owns it, so that nothing here is shared, locked or atomic but the trays.
+
+pub mod account;
+pub mod archive;
+pub mod door;
+mod entry;
+mod figures;
+mod recent;
+pub mod search;
+pub mod show;
+mod slow;
+#[cfg(test)]
+pub(crate) mod stage;
+pub mod trail;
+pub mod tray;
+mod waterfall;
+
+pub use account::{Account, Role};
+pub use entry::Entry;
+pub use figures::{Figures, Reading};
+pub use recent::{Bounds, Recent};
+
+use crate::config::{self, Config};
+use crate::gateway::Gateway;
+use archive::Archive;
+use door::Door;
+use measure::moment::Moment;
+use slow::SlowLog;
+use std::io;
+use std::iter::Peekable;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::vec::Drain;
+use tokio::sync::oneshot;
+use tray::{Load, Tray};
+
+/// Between two looks at the trays.
+const EVERY: Duration = Duration::from_millis(100);
+/// What the observer does needs little; the system's default is megabytes of address space.
+const STACK_BYTES: usize = 512 << 10;
+/// The name under which everything not named in the configuration is counted.
+const OTHER: &str = "other";
+
+/// The way to the observer: one for the process.
+#[derive(Debug)]
+pub struct Observer {
+    door: Arc<Door>,
+    /// One for each worker.
+    trays: Box<[Arc<Tray>]>,
+}
+
+impl Observer {
+    /// For so many workers. Nobody looks yet.
+    pub fn new(workers: usize) -> Self {
+        let door = Arc::new(Door::default());
+        Self { trays: (0..workers).map(|_| Arc::new(Tray::new(Arc::clone(&door)))).collect(), door }
+    }
+
+    /// The tray of the worker of this number.
+    pub fn tray(&self, worker: usize) -> &Arc<Tray> {
+        &self.trays[worker]
+    }
+
+    /// What found no room on a tray since the start.
+    pub fn dropped(&self) -> u64 {
+        self.trays.iter().map(|tray| tray.dropped()).sum()
+    }
+
+    /// Asks the observer something; it has seen by then whatever was put down before. `None` where it has left or
+    /// has more questions than it may.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Seen) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        let asked = self.door.ask(Box::new(move |seen| {
+            // Whoever asked may have left.
+            let _ = reply.send(question(seen));
+        }));
+        if asked { answer.await.ok() } else { None }
+    }
+
+    fn want(&self, wanted: bool) {
+        self.trays.iter().for_each(|tray| tray.want(wanted));
+    }
+}
+
+/// The observer's thread, while it runs.
+pub struct Running {
+    thread: JoinHandle<()>,
+    door: Arc<Door>,
+}
+
+impl Running {
+    /// Ends it, once it has seen what was put down before. It takes moments.
+    pub fn finish(self) {
+        self.door.close();
+        // A thread that has panicked has nothing more to tell.
+        let _ = self.thread.join();
+    }
+}
+
+/// Starts the observer.
+///
+/// # Errors
+/// Where the system refuses a thread.
+pub fn start(gateway: &Arc<Gateway>) -> io::Result<Running> {
+    let (gateway, door) = (Arc::clone(gateway), Arc::clone(&gateway.observer.door));
+    let behind = Arc::clone(&door);
+    let thread = std::thread::Builder::new().name("observer".to_owned()).stack_size(STACK_BYTES);
+    let thread = thread.spawn(move || {
+        let inside = Inside(behind);
+        look(&gateway, &inside.0);
+    })?;
+    Ok(Running { thread, door })
+}
+
+/// Whoever is behind the door, for as long as that lasts: where a fault ends it, too, nobody waits for an answer.
+struct Inside(Arc<Door>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+fn look(gateway: &Gateway, door: &Door) {
+    let mut settings = gateway.snapshot(0).config.observe;
+    let mut seen = Seen::new(&gateway.snapshot(0).config);
+    gateway.observer.want(settings.enabled);
+    let mut loads: Vec<Load> = gateway.observer.trays.iter().map(|_| Load::default()).collect();
+    loop {
+        let waiting = door.wait(EVERY);
+        let fresh = gateway.snapshot(0).config.observe;
+        if fresh != settings {
+            settings = fresh;
+            seen.change(&settings);
+            gateway.observer.want(settings.enabled);
+        }
+        let now = Moment::now();
+        for (tray, load) in gateway.observer.trays.iter().zip(&mut loads) {
+            tray.swap(load);
+        }
+        seen.take_in(&mut loads, now);
+        seen.tick(now);
+        waiting.questions.into_iter().for_each(|question| question(&mut seen));
+        if waiting.leave {
+            return seen.finish();
+        }
+    }
+}
+
+/// What has been seen: the observer's own.
+#[derive(Debug)]
+pub struct Seen {
+    /// How many and how fast, by whatever they are told by.
+    pub figures: Figures,
+    /// The requests that are kept.
+    pub recent: Recent,
+    slow: SlowLog,
+    archive: Archive,
+    /// Requests told so far.
+    told: u64,
+}
+
+impl Seen {
+    /// Begins with what is kept of the last day.
+    fn new(config: &Config) -> Self {
+        let (settings, now) = (&config.observe, Moment::now());
+        let archive =
+            Archive::new(config.history_folder(), settings.history_days, settings.history_bytes_max);
+        let mut figures = Figures::new(settings.figures_bytes_max, now);
+        archive.last_day(now.wall, |minute| figures.restore(&minute));
+        let recent = Recent::new(bounds(settings));
+        Self { figures, recent, slow: SlowLog::default(), archive, told: 0 }
+    }
+
+    fn tick(&mut self, now: Moment) {
+        self.slow.tick(now.at);
+        if let Some(minute) = self.figures.tick(now) {
+            self.archive.keep(minute);
+        }
+    }
+
+    /// Keeps what of the minute under way is known.
+    fn finish(mut self) {
+        if let Some(minute) = self.figures.finish() {
+            self.archive.keep(minute);
+        }
+        self.archive.finish();
+    }
+
+    fn change(&mut self, settings: &config::Observe) {
+        self.recent.rebound(bounds(settings));
+    }
+
+    fn take_in(&mut self, loads: &mut [Load], now: Moment) {
+        for load in &mut *loads {
+            load.gaps.drain(..).for_each(|gaps| self.figures.between_tokens(&gaps));
+        }
+        let runs = loads.iter_mut().map(|load| load.accounts.drain(..).peekable());
+        let mut runs: Vec<_> = runs.collect();
+        while let Some(account) = first_to_end(&mut runs) {
+            self.figures.note(&account);
+            if account.role == Role::Request {
+                let entry = Entry::new(self.told, account, now);
+                self.told += 1;
+                if entry.is_slow(self.recent.bounds().slow_after) {
+                    self.slow.tell(&entry);
+                }
+                self.recent.push(entry);
+            }
+        }
+    }
+}
+
+/// The next in the order in which they ended: each worker's come in that order.
+fn first_to_end(runs: &mut [Peekable<Drain<'_, Account>>]) -> Option<Account> {
+    let ended = runs.iter_mut().map(|run| run.peek().map(Account::ended)).enumerate();
+    let (first, _) = ended.filter_map(|(run, ended)| Some((run, ended?))).min_by_key(|(_, ended)| *ended)?;
+    runs.get_mut(first)?.next()
+}
+
+fn bounds(settings: &config::Observe) -> Bounds {
+    Bounds {
+        newest: settings.requests,
+        slow: settings.requests_slow,
+        failed: settings.requests_failed,
+        bytes: settings.requests_bytes_max,
+        slow_after: settings.slow,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    fn load(accounts: impl IntoIterator<Item = Account>) -> Load {
+        Load { accounts: accounts.into_iter().collect(), gaps: Vec::new() }
+    }
+
+    #[test]
+    fn requests_of_several_workers_are_told_in_the_order_in_which_they_ended() {
+        let config = Config::load(&config::Sources::default()).unwrap().config;
+        let mut seen = Seen::new(&config);
+        let request = |id: &str, total: u64| {
+            let mut account = stage::account(id);
+            account.total = stage::millis(total);
+            account
+        };
+        let mut loads = [
+            load([request("b", 200_000), request("d", 400_000)]),
+            load([request("a", 100_000), request("c", 300_000), request("e", 500_000)]),
+            load([]),
+        ];
+        seen.take_in(&mut loads, Moment::now());
+        let ids: String = seen.recent.iter().map(Entry::id).collect();
+        assert_eq!(ids, "edcba");
+        assert!(loads.iter().all(|load| load.accounts.is_empty()));
+    }
+}

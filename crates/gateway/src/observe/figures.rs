@@ -1,0 +1,272 @@
+//! What the live figures are told of requests: the one place that knows both an account and [`measure::live`].
+//!
+//! A request counts for all, for its route, for its key and, where its route is an alias, for that. A try counts for
+//! its target, whoever it was made for: where one fails and another answers, each shows as it was. A call to a
+//! provider that several requests waited for is one call, told by whoever made it.
+
+use super::account::{Account, Role};
+use super::trail::{Attempt, Came, Mark, Micros};
+use super::tray::Gaps;
+use crate::auth::Principal;
+use crate::remember::status::Status;
+use measure::live::{Ended, Figure, Kind, Live, Minute, Options, Quantiles, Rates, ScopeId, Window};
+use measure::metrics::{AttemptResult, Outcome};
+use measure::moment::Moment;
+use serde::Serialize;
+use smallvec::SmallVec;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The live figures.
+#[derive(Debug)]
+pub struct Figures {
+    live: Live,
+    /// For whom the requests just before counted. The live figures may forget a scope as time passes, so that then
+    /// this is forgotten too.
+    known: Vec<Known>,
+}
+
+/// Requests that are known without being looked up: most are of a few routes and keys. Held, so that no other name
+/// takes its place in memory, by which it is compared.
+#[derive(Debug)]
+struct Known {
+    route: Option<Arc<str>>,
+    who: Option<Arc<Principal>>,
+    is_alias: bool,
+    scopes: Scopes,
+}
+
+/// Most that are known without being looked up.
+const KNOWN_MAX: usize = 8;
+
+/// Those for whom a request counts.
+type Scopes = SmallVec<[ScopeId; 4]>;
+
+/// How one of them does over a window.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Reading {
+    /// What was counted.
+    pub rates: Rates,
+    /// How long things took.
+    pub figures: Table,
+}
+
+/// Each figure by its name.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Table {
+    total: Quantiles,
+    overhead: Quantiles,
+    first_token: Quantiles,
+    between_tokens: Quantiles,
+    cache: Quantiles,
+    external: Quantiles,
+}
+
+impl Figures {
+    /// Nothing is known yet; so many bytes may be taken.
+    pub fn new(bytes_max: usize, now: Moment) -> Self {
+        let live = Live::new(Options { bytes_max, ..Options::default() }, now);
+        Self { live, known: Vec::new() }
+    }
+
+    /// The figures themselves.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Takes back a minute of the last day, as it was kept before a restart. Before anything is noted, and in order.
+    pub fn restore(&mut self, minute: &Minute) {
+        self.live.restore(minute);
+    }
+
+    /// Time passes. Where a minute is over, gives what it was like.
+    pub fn tick(&mut self, now: Moment) -> Option<Minute> {
+        self.known.clear();
+        self.live.tick(now)
+    }
+
+    /// The end: gives what the minute under way was like so far.
+    pub fn finish(self) -> Option<Minute> {
+        self.live.finish()
+    }
+
+    /// How a scope does.
+    pub fn reading(&self, scope: ScopeId, window: Window) -> Reading {
+        let read = |figure| self.live.read(scope, figure, window);
+        let figures = Table {
+            total: read(Figure::Total),
+            overhead: read(Figure::Overhead),
+            first_token: read(Figure::FirstToken),
+            between_tokens: read(Figure::BetweenTokens),
+            cache: read(Figure::Cache),
+            external: read(Figure::External),
+        };
+        Reading { rates: self.live.rates(scope, window), figures }
+    }
+
+    /// A request, or an errand, is over.
+    pub fn note(&mut self, account: &Account) {
+        let scopes = self.scopes(account.route.as_ref(), account.is_alias, account.who.as_ref());
+        self.note_attempts(account, &scopes);
+        if account.role == Role::Request {
+            self.note_request(account, &scopes);
+        }
+    }
+
+    /// Pieces of output have come.
+    pub fn between_tokens(&mut self, gaps: &Gaps) {
+        let mut scopes = self.scopes(gaps.route.as_ref(), gaps.is_alias, gaps.who.as_ref());
+        scopes.extend(gaps.target.as_ref().map(|target| self.live.scope(Kind::Target, target.counted())));
+        for gap in gaps.micros.times() {
+            self.record(&scopes, Figure::BetweenTokens, Duration::from_micros((*gap).into()));
+        }
+    }
+
+    /// For whom a request counts.
+    fn scopes(
+        &mut self,
+        route: Option<&Arc<str>>,
+        is_alias: bool,
+        who: Option<&Arc<Principal>>,
+    ) -> Scopes {
+        let is_it = |known: &&Known| {
+            is_same(known.route.as_ref(), route)
+                && is_same(known.who.as_ref(), who)
+                && known.is_alias == is_alias
+        };
+        if let Some(known) = self.known.iter().find(is_it) {
+            return known.scopes.clone();
+        }
+        let scopes = self.look_up(route.map(|name| &**name), is_alias, who.map(|who| &**who));
+        if self.known.len() == KNOWN_MAX {
+            self.known.swap_remove(0);
+        }
+        let (route, who) = (route.cloned(), who.cloned());
+        self.known.push(Known { route, who, is_alias, scopes: scopes.clone() });
+        scopes
+    }
+
+    fn look_up(&mut self, route: Option<&str>, is_alias: bool, who: Option<&Principal>) -> Scopes {
+        let route = route.unwrap_or(super::OTHER);
+        let mut scopes = Scopes::from_slice(&[ScopeId::ALL, self.live.scope(Kind::Route, route)]);
+        if is_alias {
+            scopes.push(self.live.scope(Kind::Alias, route));
+        }
+        if let Some(key) = who.and_then(|who| who.key.as_deref()) {
+            scopes.push(self.live.scope(Kind::Key, key));
+        }
+        scopes
+    }
+
+    fn note_request(&mut self, account: &Account, scopes: &Scopes) {
+        let trail = &account.trail;
+        self.record(scopes, Figure::Total, account.total.after());
+        self.record(scopes, Figure::Overhead, account.overhead.after());
+        if let Some(first) = trail.passed(Mark::FirstToken) {
+            self.record(scopes, Figure::FirstToken, first.after());
+        }
+        if let Some(took) = lookup(account) {
+            self.record(scopes, Figure::Cache, took);
+        }
+        if let Some(attempt) = trail.attempts().iter().rev().find(|attempt| attempt.began().is_some()) {
+            let target = self.live.scope(Kind::Target, attempt.target.counted());
+            self.live.record(target, Figure::Total, account.total.after());
+        }
+        let ended = ended(account, account.outcome, hit(account.cache));
+        scopes.iter().for_each(|scope| self.live.count(*scope, ended));
+    }
+
+    /// Each of its own tries, for its target.
+    fn note_attempts(&mut self, account: &Account, scopes: &Scopes) {
+        let own = |attempt: &&Attempt| !attempt.borrowed && attempt.began().is_some();
+        let mut last = true;
+        for attempt in account.trail.attempts().iter().rev().filter(own) {
+            let target = self.live.scope(Kind::Target, attempt.target.counted());
+            if let Some(took) = attempt.took() {
+                self.record(scopes, Figure::External, took);
+                self.live.record(target, Figure::External, took);
+            }
+            // What was used and when it began to speak is the last one's: whoever answered.
+            let used = if last { ended(account, Outcome::Ok, None) } else { NOTHING };
+            if let Some(outcome) = outcome_of(attempt.came) {
+                self.live.count(target, Ended { outcome, ..used });
+            }
+            if let (true, Some(first), Some(began)) =
+                (last, account.trail.passed(Mark::FirstToken), attempt.began())
+            {
+                self.live.record(target, Figure::FirstToken, between(began, first));
+            }
+            last = false;
+        }
+    }
+
+    fn record(&mut self, scopes: &[ScopeId], figure: Figure, value: Duration) {
+        scopes.iter().for_each(|scope| self.live.record(*scope, figure, value));
+    }
+}
+
+/// Whether two names are one, by where they are.
+fn is_same<T: ?Sized>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+const NOTHING: Ended =
+    Ended { outcome: Outcome::Ok, hit: None, tokens_in: 0, tokens_out: 0, cost_micro_usd: 0 };
+
+fn ended(account: &Account, outcome: Outcome, hit: Option<bool>) -> Ended {
+    Ended {
+        outcome,
+        hit,
+        tokens_in: account.tokens.input.into(),
+        tokens_out: account.tokens.output.into(),
+        cost_micro_usd: account.cost_micro_usd.unwrap_or(0).into(),
+    }
+}
+
+/// Whether the cache had the answer; `None` where it was not asked, or somebody else's call answered.
+fn hit(status: Option<Status>) -> Option<bool> {
+    match status? {
+        Status::Hit(_) | Status::Alike(_) => Some(true),
+        Status::Miss => Some(false),
+        Status::Coalesced | Status::Bypass(_) => None,
+    }
+}
+
+/// How a try counts for its target; `None` while it is under way, and where the target was not asked.
+fn outcome_of(came: Came) -> Option<Outcome> {
+    match came {
+        Came::UnderWay | Came::Closed(_) => None,
+        Came::Ended(result) => Some(match result {
+            AttemptResult::Ok => Outcome::Ok,
+            AttemptResult::Refused => Outcome::CallerError,
+            AttemptResult::Cancelled => Outcome::CallerLeft,
+            AttemptResult::Starved => Outcome::GatewayError,
+            AttemptResult::RateLimited
+            | AttemptResult::Failed
+            | AttemptResult::Unreachable
+            | AttemptResult::TimedOut
+            | AttemptResult::Cut => Outcome::ProviderError,
+        }),
+    }
+}
+
+/// How long the cache was asked: memory, and the tiers farther away.
+fn lookup(account: &Account) -> Option<Duration> {
+    let passed = |mark| account.trail.passed(mark);
+    let remembered = passed(Mark::Remembered)?;
+    let near = between(passed(Mark::Planned)?, remembered);
+    let far = passed(Mark::Looked).max(passed(Mark::Compared));
+    let boarded = passed(Mark::Admitted).unwrap_or(remembered);
+    Some(near + far.map_or(Duration::ZERO, |far| between(boarded, far)))
+}
+
+fn between(earlier: Micros, later: Micros) -> Duration {
+    later.after().saturating_sub(earlier.after())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! The requests that are kept: the newest of all, and when those give way, for longer the slow and the failed. Each
+//! kind is bounded in number and in bytes, and the oldest gives way.
+
+use super::entry::Entry;
+use std::collections::VecDeque;
+use std::iter::Peekable;
+use std::time::Duration;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Requests of any kind.
+    pub newest: usize,
+    /// Older ones that were slow.
+    pub slow: usize,
+    /// Older ones that failed, be they slow or not.
+    pub failed: usize,
+    /// Bytes of all of them together, about: half of them for the newest, a quarter each for the others.
+    pub bytes: usize,
+    /// What takes longer than this is slow.
+    pub slow_after: Duration,
+}
+
+/// The requests that are kept, each in one place.
+#[derive(Debug)]
+pub struct Recent {
+    bounds: Bounds,
+    newest: Ring,
+    slow: Ring,
+    failed: Ring,
+}
+
+/// Some of them, the oldest first.
+#[derive(Debug, Default)]
+struct Ring {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+}
+
+impl Ring {
+    fn push(&mut self, entry: Entry) {
+        self.bytes += entry.weight();
+        self.entries.push_back(entry);
+    }
+
+    /// Gives up the oldest, where there is more than may be.
+    fn give_way(&mut self, count_max: usize, bytes_max: usize) -> Option<Entry> {
+        if self.entries.len() <= count_max && self.bytes <= bytes_max {
+            return None;
+        }
+        let oldest = self.entries.pop_front()?;
+        self.bytes -= oldest.weight();
+        Some(oldest)
+    }
+}
+
+impl Recent {
+    /// None is kept yet.
+    pub fn new(bounds: Bounds) -> Self {
+        Self { bounds, newest: Ring::default(), slow: Ring::default(), failed: Ring::default() }
+    }
+
+    /// Keeps so much from now on.
+    pub fn rebound(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+        self.bound();
+    }
+
+    /// How much is kept.
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// Keeps one; it is newer than all that are kept.
+    pub fn push(&mut self, entry: Entry) {
+        self.newest.push(entry);
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        let Bounds { newest, slow, failed, bytes, slow_after } = self.bounds;
+        while let Some(oldest) = self.newest.give_way(newest, bytes / 2) {
+            if oldest.is_failed() {
+                self.failed.push(oldest);
+            } else if oldest.is_slow(slow_after) {
+                self.slow.push(oldest);
+            }
+        }
+        while self.slow.give_way(slow, bytes / 4).is_some() {}
+        while self.failed.give_way(failed, bytes / 4).is_some() {}
+    }
+
+    /// All of them, the newest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        let older = [&self.slow, &self.failed].map(|ring| ring.entries.iter().rev().peekable());
+        self.newest.entries.iter().rev().chain(Merged(older))
+    }
+
+    /// How many of each kind are kept: of the newest, and of those besides that were slow or failed.
+    pub fn counts(&self) -> [usize; 3] {
+        [&self.newest, &self.slow, &self.failed].map(|ring| ring.entries.len())
+    }
+
+    /// Bytes that they take, about.
+    pub fn bytes(&self) -> usize {
+        self.newest.bytes + self.slow.bytes + self.failed.bytes
+    }
+}
+
+/// Two runs, each newest first, as one.
+struct Merged<I: Iterator>([Peekable<I>; 2]);
+
+impl<'a, I: Iterator<Item = &'a Entry>> Iterator for Merged<I> {
+    type Item = &'a Entry;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let [one, other] = &mut self.0;
+        let number = |run: &mut Peekable<I>| run.peek().map(|entry| entry.number);
+        if number(one) > number(other) { one.next() } else { other.next() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::super::account::Account;
+    use super::super::stage;
+    use super::{Bounds, Recent};
+    use measure::metrics::Outcome;
+    use std::time::Duration;
+
+    const BOUNDS: Bounds =
+        Bounds { newest: 3, slow: 2, failed: 2, bytes: 1 << 20, slow_after: Duration::from_secs(5) };
+
+    fn numbers(recent: &Recent) -> Vec<u64> {
+        recent.iter().map(|entry| entry.number).collect()
+    }
+
+    #[test]
+    fn the_slow_and_the_failed_outlive_the_newest_and_each_shows_once() {
+        let mut recent = Recent::new(BOUNDS);
+        let slow = |account: &mut Account| account.total = stage::millis(6_000);
+        let failed = |account: &mut Account| {
+            account.total = stage::millis(7_000);
+            account.outcome = Outcome::ProviderError;
+        };
+        recent.push(stage::entry(0, slow));
+        recent.push(stage::entry(1, failed));
+        recent.push(stage::entry(2, slow));
+        assert_eq!((numbers(&recent), recent.counts()), (vec![2, 1, 0], [3, 0, 0]));
+        (3..7).for_each(|number| recent.push(stage::entry(number, |_| {})));
+        assert_eq!((numbers(&recent), recent.counts()), (vec![6, 5, 4, 2, 1, 0], [3, 2, 1]));
+        (7..20).for_each(|number| recent.push(stage::entry(number, slow)));
+        assert_eq!(numbers(&recent), [19, 18, 17, 16, 15, 1], "the oldest of a kind gives way to its own");
+    }
+
+    #[test]
+    fn a_callers_fault_drives_out_no_failure() {
+        let mut recent = Recent::new(BOUNDS);
+        recent.push(stage::entry(0, |account| account.outcome = Outcome::GatewayError));
+        for number in 1..100 {
+            recent.push(stage::entry(number, |account| account.outcome = Outcome::CallerError));
+        }
+        assert_eq!(numbers(&recent), [99, 98, 97, 0]);
+    }
+
+    #[test]
+    fn bytes_are_bounded_whatever_ids_and_names_callers_choose() {
+        let bounds = Bounds { newest: 100_000, bytes: 64 << 10, ..BOUNDS };
+        let mut recent = Recent::new(bounds);
+        for number in 0..10_000 {
+            let id = "x".repeat((number % 129) as usize);
+            recent.push(stage::named(number, &id, |account| account.asked_in_vain(&id)));
+        }
+        assert!(recent.bytes() <= bounds.bytes, "{}", recent.bytes());
+        assert!(recent.counts()[0] > 50);
+    }
+
+    #[test]
+    fn narrower_bounds_hold_at_once() {
+        let mut recent = Recent::new(BOUNDS);
+        (0..3).for_each(|number| recent.push(stage::entry(number, |_| {})));
+        recent.rebound(Bounds { newest: 1, ..BOUNDS });
+        assert_eq!(numbers(&recent), [2]);
+        recent.rebound(Bounds { bytes: 0, ..BOUNDS });
+        assert_eq!((numbers(&recent), recent.bytes()), (vec![], 0));
+    }
+}

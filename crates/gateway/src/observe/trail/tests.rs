@@ -1,0 +1,127 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::{ATTEMPTS_MAX, Came, Label, Mark, Micros, Trail};
+use crate::protect::Reason;
+use measure::metrics::AttemptResult;
+use std::time::{Duration, Instant};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// As milliseconds: who was asked, since when, until when, and what came of it.
+fn told(trail: &Trail) -> Vec<(&str, Option<u128>, Option<u128>, Came)> {
+    let at = |micros: Option<Micros>| micros.map(|micros| micros.after().as_millis());
+    let attempts = trail.attempts().iter();
+    attempts
+        .map(|attempt| (&*attempt.target.name, at(attempt.began()), at(attempt.ended()), attempt.came))
+        .collect()
+}
+
+const OK: Came = Came::Ended(AttemptResult::Ok);
+const FAILED: Came = Came::Ended(AttemptResult::Failed);
+const CANCELLED: Came = Came::Ended(AttemptResult::Cancelled);
+
+#[test]
+fn tries_are_told_in_order_with_what_came_of_each() {
+    let began = Instant::now();
+    let (mut trail, one, other) = (Trail::new(began), Label::named("p/a"), Label::named("p/b"));
+    trail.turns(began + MS);
+    trail.turned_away(&one, Reason::Breaker, began + MS * 2);
+    trail.attempt_begins(&one, began + MS * 3);
+    trail.attempt_ends(AttemptResult::Failed, began + MS * 5);
+    trail.attempt_begins(&other, began + MS * 6);
+    trail.attempt_ends(AttemptResult::Ok, began + MS * 9);
+    assert_eq!(
+        told(&trail),
+        [
+            ("p/a", None, Some(2), Came::Closed(Reason::Breaker)),
+            ("p/a", Some(3), Some(5), FAILED),
+            ("p/b", Some(6), Some(9), OK),
+        ]
+    );
+    assert_eq!((trail.made(), trail.attempts()[2].took()), (2, Some(MS * 3)));
+}
+
+#[test]
+fn beyond_so_many_tries_are_only_counted() {
+    let began = Instant::now();
+    let (mut trail, target) = (Trail::new(began), Label::named("p/m"));
+    for number in 0..20 {
+        trail.attempt_begins(&target, began + MS * number);
+        trail.attempt_ends(AttemptResult::Failed, began + MS * number);
+    }
+    assert_eq!((trail.attempts().len(), trail.made()), (ATTEMPTS_MAX, 20));
+    assert!(trail.attempts().iter().all(|attempt| attempt.came == FAILED));
+}
+
+#[test]
+fn what_others_did_is_told_from_where_this_one_stands() {
+    let began = Instant::now();
+    let (mut flight, target) = (Trail::new(began), Label::named("p/m"));
+    flight.passes(Mark::Looked, began + MS * 10);
+    flight.passes(Mark::FirstToken, began + MS * 40);
+    flight.attempt_begins(&target, began + MS * 20);
+    // (arrives so long after the flight began, the look ended, the try began)
+    for (late, looked, asked) in [(0, 10, 20), (15, 0, 5), (30, 0, 0)] {
+        let mut trail = Trail::new(began + MS * late);
+        trail.borrows(&flight);
+        assert_eq!(told(&trail), [("p/m", Some(asked), None, Came::UnderWay)]);
+        assert_eq!(trail.passed(Mark::Looked), Some(Micros::of(MS * looked)));
+        assert_eq!(trail.passed(Mark::FirstToken), None, "that is each one's own");
+        trail.others_end(AttemptResult::Ok, began + MS * 50);
+        assert_eq!(told(&trail)[0].3, OK);
+    }
+    let mut leader = Trail::new(began - MS);
+    leader.borrows(&flight);
+    assert_eq!(told(&leader), [("p/m", Some(21), None, Came::UnderWay)]);
+}
+
+#[test]
+fn what_was_borrowed_is_told_once_as_it_was_told_last() {
+    let began = Instant::now();
+    let (mut flight, target) = (Trail::new(began), Label::named("p/m"));
+    flight.attempt_begins(&target, began);
+    let mut trail = Trail::new(began);
+    trail.borrows(&flight);
+    flight.attempt_ends(AttemptResult::Failed, began + MS);
+    flight.attempt_begins(&target, began + MS * 2);
+    flight.attempt_ends(AttemptResult::Ok, began + MS * 3);
+    trail.borrows(&flight);
+    assert_eq!(told(&trail), [("p/m", Some(0), Some(1), FAILED), ("p/m", Some(2), Some(3), OK)]);
+    assert_eq!(trail.made(), 2);
+    assert!(trail.attempts().iter().all(|attempt| attempt.borrowed));
+    // What it does itself afterwards is its own.
+    trail.attempt_begins(&target, began + MS * 4);
+    trail.others_end(AttemptResult::Ok, began + MS * 5);
+    assert_eq!((told(&trail)[2].3, trail.attempts()[2].borrowed), (Came::UnderWay, false));
+}
+
+#[test]
+fn a_try_that_was_made_beside_is_taken_over() {
+    let began = Instant::now();
+    let (mut trail, mut aside) = (Trail::new(began), Trail::new(began + MS * 10));
+    trail.attempt_begins(&Label::named("p/a"), began);
+    aside.attempt_begins(&Label::named("p/b"), began + MS * 12);
+    trail.attempt_ends(AttemptResult::Cancelled, began + MS * 20);
+    trail.adopts(&mut aside);
+    trail.attempt_ends(AttemptResult::Ok, began + MS * 30);
+    assert_eq!(told(&trail), [("p/a", Some(0), Some(20), CANCELLED), ("p/b", Some(12), Some(30), OK)]);
+    assert_eq!((trail.made(), aside.made(), aside.attempts().len()), (2, 0, 0));
+    assert!(!trail.attempts()[1].borrowed);
+}
+
+#[test]
+fn time_stands_still_where_it_cannot_be_told_any_more() {
+    let late = Micros::of(Duration::from_secs(100_000));
+    assert_eq!(late, Micros::of(Duration::MAX));
+    let began = Instant::now();
+    let mut trail = Trail::new(began);
+    trail.passes(Mark::Read, began + Duration::from_secs(100_000));
+    assert_eq!(trail.passed(Mark::Read), Some(late));
+}
+
+#[test]
+fn a_name_that_a_caller_chose_is_counted_with_others() {
+    assert_eq!(Label::named("p/m").counted(), "p/m");
+    let label = Label::unnamed("p/invented", "p/other");
+    assert_eq!((&*label.name, label.counted()), ("p/invented", "p/other"));
+}
