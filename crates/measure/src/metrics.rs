@@ -12,12 +12,14 @@ pub mod protection;
 mod requests;
 mod sharded;
 mod targets;
+mod traces;
 pub mod workflows;
 
 pub use cache::{CacheMetrics, CacheResult, Contents};
 pub use pools::{Lookup, PoolMetrics, PoolStand, PoolTotals};
 pub use requests::{Outcome, RouteMetrics};
 pub use targets::{AttemptResult, Joined, TargetMetrics};
+pub use traces::{Dropped, TraceMetrics};
 
 use jobs::JobMetrics;
 use prometheus_client::encoding::text;
@@ -52,6 +54,8 @@ pub struct Metrics {
     pub jobs: JobMetrics,
     /// Runs of workflows; set before the metrics are read.
     pub workflows: WorkflowMetrics,
+    /// What becomes of traces.
+    pub traces: TraceMetrics,
     /// Callers' connections open now.
     pub connections: Gauge,
     /// Connections refused because `server.connections_max` was reached.
@@ -78,6 +82,7 @@ impl Metrics {
             protection: ProtectionMetrics::default(),
             jobs: JobMetrics::default(),
             workflows: WorkflowMetrics::default(),
+            traces: TraceMetrics::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             not_seen: Counter::default(),
@@ -116,6 +121,7 @@ impl Metrics {
         self.protection.register(registry);
         self.jobs.register(registry);
         self.workflows.register(registry);
+        self.traces.register(registry);
         self.pools.register(registry);
     }
 

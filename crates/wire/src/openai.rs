@@ -6,6 +6,7 @@
 pub mod embeddings;
 mod error;
 mod models;
+mod named;
 mod request;
 pub mod stored;
 mod stream;
@@ -13,6 +14,7 @@ mod usage;
 
 pub use error::{error_body, error_body_with, error_event};
 pub use models::{ModelEntry, model_entry, models_list};
+pub use named::{model_of, model_of_frame};
 pub use request::{
     COMPLETION_TOKENS_DEFAULT, Determinism, LastUser, OUTPUT_TOKENS_DEFAULT, Request, TokensExpected, Traits,
 };
