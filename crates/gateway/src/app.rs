@@ -100,6 +100,7 @@ pub fn run(
     let counting = gateway.limits.run(cache_end.clone());
     let lasting = durable::start(&gateway, &abort)?;
     let observing = observe::start(&gateway)?;
+    let tracing = gateway.traces.start()?;
     let serving = async {
         let mut signals = Signals::listen()?;
         announce(config, listening);
@@ -131,6 +132,7 @@ pub fn run(
             gateway.drain();
             lasting.finish().await;
             cache_end.cancel();
+            tracing.finish().await;
             result
         };
         tokio::join!(serving, caching, counting).0

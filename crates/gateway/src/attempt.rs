@@ -84,6 +84,9 @@ impl Attempt {
         let upstream = &self.target.upstream;
         let due = if self.stream { self.patience.first_token_due() } else { self.patience.deadline };
         let sent = alarm.within(due, pin!(upstream.send(&shared.worker, call, due))).await;
+        if let Ok(Ok(response)) = &sent {
+            record.responded(response.status());
+        }
         let (ending, failure) = match sent {
             Ok(Ok(response)) if response.status().is_success() => {
                 match judge::media_type(&response, self.stream) {
@@ -150,6 +153,7 @@ impl Attempt {
                     if let Some(usage) = &usage {
                         record.used(usage);
                     }
+                    record.names_itself(|| openai::model_of(&body));
                     record.attempt_ends(&Ending::GOOD, Instant::now());
                     return Ok(Whole { head: parts.headers, body, usage });
                 }

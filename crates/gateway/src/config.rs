@@ -30,6 +30,7 @@ mod read;
 mod reserved;
 mod schema;
 mod shape;
+mod traces;
 mod tree;
 mod validate;
 mod workflows;
@@ -57,6 +58,7 @@ pub use load::{Loaded, Override, Sources};
 pub use models::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Coalesce, Fallback};
 pub use observe::Observe;
 pub use schema::schema;
+pub use traces::{Collector, TraceProtocol, Traces};
 pub use workflows::{NamedHost, Workflows};
 
 use crate::keys::KeyHash;
@@ -94,6 +96,8 @@ pub struct Config {
     pub workflows: Workflows,
     /// What is seen of requests.
     pub observe: Observe,
+    /// What is recorded of requests as traces, and where that goes.
+    pub traces: Traces,
 }
 
 impl Config {

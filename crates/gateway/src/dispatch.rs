@@ -24,6 +24,7 @@ use crate::protect::{Closed, Lease, Protection, Reason, Wish};
 use crate::recorder::Record;
 use crate::relay::Relayed;
 use crate::snapshot::Snapshot;
+use crate::trace::StepKind;
 use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use guard::retry::Backoff;
@@ -74,8 +75,11 @@ impl Dispatch<'_> {
                 tokio::time::sleep(step.pause).await;
             }
             let Some(target) = targets.get(step.index) else { break };
-            record.turns(Instant::now());
-            match self.lease(target, &step, &mut alarm).await {
+            let turned = Instant::now();
+            record.turns(turned);
+            let lease = self.lease(target, &step, &mut alarm).await;
+            record.step(StepKind::Queue, turned);
+            match lease {
                 Err(closed) => {
                     record.turned_away(target, &closed, Instant::now());
                     tries.closed(closed);
@@ -203,9 +207,12 @@ impl Dispatch<'_> {
         alarm: &mut Alarm,
         record: &mut Record,
     ) -> Result<Reached, Broken> {
-        let call = self.inquiry.call(target).map_err(Broken::ours)?;
+        let mut call = self.inquiry.call(target).map_err(Broken::ours)?;
         let attempt = self.inquiry.attempt(target, Instant::now());
         record.attempt_begins(target, lease, attempt.patience.began);
+        if let Some(traceparent) = record.traceparent() {
+            call.carried.traceparent = Some(traceparent);
+        }
         let opened = match attempt.send(self.shared, &call, alarm, record).await? {
             Sent::Refusal(status, bytes) => Opened::Refusal(status, bytes),
             Sent::Answer(answer) if attempt.stream => {

@@ -11,6 +11,7 @@ use crate::pressure::Pressure;
 use crate::remember::Remembered;
 use crate::remember::tiers::redis_options;
 use crate::snapshot::{Common, Snapshot};
+use crate::trace;
 use crate::upstream::Error;
 use crate::worker::Worker;
 use arc_swap::ArcSwap;
@@ -39,6 +40,8 @@ pub struct Gateway {
     pub durable: Durable,
     /// Whoever looks at what requests come to.
     pub observer: Arc<Observer>,
+    /// Traces on their way to the collector.
+    pub traces: trace::Queue,
     /// Each worker's chores, once it runs.
     chores: Mutex<Vec<Arc<Chores>>>,
     /// Everything that is counted.
@@ -87,7 +90,9 @@ impl Gateway {
     /// As [`Snapshot::new`].
     pub fn new(loaded: &Loaded, workers: usize, metrics: Metrics) -> Result<Self, (String, Error)> {
         let limits = Limits::default();
-        let common = Common::new(&loaded.config, &limits, None, workers, &metrics);
+        let traces = trace::Queue::new(&loaded.config.traces, &metrics);
+        let mut common = Common::new(&loaded.config, &limits, None, workers, &metrics);
+        common.traces = traces.inlet();
         let sharing = Sharing::of(&loaded.config, &common.accounts);
         sharing.apply(&limits);
         let snapshots: Result<Vec<_>, _> = (0..workers)
@@ -112,6 +117,7 @@ impl Gateway {
             desk,
             durable,
             observer,
+            traces,
             chores,
             metrics,
         })

@@ -8,6 +8,7 @@ use crate::config::Priority;
 use crate::http::head;
 use crate::plan::{Plan, Target};
 use crate::relay::Patience;
+use crate::trace::Carried;
 use crate::upstream::Call;
 use ::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
@@ -47,7 +48,7 @@ pub struct Inquiry {
     /// Sent on, so that both sides' logs can be joined.
     pub request_id: HeaderValue,
     /// The caller's trace, where there is one.
-    pub traceparent: Option<HeaderValue>,
+    pub carried: Carried,
     /// With which others it may be asked, if with any.
     pub joins: Option<Box<Joins>>,
 }
@@ -117,7 +118,7 @@ impl Inquiry {
             operation: self.operation,
             body,
             request_id: self.request_id.clone(),
-            traceparent: self.traceparent.clone(),
+            carried: self.carried.clone(),
         })
     }
 

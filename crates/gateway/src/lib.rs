@@ -39,6 +39,7 @@ mod pressure;
 mod protect;
 mod recorder;
 mod relay;
+mod trace;
 mod upstream;
 
 mod admin;

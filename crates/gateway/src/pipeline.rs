@@ -31,6 +31,7 @@ use crate::remember::status::Status;
 use crate::remember::tally::Tally;
 use crate::remember::{is_stale, question};
 use crate::snapshot::Snapshot;
+use crate::trace::{Carried, Notes, StepKind};
 use ::http::{HeaderMap, Request, Response, StatusCode};
 use answered::{Answered, Content};
 use bytes::Bytes;
@@ -75,8 +76,9 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn record(&self, snapshot: &Snapshot) -> Box<Record> {
-        let id = head::request_id(self.headers);
-        Record::begin(id, self.operation, Arc::clone(snapshot.routes.other()), Instant::now())
+        let (id, now) = (head::request_id(self.headers), Instant::now());
+        let notes = snapshot.tracer.as_ref().map(|tracer| Notes::begin(tracer, self.headers, now));
+        Record::begin(id, self.operation, Arc::clone(snapshot.routes.other()), notes, now)
     }
 }
 
@@ -132,6 +134,10 @@ async fn hand_over(
         answered.prepare(snapshot.server.compress_above, asked.headers, &mut headers).await;
     }
     let now = Instant::now();
+    match &answered {
+        Ok(answered) => record.answers(answered.status, &answered.target, answered.cache, answered.cost),
+        Err(failure) => record.fails(failure),
+    }
     if let Some(levels) = record.levels() {
         levels.write(&mut headers);
     }
@@ -169,6 +175,7 @@ async fn exchange(
     record: &mut Record,
 ) -> Result<Answered, Failure> {
     let Brought { caller, body, .. } = brought;
+    record.asked_by(caller);
     let _held = shared.gateway.pressure.hold(body.len())?;
 
     let ask = openai::Request::parse(asked.operation, body)?;
@@ -180,7 +187,7 @@ async fn exchange(
     let affinity = || affinity::of(asked.headers, caller.tenant(), &ask);
     let plan = snapshot.routes.plan(asked.operation, &ask.model, draw, affinity);
     let plan = plan.inspect_err(|_| record.asked_in_vain(&ask.model))?;
-    record.planned(&plan);
+    record.planned(&plan, ask.stream);
 
     let standing = Standing::of(asked.headers, caller, &ask)?;
     let hedges = match &plan.alias {
@@ -190,7 +197,8 @@ async fn exchange(
     let ready = Ready { asked, brought, ask: &ask, plan: &plan, standing, hedges };
     let tally = Tally { metrics: &snapshot.cache_metrics, stats: &plan.hour };
     let question = snapshot.remembered.question(&ready.to_remember(), &tally)?;
-    record.passes(Mark::Planned, Instant::now());
+    let planned = Instant::now();
+    record.passes(Mark::Planned, planned);
     let question = match question {
         Ok(question) => question,
         Err(bypass) => {
@@ -205,6 +213,7 @@ async fn exchange(
         false => snapshot.remembered.peek(&question, now),
     };
     record.passes(Mark::Remembered, Instant::now());
+    record.step(StepKind::Cache, planned);
     if let Some(found) = found
         && let Some(replay) = ready.replay(&found.entry, question.form)
     {
@@ -281,7 +290,7 @@ impl Ready<'_> {
             arrived: record.started(),
             standing: self.standing,
             request_id: record.id().clone(),
-            traceparent: self.asked.headers.get("traceparent").cloned(),
+            carried: Carried::of(self.asked.headers),
             joins,
         }
     }

@@ -168,7 +168,7 @@ impl Routes {
             };
             let (route, hour) = (Route::new(place, name), remembered.hour_of(name));
             let account = common.accounts.get(Scope::Alias, name);
-            if let Some(alias) = Alias::new(alias, route, hour, account, target) {
+            if let Some(alias) = Alias::new(name, alias, route, hour, account, target) {
                 aliases.insert(name.as_str().into(), Arc::new(alias));
             }
         }

@@ -6,6 +6,7 @@
 //! worker's tray. Nothing here waits, and a record that is dropped is a caller who left. What it is told of tries at
 //! providers is in `tries`.
 
+mod noted;
 mod tries;
 
 use crate::auth::Caller;
@@ -17,6 +18,7 @@ use crate::plan::{Plan, Route, Target};
 use crate::protect::Lease;
 use crate::remember::part::Spent;
 use crate::remember::status::Status;
+use crate::trace::Notes;
 use http::{HeaderValue, StatusCode};
 use measure::metrics::Outcome;
 use measure::stopwatch::Stopwatch;
@@ -44,37 +46,63 @@ pub struct Record {
     tokens: Option<u64>,
     /// When the attempt under way began.
     attempt: Option<Instant>,
+    /// What its trace is made of, where traces are recorded.
+    notes: Option<Notes>,
     open: bool,
 }
 
 impl Record {
-    /// A request has arrived. It is counted under `route` until its model is known.
-    pub fn begin(id: HeaderValue, operation: Operation, route: Arc<Route>, now: Instant) -> Box<Self> {
+    /// A request has arrived. It is counted under `route` until its model is known; `notes` are what its trace is
+    /// made of, where traces are recorded.
+    pub fn begin(
+        id: HeaderValue,
+        operation: Operation,
+        route: Arc<Route>,
+        notes: Option<Notes>,
+        now: Instant,
+    ) -> Box<Self> {
         route.of(operation).begins();
-        Self::new(Account::new(id, operation, Role::Request, now), route)
+        Self::new(Account::new(id, operation, Role::Request, now), route, notes)
     }
 
     /// The record of a flight: its attempts are counted, and no request, as those have records of their
     /// own.
     pub fn of_flight(&self, plan: &Plan) -> Box<Self> {
-        let mut record = Self::of_errand(self.id().clone(), self.operation(), Arc::clone(&plan.route));
+        let mut record = self.behind(Arc::clone(&plan.route));
         (record.account.who, record.account.is_alias) = (self.account.who.clone(), plan.alias.is_some());
         record
     }
 
     /// The record of an attempt that is made beside this one's.
     pub fn aside(&self) -> Box<Self> {
-        Self::of_errand(self.id().clone(), self.operation(), Arc::clone(&self.route))
+        self.behind(Arc::clone(&self.route))
+    }
+
+    /// The record of work that is done for this request and is not one.
+    fn behind(&self, route: Arc<Route>) -> Box<Self> {
+        let now = Instant::now();
+        let notes = self.notes.as_ref().map(|notes| notes.beside(now));
+        Self::errand(self.id().clone(), self.operation(), route, notes, now)
     }
 
     /// The record of a call that no request made.
     pub fn of_errand(id: HeaderValue, operation: Operation, route: Arc<Route>) -> Box<Self> {
-        let mut account = Account::new(id, operation, Role::Errand, Instant::now());
-        account.route = Some(Arc::clone(&route.name));
-        Self::new(account, route)
+        Self::errand(id, operation, route, None, Instant::now())
     }
 
-    fn new(account: Account, route: Arc<Route>) -> Box<Self> {
+    fn errand(
+        id: HeaderValue,
+        operation: Operation,
+        route: Arc<Route>,
+        notes: Option<Notes>,
+        now: Instant,
+    ) -> Box<Self> {
+        let mut account = Account::new(id, operation, Role::Errand, now);
+        account.route = Some(Arc::clone(&route.name));
+        Self::new(account, route, notes)
+    }
+
+    fn new(account: Account, route: Arc<Route>, notes: Option<Notes>) -> Box<Self> {
         Box::new(Self {
             stopwatch: Stopwatch::start(account.trail.began()),
             open: account.role == Role::Request,
@@ -86,6 +114,7 @@ impl Record {
             levels: None,
             tokens: None,
             attempt: None,
+            notes,
         })
     }
 
@@ -114,11 +143,15 @@ impl Record {
         self.account.asked_in_vain(model);
     }
 
-    /// The model is known.
-    pub fn planned(&mut self, plan: &Plan) {
+    /// The model is known, and whether a stream is asked for.
+    pub fn planned(&mut self, plan: &Plan, stream: bool) {
         self.route = Arc::clone(&plan.route);
         self.account.route = Some(Arc::clone(&plan.route.name));
         self.account.is_alias = plan.alias.is_some();
+        if let Some(notes) = &mut self.notes {
+            let name = plan.alias.as_ref().map_or(&plan.target.peer.target, |alias| &alias.name);
+            notes.planned(name, stream);
+        }
     }
 
     /// The caller's limits allow it; what is used of them is settled at the end.
@@ -159,6 +192,9 @@ impl Record {
         }
         if let Some(lease) = &mut self.lease {
             lease.used(usage);
+        }
+        if let Some(notes) = &mut self.notes {
+            notes.used(usage);
         }
     }
 
@@ -212,6 +248,7 @@ impl Record {
             let (total, overhead) = (self.stopwatch.total(now), self.stopwatch.overhead(now));
             metrics.ends(outcome, total, overhead);
             self.settle(outcome, now);
+            self.hand_over(Some(outcome), now);
             self.account.ends(outcome, total, overhead);
             self.tell();
         }
@@ -244,6 +281,9 @@ impl Drop for Record {
             let now = Instant::now();
             self.attempt_ends(&Ending::CANCELLED, now);
             self.end(Outcome::CallerLeft, now);
+        }
+        if self.notes.is_some() {
+            self.hand_over(None, Instant::now());
         }
         // Of a flight and an errand there are only tries to be told.
         if self.account.role == Role::Errand && !self.account.trail.attempts().is_empty() {

@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 use wire::failure::{Failure, Kind};
-use wire::openai::{Observed, Relay};
+use wire::openai::{self, Observed, Relay};
 
 /// How long an answer may take.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +100,9 @@ impl Relayed {
     /// # Errors
     /// What it failed of.
     pub async fn prime(&mut self, record: &mut Record) -> Result<(), Broken> {
-        self.first = Some(std::future::poll_fn(|cx| self.poll_output(cx, record)).await?);
+        let first = std::future::poll_fn(|cx| self.poll_output(cx, record)).await?;
+        record.names_itself(|| openai::model_of_frame(&first));
+        self.first = Some(first);
         Ok(())
     }
 

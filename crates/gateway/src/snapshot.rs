@@ -9,6 +9,7 @@ use crate::observe::Observer;
 use crate::plan::{Place, Routes};
 use crate::protect::Protection;
 use crate::remember::Remembered;
+use crate::trace::{Inlet, Sampler, Tracer};
 use crate::upstream::{Error, Stocks, Upstream};
 use measure::metrics::{CacheMetrics, Metrics};
 use std::ops::Deref;
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub common: Common,
     /// Where what comes of it is counted.
     pub cache_metrics: CacheMetrics,
+    /// What records requests; `None`: none are.
+    pub tracer: Option<Arc<Tracer>>,
     /// Every provider.
     pub upstreams: Vec<Arc<Upstream>>,
     /// The configuration itself.
@@ -56,6 +59,8 @@ pub struct Common {
     pub stocks: Arc<Stocks>,
     /// Whoever is told of requests.
     pub observer: Arc<Observer>,
+    /// Where traces are handed in; the same as long as the process lives.
+    pub traces: Option<Inlet>,
 }
 
 impl Common {
@@ -73,6 +78,7 @@ impl Common {
         let protection = before.map(|before| &before.protection);
         Self {
             accounts,
+            traces: before.and_then(|before| before.traces.clone()),
             stocks: Arc::new(Stocks::new(config, workers, metrics, stocks)),
             observer: match before {
                 Some(before) => Arc::clone(&before.observer),
@@ -124,9 +130,17 @@ impl Snapshot {
             routes: Routes::new(&config, &upstreams, common, place),
             common: common.clone(),
             cache_metrics: metrics.shard(worker).cache(),
+            tracer: tracer(&config, common),
             upstreams,
             config,
             shown: format!("{:#}", loaded.to_json()),
         })
     }
+}
+
+/// What records a worker's requests, by the rules of this configuration.
+fn tracer(config: &Config, common: &Common) -> Option<Arc<Tracer>> {
+    let sampler = Sampler::new(config.traces.ratio, config.traces.slow);
+    let tracer = |inlet: &Inlet| Tracer::new(sampler, inlet.clone(), config.server.tls.is_some());
+    common.traces.as_ref().map(tracer).map(Arc::new)
 }

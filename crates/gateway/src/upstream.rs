@@ -8,6 +8,7 @@
 mod answer;
 mod dial;
 mod error;
+pub mod line;
 mod names;
 mod outline;
 mod payload;
@@ -28,6 +29,7 @@ pub use room::Bound;
 pub use stock::Stocks;
 
 use crate::config;
+use crate::trace::Carried;
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::header::HeaderValue;
@@ -48,8 +50,8 @@ pub struct Call {
     pub body: Spliced,
     /// Sent on, so that both sides' logs can be joined.
     pub request_id: HeaderValue,
-    /// The caller's trace, where there is one.
-    pub traceparent: Option<HeaderValue>,
+    /// The trace that it is part of, where there is one.
+    pub carried: Carried,
 }
 
 /// A provider as the configuration describes it, ready to be called from one worker: a connection is

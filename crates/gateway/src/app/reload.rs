@@ -91,6 +91,9 @@ fn warn_of_fixed(before: &Config, after: &Config) {
         ("jobs.keep_done", before.jobs.keep_done != after.jobs.keep_done),
         ("jobs.keep_dead", before.jobs.keep_dead != after.jobs.keep_dead),
         ("workflows.keep", before.workflows.keep != after.workflows.keep),
+        ("traces.endpoint", before.traces.collector != after.traces.collector),
+        ("traces.service_name", before.traces.service_name != after.traces.service_name),
+        ("traces.attributes", before.traces.attributes != after.traces.attributes),
     ];
     for (setting, changed) in fixed {
         if changed {

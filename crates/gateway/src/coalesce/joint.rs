@@ -12,6 +12,7 @@ use crate::plan::{Plan, Target};
 use crate::recorder::Record;
 use crate::remember::part::Broken;
 use crate::snapshot::Snapshot;
+use crate::trace::Carried;
 use ::http::HeaderValue;
 use measure::metrics::Joined;
 use std::sync::Arc;
@@ -27,22 +28,30 @@ pub(super) struct Joint {
     snapshot: Arc<Snapshot>,
     plan: Plan,
     request_id: HeaderValue,
-    traceparent: Option<HeaderValue>,
+    carried: Carried,
+    /// Where the attempts are counted, and noted for the trace of whoever began it.
+    record: Box<Record>,
 }
 
 impl Joint {
-    pub(super) fn new(shared: &Arc<Shared>, snapshot: &Arc<Snapshot>, inquiry: &Inquiry) -> Self {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        snapshot: &Arc<Snapshot>,
+        inquiry: &Inquiry,
+        record: Box<Record>,
+    ) -> Self {
         Self {
             shared: Arc::clone(shared),
             snapshot: Arc::clone(snapshot),
             plan: inquiry.plan.clone(),
             request_id: inquiry.request_id.clone(),
-            traceparent: inquiry.traceparent.clone(),
+            carried: inquiry.carried.clone(),
+            record,
         }
     }
 
     /// Waits for others, asks for all of them, and gives each its part.
-    pub(super) async fn run(self, departure: Departure, wait: Duration) {
+    pub(super) async fn run(mut self, departure: Departure, wait: Duration) {
         let mut members = departure.wait(&self.shared.gateway.gatherings, wait).await;
         members.retain(|member| !member.reply.is_closed());
         let inquiry = match members.as_slice() {
@@ -52,16 +61,14 @@ impl Joint {
         };
         let Some(inquiry) = inquiry else { return self.dismiss(members, Joined::Alone, None) };
         self.plan.target.metrics.sent_as_one(members.len());
-        let route = Arc::clone(&self.plan.route);
-        let mut record = Record::of_errand(self.request_id.clone(), Operation::Embeddings, route);
         let dispatch = Dispatch { shared: &self.shared, snapshot: &self.snapshot, inquiry: &inquiry };
         let asked = tokio::select! {
             // Boxed, as it is large.
-            asked = Box::pin(dispatch.open(Alarm::default(), &mut record)) => asked,
+            asked = Box::pin(dispatch.open(Alarm::default(), &mut self.record)) => asked,
             // What asks is dropped here, and the provider's call with it.
             () = all_left(&mut members) => return,
         };
-        self.hand_out(asked, members, &Arc::new(record.trail().clone()));
+        self.hand_out(asked, members, &Arc::new(self.record.trail().clone()));
     }
 
     /// What is asked for all of them: as urgent as the most urgent, as old as the oldest.
@@ -86,7 +93,7 @@ impl Joint {
             },
             tools: false,
             request_id: self.request_id.clone(),
-            traceparent: self.traceparent.clone(),
+            carried: self.carried.clone(),
             joins: None,
         })
     }

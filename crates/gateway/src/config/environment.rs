@@ -1,10 +1,14 @@
 //! The layers that come from outside the file: `TIDEGATE__SECTION__KEY` variables, flags, and the well-known
 //! variables that work alone (`OPENAI_API_KEY`, …, `TIDEGATE_ADMIN_KEY`, `REDIS_URL`,
-//! `DATABASE_URL`).
+//! `DATABASE_URL`, `OTEL_…`).
 //!
 //! The process environment is not read here but handed in, so that tests never touch it.
 
+mod otel;
+
 use std::collections::BTreeMap;
+
+pub(super) use otel::OTLP_TRACES_ENDPOINT;
 
 use super::fault::{Finding, Findings};
 use super::load::Override;
@@ -166,6 +170,7 @@ pub(super) fn add_well_known(tree: &mut Node, environment: &Environment) -> Find
             warnings.push(Finding::new(what, mend).about(&path));
         }
     }
+    otel::add(tree, environment);
     add_keys(tree, environment);
     if tree.at(&Path::of(&["providers", "sim"])).is_none() {
         add(tree, &["providers", "sim", "preset"], "sim", Origin::Default);
@@ -196,6 +201,11 @@ fn add_keys(tree: &mut Node, environment: &Environment) {
 
 /// Puts a text where nothing is yet.
 fn add(tree: &mut Node, keys: &[&str], text: &str, origin: Origin) {
+    put(tree, keys, Kind::Text(text.to_owned()), origin);
+}
+
+/// Puts a value where nothing is yet.
+fn put(tree: &mut Node, keys: &[&str], kind: Kind, origin: Origin) {
     if tree.at(&Path::of(keys)).is_some() {
         return;
     }
@@ -204,6 +214,6 @@ fn add(tree: &mut Node, keys: &[&str], text: &str, origin: Origin) {
         .all(|depth| tree.at(&Path::of(&keys[..depth])).is_none_or(|node| node.as_table().is_some()));
     if parents_are_tables {
         let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
-        tree.put(&keys, Node::new(Kind::Text(text.to_owned()), origin));
+        tree.put(&keys, Node::new(kind, origin));
     }
 }

@@ -18,6 +18,7 @@ mod jobs;
 mod limits;
 mod models;
 mod observe;
+mod traces;
 mod workflows;
 
 pub(super) use cache::{Accept, AliasCache, Cache, Disk, Redis, Semantic};
@@ -29,6 +30,7 @@ pub(super) use jobs::{JobQueue, Jobs, Store, Webhook};
 pub(super) use limits::{Allowance, Limits, Priority, Rates};
 pub(super) use models::{Alias, AliasTimeouts, Balance, Coalesce};
 pub(super) use observe::Observe;
+pub(super) use traces::{Protocol as TraceProtocol, Traces};
 pub(super) use workflows::Workflows;
 
 /// What stands in the place of a secret wherever a configuration is shown.
@@ -70,6 +72,8 @@ pub(super) struct File {
     pub(super) workflows: Workflows,
     /// What is seen of requests.
     pub(super) observe: Observe,
+    /// What is recorded of requests as traces, and where that goes.
+    pub(super) traces: Traces,
 }
 
 /// A set of defaults.

@@ -16,6 +16,7 @@ mod layers;
 mod observe;
 mod printing;
 mod secrets;
+mod traces;
 
 use std::path::PathBuf;
 

@@ -14,6 +14,7 @@ mod models;
 mod observe;
 mod providers;
 mod strategies;
+mod traces;
 mod workflows;
 
 use std::ops::RangeInclusive;
@@ -82,6 +83,7 @@ impl<'a> Judge<'a> {
             jobs: self.jobs(&raw.jobs),
             workflows: self.workflows(&raw.workflows),
             observe: self.observe(&raw.observe),
+            traces: self.traces(&raw.traces),
         }
     }
 

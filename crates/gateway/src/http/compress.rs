@@ -74,7 +74,8 @@ async fn large(turns: &'static Semaphore, coding: Coding, body: Bytes) -> Option
     encoded.await.ok()?
 }
 
-fn encode(coding: Coding, body: &[u8]) -> Option<Bytes> {
+/// Encodes a body here and now; `None` where it got no smaller.
+pub fn encode(coding: Coding, body: &[u8]) -> Option<Bytes> {
     let encoded = coding.encode(body).ok()?;
     (encoded.len() < body.len()).then(|| encoded.into())
 }

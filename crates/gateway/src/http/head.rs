@@ -1,6 +1,7 @@
 //! The heads of requests and answers: what is read of the one, and what Tidegate adds to the other.
 
 use crate::config::Priority;
+use crate::trace::{TRACEPARENT, TRACESTATE};
 use bytes::{BufMut, BytesMut};
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
@@ -96,7 +97,8 @@ pub fn default_priority(headers: &mut HeaderMap, priority: Priority) {
 pub fn carry_over(headers: &mut HeaderMap, head: &HeaderMap) {
     for (name, value) in head {
         let is_ours = name.as_str().starts_with("x-tidegate-") && name != X_TIMEOUT;
-        if is_ours || *name == CACHE_CONTROL || name.as_str() == "traceparent" {
+        let is_trace = *name == TRACEPARENT || *name == TRACESTATE;
+        if is_ours || is_trace || *name == CACHE_CONTROL {
             headers.append(name.clone(), value.clone());
         }
     }

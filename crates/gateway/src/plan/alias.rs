@@ -18,6 +18,8 @@ pub type Targets = SmallVec<[Arc<Target>; 4]>;
 
 /// An alias of the configuration, resolved.
 pub struct Alias {
+    /// Its name.
+    pub name: Arc<str>,
     /// Those that are drawn from, and behind them those to fall back on.
     choices: Box<[Choice]>,
     /// How many are drawn from.
@@ -44,6 +46,7 @@ struct Choice {
 impl Alias {
     /// Resolves `alias`; `target` makes the target of a provider's model. `None` where none can be drawn.
     pub(super) fn new(
+        name: &str,
         alias: &config::Alias,
         route: Arc<Route>,
         hour: Arc<Stats>,
@@ -75,6 +78,7 @@ impl Alias {
             Balance::LeastLoaded => Method::LeastLoaded,
         };
         Some(Self {
+            name: name.into(),
             choices: choices.into(),
             drawn,
             method,

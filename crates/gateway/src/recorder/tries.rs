@@ -57,6 +57,9 @@ impl Record {
         self.lease = Some(lease);
         self.attempt = Some(now);
         self.stopwatch.upstream_begins(now);
+        if let Some(notes) = &mut self.notes {
+            notes.attempt_begins(&target.peer, now);
+        }
     }
 
     /// The first content token of a stream is here.
@@ -67,6 +70,9 @@ impl Record {
             target.metrics.first_token(delay);
             if let Some(lease) = &mut self.lease {
                 lease.first_token(delay, now);
+            }
+            if let Some(notes) = &mut self.notes {
+                notes.first_token(delay);
             }
         }
     }
@@ -99,6 +105,9 @@ impl Record {
         if let Some(target) = &self.target {
             target.metrics.attempted(ending.result);
         }
+        if let Some(notes) = &mut self.notes {
+            notes.attempt_ends(ending.result, now);
+        }
         if let Some(lease) = self.lease.take() {
             lease.settle(ending, now);
         }
@@ -113,6 +122,9 @@ impl Record {
         self.account.trail.adopts(&mut aside.account.trail);
         self.target = aside.target.take();
         self.lease = aside.lease.take();
+        if let (Some(notes), Some(aside)) = (&mut self.notes, aside.notes.take()) {
+            notes.adopt(aside);
+        }
         // The watch has run since the first of the two began.
         match aside.attempt.take() {
             Some(began) => self.attempt = Some(began),
@@ -125,5 +137,8 @@ impl Record {
     pub fn dismiss(&mut self, mut aside: Box<Self>) {
         aside.attempt_ends(&Ending::CANCELLED, Instant::now());
         self.account.trail.adopts(&mut aside.account.trail);
+        if let (Some(notes), Some(aside)) = (&mut self.notes, aside.notes.take()) {
+            notes.dismiss(aside);
+        }
     }
 }

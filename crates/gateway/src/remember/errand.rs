@@ -8,6 +8,7 @@ use crate::inquiry::{Inquiry, Standing};
 use crate::plan::Draw;
 use crate::recorder::Record;
 use crate::snapshot::Snapshot;
+use crate::trace::Carried;
 use ::http::HeaderValue;
 use bytes::Bytes;
 use cache::semantic::Vector;
@@ -104,7 +105,7 @@ impl Errands {
             standing: Standing { band, tenant: ERRANDS, tokens: 0 },
             tools: false,
             request_id: id,
-            traceparent: None,
+            carried: Carried::default(),
             joins: None,
         };
         let dispatch = Dispatch { shared: &self.shared, snapshot: &self.snapshot, inquiry: &inquiry };

@@ -61,9 +61,7 @@ impl Outline {
         *request.headers_mut() = self.headers.clone();
         let headers = request.headers_mut();
         headers.insert(X_REQUEST_ID, call.request_id.clone());
-        if let Some(traceparent) = &call.traceparent {
-            headers.insert(TRACEPARENT, traceparent.clone());
-        }
+        call.carried.write(headers);
         request
     }
 }
@@ -101,7 +99,6 @@ impl Endpoints {
 
 /// The header by which both sides' logs are joined.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 fn fixed_headers(settings: &config::Provider, host: HeaderValue) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();

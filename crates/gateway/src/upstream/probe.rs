@@ -1,6 +1,7 @@
 //! Whether a provider is there, asked at no price.
 
 use super::{Call, Error, Upstream};
+use crate::trace::Carried;
 use crate::worker::Worker;
 use http::{HeaderValue, StatusCode};
 use std::time::Instant;
@@ -21,7 +22,7 @@ impl Upstream {
             operation: Operation::Models,
             body: Spliced::default(),
             request_id: HeaderValue::from_static("tidegate-probe"),
-            traceparent: None,
+            carried: Carried::default(),
         };
         let (head, answer) = self.send(worker, &call, due).await?.into_parts();
         match answer.collect(LIST_BYTES_MAX).await {

@@ -14,3 +14,4 @@ mod outbound;
 mod protect;
 mod provider;
 mod tls;
+mod traces;

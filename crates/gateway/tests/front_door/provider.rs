@@ -53,7 +53,7 @@ impl Certificates {
         self.folder.path().join("key.pem")
     }
 
-    fn server(&self, protocols: &[&[u8]]) -> TlsAcceptor {
+    pub(crate) fn server(&self, protocols: &[&[u8]]) -> TlsAcceptor {
         use rustls_pki_types::pem::PemObject;
         use rustls_pki_types::{CertificateDer, PrivateKeyDer};
         let chain = CertificateDer::pem_file_iter(self.cert()).unwrap().map(Result::unwrap).collect();

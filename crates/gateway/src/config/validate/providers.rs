@@ -192,11 +192,30 @@ impl Judge<'_> {
     }
 
     fn headers(&mut self, at: &Path, preset: &Preset, raw: &raw::Provider) -> BTreeMap<String, String> {
-        if raw.headers.len() > HEADERS_MAX {
+        for name in raw.headers.keys() {
+            let is_key = HeaderName::try_from(name.as_str()).is_ok_and(|name| carries_key(&name, preset));
+            if raw.api_key.is_some() && is_key {
+                self.fault_of_key(
+                    &at.key(name),
+                    "`api_key` is sent in this header already",
+                    "keep one of the two",
+                );
+            }
+        }
+        self.header_map(at, &raw.headers)
+    }
+
+    /// Headers of the operator's own, names in lower case.
+    pub(super) fn header_map(
+        &mut self,
+        at: &Path,
+        raw: &BTreeMap<String, raw::SecretText>,
+    ) -> BTreeMap<String, String> {
+        if raw.len() > HEADERS_MAX {
             self.fault(at, format!("more than {HEADERS_MAX} headers"), "send fewer");
         }
         let mut headers = BTreeMap::new();
-        for (name, value) in &raw.headers {
+        for (name, value) in raw {
             let at = at.key(name);
             let Ok(name) = HeaderName::try_from(name.as_str()) else {
                 self.fault_of_key(&at, "not a header's name", "use letters, digits and `-`");
@@ -204,9 +223,6 @@ impl Judge<'_> {
             };
             if RESERVED_HEADERS.contains(&name) {
                 self.fault_of_key(&at, "this header belongs to the connection", "leave it out");
-            }
-            if raw.api_key.is_some() && carries_key(&name, preset) {
-                self.fault_of_key(&at, "`api_key` is sent in this header already", "keep one of the two");
             }
             let fits = value.0.len() <= VALUE_BYTES_MAX && HeaderValue::from_str(&value.0).is_ok();
             if !fits || !value.0.is_ascii() {

@@ -1,0 +1,133 @@
+//! Spans as plain values: what OpenTelemetry's data model knows of them, as far as it is used here.
+
+use super::context::Context;
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+/// One span.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Span {
+    /// The trace it is of.
+    pub trace_id: u128,
+    /// Its own id.
+    pub span_id: u64,
+    /// The span above it; 0: there is none.
+    pub parent: u64,
+    /// Whether that one is another process's.
+    pub parent_is_remote: bool,
+    /// The trace's flags.
+    pub flags: u8,
+    /// Its name: one of few.
+    pub name: String,
+    /// Which side of a call it is.
+    pub kind: Kind,
+    /// When it began.
+    pub began: SystemTime,
+    /// When it ended.
+    pub ended: SystemTime,
+    /// What is known of it, each key once.
+    pub attributes: Vec<Attribute>,
+    /// Whether it failed.
+    pub failed: bool,
+}
+
+/// Which side of a call a span is; the numbers are OTLP's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// No call's: a step within the process.
+    Internal = 1,
+    /// Of whoever is called.
+    Server = 2,
+    /// Of whoever calls.
+    Client = 3,
+}
+
+/// A key and its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attribute {
+    /// The key, as the semantic conventions have it; our own begin with `tidegate.`.
+    pub key: Cow<'static, str>,
+    /// The value.
+    pub value: Value,
+}
+
+/// What an attribute may be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Text.
+    Text(Cow<'static, str>),
+    /// Yes or no.
+    Flag(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any other.
+    Number(f64),
+}
+
+impl From<&'static str> for Value {
+    fn from(text: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl Span {
+    /// A span of the trace that `context` is of, beneath its own, without a word on it yet.
+    pub(super) fn beneath(context: &Context, name: impl Into<String>, kind: Kind) -> Self {
+        Self {
+            trace_id: context.trace_id,
+            span_id: 0,
+            parent: context.span_id,
+            parent_is_remote: false,
+            flags: context.flags,
+            name: name.into(),
+            kind,
+            began: SystemTime::UNIX_EPOCH,
+            ended: SystemTime::UNIX_EPOCH,
+            attributes: Vec::with_capacity(16),
+            failed: false,
+        }
+    }
+
+    /// From `began` to `ended`, both counted from `start`.
+    pub(super) fn lasting(mut self, start: SystemTime, began: Duration, ended: Duration) -> Self {
+        self.began = start + began;
+        self.ended = start + ended.max(began);
+        self
+    }
+
+    /// Says what is known.
+    pub(super) fn say(&mut self, key: &'static str, value: impl Into<Value>) {
+        self.attributes.push(Attribute { key: Cow::Borrowed(key), value: value.into() });
+    }
+
+    /// Says it where it is known.
+    pub(super) fn say_if<V: Into<Value>>(&mut self, key: &'static str, value: Option<V>) {
+        if let Some(value) = value {
+            self.say(key, value);
+        }
+    }
+}
