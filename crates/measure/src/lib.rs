@@ -1,10 +1,13 @@
-//! What is observed: the [`metrics`] a gateway keeps of itself, the [`live`] figures of the last day and month, and
-//! the [`stopwatch`] that tells its own time from its providers'.
+//! What is observed: the [`metrics`] a gateway keeps of itself, the [`live`] figures of the last day and month, the
+//! [`stopwatch`] that tells its own time from its providers', the [`alerts`] that call for somebody, and [`forecast`]s.
 //!
-//! It does not know how a figure is shown, nor where requests come from. Alerts, forecasts and advice have their
-//! place here and come with their issues.
+//! It does not know how a figure is shown, nor where requests come from, nor how anybody is reached. Advice has its
+//! place here and comes with its issue.
 
+pub mod alerts;
+pub mod forecast;
 pub mod live;
 pub mod metrics;
 pub mod moment;
+pub mod past;
 pub mod stopwatch;
