@@ -4,6 +4,7 @@
 //! the configuration loads ([`Shard::route`], [`Shard::target`]); on a request's path a metric
 //! is an atomic increment, and no label is looked up or formatted.
 
+pub mod alerts;
 mod cache;
 pub mod jobs;
 mod labels;
@@ -17,10 +18,11 @@ pub mod workflows;
 
 pub use cache::{CacheMetrics, CacheResult, Contents};
 pub use pools::{Lookup, PoolMetrics, PoolStand, PoolTotals};
-pub use requests::{Outcome, RouteMetrics};
+pub use requests::{Outcome, REQUEST_SECONDS, RouteMetrics, RouteReading};
 pub use targets::{AttemptResult, Joined, TargetMetrics};
 pub use traces::{Dropped, TraceMetrics};
 
+use alerts::AlertMetrics;
 use jobs::JobMetrics;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -56,6 +58,8 @@ pub struct Metrics {
     pub workflows: WorkflowMetrics,
     /// What becomes of traces.
     pub traces: TraceMetrics,
+    /// Alerts, and how telling of them went.
+    pub alerts: AlertMetrics,
     /// Callers' connections open now.
     pub connections: Gauge,
     /// Connections refused because `server.connections_max` was reached.
@@ -83,6 +87,7 @@ impl Metrics {
             jobs: JobMetrics::default(),
             workflows: WorkflowMetrics::default(),
             traces: TraceMetrics::default(),
+            alerts: AlertMetrics::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             not_seen: Counter::default(),
@@ -122,6 +127,7 @@ impl Metrics {
         self.jobs.register(registry);
         self.workflows.register(registry);
         self.traces.register(registry);
+        self.alerts.register(registry);
         self.pools.register(registry);
     }
 
@@ -134,6 +140,11 @@ impl Metrics {
     /// is not told any more is not shown any more.
     pub fn pools_stand<'a>(&self, stands: impl IntoIterator<Item = PoolStand<'a>>) {
         self.pools.stand(stands);
+    }
+
+    /// What every route's requests have come to since the start.
+    pub fn routes(&self) -> Vec<RouteReading> {
+        self.requests.readings()
     }
 
     /// The OpenMetrics text of everything, as `GET /metrics` answers.

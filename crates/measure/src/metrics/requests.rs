@@ -6,6 +6,8 @@ use super::sharded::{
 };
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How a request ended, as `tidegate_requests_total{outcome}` counts it.
@@ -64,9 +66,24 @@ impl RouteMetrics {
     }
 }
 
+/// What one route's requests have come to since the start, on all threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteReading {
+    /// The operation.
+    pub operation: &'static str,
+    /// The model or alias, or `other`.
+    pub model: String,
+    /// Requests that have ended, in the order of [`Outcome::ALL`].
+    pub ended: [u64; Outcome::ALL.len()],
+    /// How long they took: how many in each of [`REQUEST_SECONDS`]' buckets, not added up, and beyond the last.
+    pub durations: [u64; REQUEST_SECONDS.len() + 1],
+}
+
 /// The families of all routes.
 #[derive(Debug)]
 pub(super) struct Families {
+    /// Handles of every route, to read them by; which thread's does not matter.
+    known: Mutex<BTreeMap<(&'static str, String), RouteMetrics>>,
     requests: Counters<RequestLabels>,
     duration: Histograms<RouteLabels>,
     overhead: Histograms<OperationLabels>,
@@ -76,8 +93,9 @@ pub(super) struct Families {
 impl Families {
     pub(super) fn new(shards: Shards) -> Self {
         Self {
+            known: Mutex::default(),
             requests: Family::new_with_constructor(shards),
-            duration: Family::new_with_constructor(Bounds(shards, REQUEST_SECONDS)),
+            duration: Family::new_with_constructor(Bounds(shards, &REQUEST_SECONDS)),
             overhead: Family::new_with_constructor(Bounds(shards, OVERHEAD_SECONDS)),
             in_flight: Family::new_with_constructor(shards),
         }
@@ -108,7 +126,7 @@ impl Families {
     pub(super) fn route(&self, operation: &'static str, model: &str, shard: usize) -> RouteMetrics {
         let of = OperationLabels { operation };
         let route = RouteLabels { operation, model: model.to_owned() };
-        RouteMetrics {
+        let handles = RouteMetrics {
             requests: Outcome::ALL.map(|outcome| {
                 let labels = RequestLabels { operation, model: model.to_owned(), outcome: outcome.name() };
                 self.requests.get_or_create_owned(&labels).shard(shard)
@@ -116,7 +134,25 @@ impl Families {
             duration: self.duration.get_or_create_owned(&route).shard(shard),
             overhead: self.overhead.get_or_create_owned(&of).shard(shard),
             in_flight: self.in_flight.get_or_create_owned(&of).shard(shard),
-        }
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert((operation, model.to_owned()), handles.clone());
+        handles
+    }
+
+    /// How every route stands.
+    pub(super) fn readings(&self) -> Vec<RouteReading> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().map(|((operation, model), handles)| handles.read(operation, model)).collect()
+    }
+}
+
+impl RouteMetrics {
+    fn read(&self, operation: &'static str, model: &str) -> RouteReading {
+        let mut durations = [0; REQUEST_SECONDS.len() + 1];
+        durations.iter_mut().zip(self.duration.buckets()).for_each(|(into, count)| *into = count);
+        let ended = Outcome::ALL.map(|outcome| self.requests[outcome as usize].total());
+        RouteReading { operation, model: model.to_owned(), ended, durations }
     }
 }
 
@@ -125,8 +161,8 @@ const OVERHEAD_SECONDS: &[f64] =
     &[10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3];
 
 /// The GenAI conventions' bounds for an operation's duration: 0.01 × 2ⁿ up to 81.92 s.
-const REQUEST_SECONDS: &[f64] =
-    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+pub const REQUEST_SECONDS: [f64; 14] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 
 #[cfg(test)]
 mod tests {
@@ -155,5 +191,21 @@ mod tests {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn a_route_is_read_over_all_its_shards() {
+        let metrics = Metrics::new("0", 2);
+        for (shard, outcome, ms) in
+            [(0, Outcome::Ok, 5), (1, Outcome::Ok, 700), (1, Outcome::GatewayError, 5)]
+        {
+            metrics.shard(shard).route("chat", "m").ends(outcome, Duration::from_millis(ms), Duration::ZERO);
+        }
+        let [reading] = &metrics.routes()[..] else { panic!("one route") };
+        assert_eq!(
+            (reading.operation, reading.model.as_str(), reading.ended),
+            ("chat", "m", [2, 0, 0, 1, 0])
+        );
+        assert_eq!((reading.durations[0], reading.durations[7], reading.durations.iter().sum()), (2, 1, 3));
     }
 }

@@ -164,6 +164,13 @@ impl HistogramShard {
         let _ = counts.sum.fetch_update(Relaxed, Relaxed, add);
     }
 
+    /// How many values all threads have observed, by bound, and beyond the last.
+    pub(super) fn buckets(&self) -> Vec<u64> {
+        let Histogram { bounds, shards } = &self.0;
+        let sum = |at: usize| shards.iter().map(|shard| shard.0.buckets[at].load(Relaxed)).sum();
+        (0..=bounds.len()).map(sum).collect()
+    }
+
     /// How many values all threads have observed.
     pub(super) fn count(&self) -> u64 {
         self.0.shards.iter().flat_map(|shard| shard.0.buckets.iter()).map(|bucket| bucket.load(Relaxed)).sum()
