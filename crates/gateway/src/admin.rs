@@ -1,6 +1,7 @@
 //! The admin plane: what operators and their scrapers see. It listens apart from the data plane,
 //! on the control thread, so that looking never delays a request.
 
+pub mod alerts;
 pub mod breakers;
 pub mod cache;
 pub mod jobs;
@@ -19,7 +20,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use measure::metrics::Metrics;
@@ -36,6 +37,10 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/metrics", get(metrics))
         .route("/admin/config", get(config))
         .route("/admin/targets", get(targets::show))
+        .route("/admin/alerts", get(alerts::show))
+        .route("/admin/alerts/test", post(alerts::test))
+        .route("/admin/alerts/silences", post(alerts::silence))
+        .route("/admin/alerts/silences/{id}", delete(alerts::unsilence))
         .route("/admin/breakers", get(breakers::show))
         .route("/admin/breakers/reset", post(breakers::reset))
         .route("/admin/cache", get(cache::show))
@@ -88,7 +93,7 @@ async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next
 
 async fn root() -> Response {
     let media = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers","pools":"/admin/pools","requests":"/admin/requests","performance":"/admin/performance","jobs":"/admin/jobs","workflows":"/admin/workflows"}"#;
+    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers","alerts":"/admin/alerts","pools":"/admin/pools","requests":"/admin/requests","performance":"/admin/performance","jobs":"/admin/jobs","workflows":"/admin/workflows"}"#;
     (media, body).into_response()
 }
 

@@ -13,7 +13,7 @@ use crate::gateway::{Gateway, Shared};
 use crate::listener::watch::{SWEEP, Watches};
 use crate::listener::{self, Accepted, Bounds};
 use crate::worker::{self, Dealt, Worker};
-use crate::{admin, durable, http, observe, pressure, remember};
+use crate::{admin, alerts, durable, http, observe, pressure, remember};
 use control::Signals;
 use measure::metrics::Metrics;
 use probe::Prober;
@@ -101,6 +101,8 @@ pub fn run(
     let lasting = durable::start(&gateway, &abort)?;
     let observing = observe::start(&gateway)?;
     let tracing = gateway.traces.start()?;
+    let alerting_end = CancellationToken::new();
+    let alerting = alerts::start(&gateway, alerting_end.clone())?;
     let serving = async {
         let mut signals = Signals::listen()?;
         announce(config, listening);
@@ -133,6 +135,8 @@ pub fn run(
             lasting.finish().await;
             cache_end.cancel();
             tracing.finish().await;
+            alerting_end.cancel();
+            let _ = tokio::task::spawn_blocking(move || alerting.join()).await;
             result
         };
         tokio::join!(serving, caching, counting).0

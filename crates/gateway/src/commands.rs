@@ -1,6 +1,7 @@
 //! The command line: what there is to say, and which command says it.
 
 mod admin;
+mod alerts;
 mod bench;
 mod breakers;
 mod cache;
@@ -67,6 +68,9 @@ enum Command {
     /// Whom the running gateway leaves alone and why; closing breakers by hand.
     #[command(subcommand)]
     Breakers(breakers::Command),
+    /// What fires on the running gateway; silences, and a test of who is told.
+    #[command(subcommand)]
+    Alerts(alerts::Command),
     /// What the running gateway does later: list, inspect, retry, cancel, forget.
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -94,6 +98,7 @@ pub fn run() -> ExitCode {
         Command::Targets(args) => targets::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Breakers(command) => breakers::run(&command),
+        Command::Alerts(command) => alerts::run(&command),
         Command::Jobs(command) => jobs::run(&command),
         Command::Mock(args) => mock::run(&args),
         Command::Bench(command) => bench::run(&command),

@@ -9,6 +9,7 @@
 //! It is not a place for state: nothing here opens a socket, starts a task or reads the process environment
 //! (that is handed in as [`Sources`]).
 
+mod alerts;
 mod base_url;
 mod cache;
 mod environment;
@@ -27,7 +28,6 @@ mod profile;
 mod quantity;
 mod raw;
 mod read;
-mod reserved;
 mod schema;
 mod shape;
 mod traces;
@@ -44,6 +44,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use alerts::{Alerts, Mail, Receiver, Spot, Way};
 pub use base_url::BaseUrl;
 pub use cache::{Accept, AliasCache, Cache, CacheDisk, CacheRedis, CacheSemantic, EmbeddedBy};
 pub use environment::Environment;
@@ -98,6 +99,8 @@ pub struct Config {
     pub observe: Observe,
     /// What is recorded of requests as traces, and where that goes.
     pub traces: Traces,
+    /// When to call for somebody, and whom.
+    pub alerts: Alerts,
 }
 
 impl Config {

@@ -1,5 +1,6 @@
 //! What all requests share: the snapshot in force, the metrics, and whether we are leaving.
 
+use crate::alerts::Alerting;
 use crate::chores::Chores;
 use crate::coalesce::Gatherings;
 use crate::config::{CacheRedis, Config, Loaded};
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub observer: Arc<Observer>,
     /// Traces on their way to the collector.
     pub traces: trace::Queue,
+    /// When somebody is to be called, and whom.
+    pub alerting: Alerting,
     /// Each worker's chores, once it runs.
     chores: Mutex<Vec<Arc<Chores>>>,
     /// Everything that is counted.
@@ -118,6 +121,7 @@ impl Gateway {
             durable,
             observer,
             traces,
+            alerting: Alerting::default(),
             chores,
             metrics,
         })

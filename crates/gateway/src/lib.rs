@@ -26,6 +26,7 @@ mod pipeline;
 mod remember;
 
 mod alarm;
+mod alerts;
 mod attempt;
 mod auth;
 mod chores;

@@ -19,6 +19,7 @@ mod probe;
 mod remote;
 mod report;
 mod room;
+pub mod socket;
 mod stock;
 pub mod tls;
 

@@ -177,7 +177,7 @@ fn of_cause(cause: &Cause, now: Instant) -> Value {
 }
 
 /// A failure's kind, as it is shown.
-pub(super) fn fault_name(kind: Fault) -> &'static str {
+pub fn fault_name(kind: Fault) -> &'static str {
     match kind {
         Fault::Dns => "dns",
         Fault::Connect => "connect",

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::quantity::{Size, Span};
 
+mod alerts;
 mod cache;
 mod guard;
 mod jobs;
@@ -21,6 +22,7 @@ mod observe;
 mod traces;
 mod workflows;
 
+pub(super) use alerts::{AlertRule, Alerts, Burn, MailTls, Receiver, ReceiverKind, RuleKind, Severity};
 pub(super) use cache::{Accept, AliasCache, Cache, Disk, Redis, Semantic};
 pub(super) use guard::{
     Algorithm, Batch, Concurrency, ConcurrencyChange, Guard, Health, Process, Queue, Registry, Retry,
@@ -74,6 +76,8 @@ pub(super) struct File {
     pub(super) observe: Observe,
     /// What is recorded of requests as traces, and where that goes.
     pub(super) traces: Traces,
+    /// When to call for somebody, and whom.
+    pub(super) alerts: Alerts,
 }
 
 /// A set of defaults.

@@ -9,7 +9,6 @@ use std::ops::Range;
 use super::fault::{Finding, Findings, shortened};
 use super::quantity::{DURATION_FORMAT, SIZE_FORMAT, Size, Span};
 use super::read::Format;
-use super::reserved;
 use super::schema::{Schema, Type, nearest};
 use super::tree::{Entry, Kind, Node, Origin, Path, Table};
 
@@ -151,11 +150,7 @@ impl Shape {
         if self.faults.is_full() {
             return;
         }
-        let finding = if reserved::is_reserved(path) {
-            Finding::new(reserved::WHAT, reserved::MEND)
-        } else {
-            Finding::new(format!("unknown key `{}`", shortened(key)), suggestion(key, schema))
-        };
+        let finding = Finding::new(format!("unknown key `{}`", shortened(key)), suggestion(key, schema));
         self.faults.push(finding.about(path).given_at(entry.key.clone()));
     }
 

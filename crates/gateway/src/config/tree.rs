@@ -237,14 +237,6 @@ impl Path {
     pub(super) fn starts_with(&self, other: &Path) -> bool {
         self.0.starts_with(&other.0)
     }
-
-    /// The steps as text, with `*` for every index.
-    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|step| match step {
-            Step::Key(key) => key.as_str(),
-            Step::Index(_) => "*",
-        })
-    }
 }
 
 impl fmt::Display for Path {

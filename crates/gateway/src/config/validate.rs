@@ -4,6 +4,7 @@
 //! a configuration with a fault is refused as a whole. What the shape check has told of a value is not told
 //! again here.
 
+mod alerts;
 mod cache;
 mod guard;
 mod jobs;
@@ -61,6 +62,7 @@ impl<'a> Judge<'a> {
         let names = models::Names::of(raw);
         let server = self.server(&raw.server);
         let admin = self.admin(&raw.admin);
+        let alerts = self.alerts(&raw.alerts, &admin);
         self.exposure(&server, &admin, raw);
         self.open_files(&server, sources.open_files);
         let data = self.data(raw.data.as_deref(), &sources.environment);
@@ -84,6 +86,7 @@ impl<'a> Judge<'a> {
             workflows: self.workflows(&raw.workflows),
             observe: self.observe(&raw.observe),
             traces: self.traces(&raw.traces),
+            alerts,
         }
     }
 

@@ -4,7 +4,7 @@
 //! The address is a caller's: it is judged after resolution, as every address is, and no redirect is followed.
 
 mod address;
-mod sign;
+pub(crate) mod sign;
 
 pub use address::Address;
 

@@ -1,9 +1,11 @@
 //! Who is told of what, and when: alerts in groups, each told once when it begins, when it changes, and once a repeat.
 
-use super::life::{Alert, Phase};
+use super::life::{Alert, Holds, Phase};
+use super::rule::{Kind, Rule, Selector, Severity};
 use super::{Labels, label};
 use crate::moment::Moment;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The terms on which is told.
@@ -41,6 +43,26 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// One that says that nothing is wrong, to try who is told.
+    #[must_use]
+    pub fn test(now: Moment) -> Self {
+        let rule = Rule {
+            name: "TidegateTest".to_owned(),
+            kind: Kind::Absence,
+            of: Selector::default(),
+            hold: Duration::ZERO,
+            keep_firing: Duration::ZERO,
+            severity: Severity::Info,
+            traffic: None,
+            labels: Labels::new(),
+            summary: "This is a test".to_owned(),
+        };
+        let holds = Holds { value: 0.0, words: "nothing is wrong: somebody tries who is told".to_owned() };
+        let alert = Alert::begin(&Arc::new(rule), &Labels::new(), holds, now);
+        let group = label::project(&alert.labels, &["alertname".to_owned()]);
+        Self { group, alerts: vec![alert] }
+    }
+
     /// Firing, while one of its alerts is.
     #[must_use]
     pub fn phase(&self) -> Phase {

@@ -221,14 +221,6 @@ fn keys_are_judged() {
 }
 
 #[test]
-fn reserved_keys_are_refused_however_deep() {
-    let faults = Given::toml("[alerts.slow]\nmetric = 'p95'\n[[alerts.more]]\nx = 1\n").faults();
-    let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
-    assert_eq!(keys, ["alerts"]);
-    assert!(faults.iter().all(|fault| fault.what.starts_with("reserved:") && fault.mend == "leave it out"));
-}
-
-#[test]
 fn an_unknown_key_points_to_where_it_belongs() {
     let cases = [
         ("listn = 'x'\n[server]\nlistn = 'x'", "server.listn", "did you mean `listen`?"),
@@ -283,7 +275,7 @@ fn faults_from_variables_and_flags_name_them() {
         .collect();
     found.sort();
     let expected = [
-        ("environment variable TIDEGATE__ALERTS__MEMORY", "reserved"),
+        ("environment variable TIDEGATE__ALERTS__MEMORY", "unknown key `memory`"),
         ("environment variable TIDEGATE__A__A__A__A__A__A__A__A__A", "this names no key"),
         ("environment variable TIDEGATE__SERVER__HOSTS", "not a list"),
         ("environment variable TIDEGATE__SERVER__LISTN", "unknown key `listn`"),

@@ -127,21 +127,24 @@ impl Judge<'_> {
 
     fn webhook(&mut self, at: &Path, raw: &raw::Webhook) -> Webhook {
         let secret = raw.secret.as_ref().map(|secret| secret.0.trim()).filter(|secret| !secret.is_empty());
-        let secret = secret.and_then(|text| {
-            let bytes = text.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
-            let bytes = bytes.filter(|bytes| SECRET_BYTES.contains(&bytes.len()));
-            if bytes.is_none() {
-                let mend = "write `whsec_` and what `openssl rand -base64 32` prints";
-                self.fault(&at.key("secret"), "not a secret for webhooks", mend);
-            }
-            bytes.map(WebhookSecret::new)
-        });
+        let secret = secret.and_then(|text| self.webhook_secret(&at.key("secret"), text));
         let timeout = Span(Duration::from_millis(100))..=Span::seconds(300);
         Webhook {
             secret,
             timeout: self.duration(&at.key("timeout"), raw.timeout, timeout),
             private: raw.private,
         }
+    }
+
+    /// What webhooks are signed with.
+    pub(super) fn webhook_secret(&mut self, at: &Path, text: &str) -> Option<WebhookSecret> {
+        let bytes = text.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
+        let bytes = bytes.filter(|bytes| SECRET_BYTES.contains(&bytes.len()));
+        if bytes.is_none() {
+            let mend = "write `whsec_` and what `openssl rand -base64 32` prints";
+            self.fault(at, "not a secret for webhooks", mend);
+        }
+        bytes.map(WebhookSecret::new)
     }
 }
 

@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 /// The value of `webhook-signature`.
-pub(super) fn sign(secret: &[u8], id: &str, timestamp: &str, body: &[u8]) -> String {
+pub(crate) fn sign(secret: &[u8], id: &str, timestamp: &str, body: &[u8]) -> String {
     // A key of any length will do.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { return String::new() };
     for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
