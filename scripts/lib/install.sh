@@ -27,6 +27,8 @@ install_programs() {
         need node nodejs
         need npm npm
         need setpriv util-linux
+        # Who is told of alerts.
+        need prometheus-alertmanager prometheus-alertmanager
     fi
     if [ "$part" = all ]; then
         need curl curl

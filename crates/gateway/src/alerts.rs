@@ -142,11 +142,11 @@ impl Alerting {
                 self.tasks.spawn(Arc::clone(receiver).run(Arc::clone(gateway)));
             });
         }
-        if !settings.enabled {
-            return;
-        }
         let State { alerts, readings, .. } = &mut *state;
-        readings.take(gateway, &settings.rules, now);
+        // Where it was switched off there are no rules any more, and what fired is told to be over.
+        if settings.enabled {
+            readings.take(gateway, &settings.rules, now);
+        }
         let notices = alerts.tick(readings, now);
         for notice in notices {
             log(&notice);

@@ -388,9 +388,13 @@ mod tests {
         let later = now.after(Duration::from_secs(1));
         readings.now = Some(later);
         readings.count(&[reading("m", [1, 0, 0, 0, 0], &[(3, 1)])], false, later);
-        ["cpu_share", "memory_share", "buffered_share"].map(|name| readings.level(name, Some(0.5), later));
+        for name in ["cpu_share", "memory_share", "buffered_share"] {
+            readings.level(name, Some(0.5), later);
+        }
         let one = || vec![Present { labels: Labels::new(), value: 1.0, words: None }];
-        ["breakers_open", "failures", "limit_used_share"].map(|name| readings.present.insert(name, one()));
+        for name in ["breakers_open", "failures", "limit_used_share"] {
+            readings.present.insert(name, one());
+        }
         for known in KNOWN {
             let value = readings.value(known.name, &[], Duration::from_secs(1));
             assert!(value.is_some(), "{}", known.name);
