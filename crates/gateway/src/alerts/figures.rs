@@ -62,12 +62,17 @@ const WORDS_MAX: usize = 3;
 pub struct Readings {
     now: Option<Moment>,
     all: Past<Counted>,
-    routes: BTreeMap<(&'static str, String), Past<Counted>>,
+    routes: BTreeMap<Route, Past<Counted>>,
+    /// Every route at the last reading, from which one that is told apart from now on begins.
+    last: BTreeMap<Route, Counted>,
     /// By figure: what stands at a level, as a sum and a count.
     levels: BTreeMap<&'static str, (Level, Past<Level>)>,
     /// What is so now, by figure.
     present: BTreeMap<&'static str, Vec<Present>>,
 }
+
+/// An operation, and a model as the configuration names it.
+type Route = (&'static str, String);
 
 /// Requests since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -93,7 +98,6 @@ struct Present {
 impl Readings {
     /// Reads everything once. Routes are told apart only where one of the rules does.
     pub fn take(&mut self, gateway: &Gateway, rules: &[Rule], now: Moment) {
-        self.now = Some(now);
         let tells_apart = |rule: &Rule| !rule.of.by.is_empty() || !rule.of.with.is_empty();
         self.count(&gateway.metrics.routes(), rules.iter().any(tells_apart), now);
         if let Some(verdict) = gateway.pressure.verdict() {
@@ -106,6 +110,7 @@ impl Readings {
         self.present.insert("breakers_open", breakers);
         self.present.insert("failures", failures(&causes));
         self.present.insert("limit_used_share", limits(gateway, now));
+        self.now = Some(now);
     }
 
     fn count(&mut self, readings: &[RouteReading], tells_apart: bool, now: Moment) {
@@ -117,13 +122,24 @@ impl Readings {
             let counted = Counted { ended: reading.ended, durations: reading.durations };
             all.add(&counted);
             let route = (reading.operation, reading.model.clone());
-            let is_used = counted.ended.iter().any(|count| *count > 0);
-            let has_place = self.routes.len() < ROUTES_MAX || self.routes.contains_key(&route);
-            if tells_apart && is_used && has_place {
-                self.routes.entry(route).or_default().keep(&counted, now);
+            if tells_apart && counted != Counted::default() {
+                self.tell_apart(&route, &counted, now);
             }
+            self.last.insert(route, counted);
         }
         self.all.keep(&all, now);
+    }
+
+    fn tell_apart(&mut self, route: &Route, counted: &Counted, now: Moment) {
+        if let Some(past) = self.routes.get_mut(route) {
+            past.keep(counted, now);
+        } else if self.routes.len() < ROUTES_MAX {
+            let past = self.routes.entry(route.clone()).or_default();
+            if let Some(before) = self.now {
+                past.keep(&self.last.get(route).copied().unwrap_or_default(), before);
+            }
+            past.keep(counted, now);
+        }
     }
 
     fn level(&mut self, figure: &'static str, value: Option<f64>, now: Moment) {
@@ -144,7 +160,7 @@ impl Readings {
         if labels.is_empty() {
             return since(&self.all);
         }
-        let has = |(operation, model): &(&'static str, String)| {
+        let has = |(operation, model): &Route| {
             labels.iter().all(|label| match *label {
                 ("operation", value) => value == *operation,
                 ("model", value) => value == model,
@@ -194,7 +210,7 @@ impl Figures for Readings {
             Some(present) => present.iter().map(|present| present.labels.clone()).collect(),
             None if self.levels.contains_key(name) => vec![Labels::new()],
             None => {
-                let of = |(operation, model): &(&'static str, String)| {
+                let of = |(operation, model): &Route| {
                     labels([("operation", *operation), ("model", model.as_str())])
                 };
                 self.routes.keys().map(of).collect()
@@ -338,8 +354,8 @@ mod tests {
         for (second, ended, of_other) in steps {
             let now = start.after(Duration::from_secs(second));
             let rows = [reading("m", ended, &[(5, ended[0])]), reading("n", [of_other, 0, 0, 0, 0], &[])];
-            readings.now = Some(now);
             readings.count(&rows, true, now);
+            readings.now = Some(now);
         }
         let value = |name, labels: &[(&str, &str)], seconds| {
             readings.value(name, labels, Duration::from_secs(seconds))
@@ -383,7 +399,6 @@ mod tests {
     #[test]
     fn every_known_figure_is_answered_for() {
         let (mut readings, now) = (Readings::default(), Moment::now());
-        readings.now = Some(now);
         readings.count(&[reading("m", [0; 5], &[])], false, now);
         let later = now.after(Duration::from_secs(1));
         readings.now = Some(later);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod mail;
+
 use super::receiver::{Parcel, Receiver};
 use super::*;
 use crate::config::{BaseUrl, Spot, Way};

@@ -110,7 +110,7 @@ fn what_cannot_be_is_told_with_its_mend() {
         ("[alerts]\ngroup_by = ['a-b']".to_owned(), "alerts.group_by[0]", "letters"),
         ("[alerts]\nrepeat = '0s'".to_owned(), "alerts.repeat", "within the range"),
         ("[alerts]\nlink = 'gateway'".to_owned(), "alerts.link", "https://"),
-        (receiver(""), "alerts.receivers.r", "kind"),
+        (receiver(""), "alerts.receivers.r.kind", "add `kind`"),
         (receiver("kind = 'slack'"), "alerts.receivers.r", "where it is"),
         (receiver("kind = 'slack'\nurl = 'http://127.0.0.1/x'"), "alerts.receivers.r.url", "private = true"),
         (receiver("kind = 'slack'\nurl = 'ftp://h.example/x'"), "alerts.receivers.r.url", "write an URL"),
