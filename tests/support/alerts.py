@@ -22,6 +22,10 @@ QUICK = "\n".join(
 )
 
 
+# A window must pass, and a look comes once a second.
+SECONDS_MAX = 30.0
+
+
 def receiver(name: str, kind: str, **members: object) -> str:
     """A receiver on this machine."""
     return configuration.table(f"alerts.receivers.{name}", kind=kind, private=True, **members)
@@ -48,11 +52,11 @@ def firing(gateway: Daemon, name: str) -> dict:
         alerts = shown(gateway)["alerts"]
         return next((a for a in alerts if (a["name"], a["state"]) == (name, "firing")), None)
 
-    return wait_until(f"{name} fires", there)
+    return wait_until(f"{name} fires", there, SECONDS_MAX)
 
 
 def over(gateway: Daemon, name: str) -> None:
-    wait_until(f"{name} is over", lambda: name not in states(gateway))
+    wait_until(f"{name} is over", lambda: name not in states(gateway), SECONDS_MAX)
 
 
 def silence(gateway: Daemon, **asked: object) -> Response:

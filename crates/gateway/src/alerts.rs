@@ -217,7 +217,7 @@ impl Alerting {
             (state.receivers.clone(), link)
         };
         let Some(runtime) = self.runtime.get() else { return Vec::new() };
-        let parcel = Parcel { id: parcel_id(), notice: Notice::test(Moment::now()), link };
+        let parcel = Parcel { id: parcel_id(), notice: Notice::test(Moment::now()), link, replaces: false };
         let attempts: Vec<_> = receivers
             .into_iter()
             .map(|receiver| {
@@ -263,9 +263,10 @@ impl State {
 
     /// Whoever is told by groups.
     fn tell(&self, gateway: &Gateway, notice: &Notice, settings: &config::Alerts) {
-        let parcel = Parcel { id: parcel_id(), notice: notice.clone(), link: settings.link.clone() };
+        let parcel =
+            Parcel { id: parcel_id(), notice: notice.clone(), link: settings.link.clone(), replaces: false };
         for receiver in self.receivers.iter().filter(|receiver| !is_alertmanager(receiver)) {
-            receiver.tell(gateway, &parcel, false);
+            receiver.tell(gateway, &parcel);
         }
     }
 
@@ -283,9 +284,9 @@ impl State {
         };
         let alerts: Vec<Alert> = self.alerts.alerts().filter(is_told).cloned().collect();
         let notice = Notice { group: Labels::new(), alerts };
-        let parcel = Parcel { id: parcel_id(), notice, link: settings.link.clone() };
+        let parcel = Parcel { id: parcel_id(), notice, link: settings.link.clone(), replaces: true };
         for receiver in self.receivers.iter().filter(|receiver| is_alertmanager(receiver)) {
-            receiver.tell(gateway, &parcel, true);
+            receiver.tell(gateway, &parcel);
         }
     }
 }

@@ -48,6 +48,8 @@ pub struct Parcel {
     pub notice: Notice,
     /// Where people find the gateway.
     pub link: String,
+    /// It says all that those before it said, which need not be delivered any more.
+    pub replaces: bool,
 }
 
 /// How a receiver is.
@@ -106,12 +108,11 @@ impl Receiver {
         }
     }
 
-    /// Puts a parcel into the queue, with what of it this receiver wants to hear. Where `replaces` is set, what waits
-    /// says less than this and is let go of.
-    pub fn tell(&self, gateway: &Gateway, parcel: &Parcel, replaces: bool) {
+    /// Puts a parcel into the queue, with what of it this receiver wants to hear.
+    pub fn tell(&self, gateway: &Gateway, parcel: &Parcel) {
         let Some(parcel) = self.wanted(parcel) else { return };
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if replaces {
+        if parcel.replaces {
             waiting.clear();
         }
         if waiting.len() == WAITING_MAX {
@@ -168,6 +169,13 @@ impl Receiver {
         }
     }
 
+    /// Until something waits.
+    async fn newer(&self) {
+        while self.waiting() == 0 {
+            self.more.notified().await;
+        }
+    }
+
     /// Tries until it is taken, or no further attempt is worth it.
     async fn deliver(&self, gateway: &Gateway, parcel: &Parcel) {
         let mut pause = PAUSE;
@@ -185,7 +193,10 @@ impl Receiver {
             if fault.is_lasting || attempt == ATTEMPTS_MAX {
                 break;
             }
-            tokio::time::sleep(fault.after.unwrap_or_default().clamp(pause, PAUSE_MAX)).await;
+            tokio::select! {
+                () = tokio::time::sleep(fault.after.unwrap_or_default().clamp(pause, PAUSE_MAX)) => {}
+                () = self.newer(), if parcel.replaces => break,
+            }
             pause = (pause * 2).min(PAUSE_MAX);
         }
         self.count(gateway, Told::Failed);

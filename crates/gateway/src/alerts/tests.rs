@@ -152,7 +152,7 @@ fn receiver(port: u16, severity_min: Severity, resolved: bool) -> Receiver {
 }
 
 fn parcel(notice: Notice) -> Parcel {
-    Parcel { id: "alert_1".into(), notice, link: "http://g".into() }
+    Parcel { id: "alert_1".into(), notice, link: "http://g".into(), replaces: false }
 }
 
 #[test]
@@ -161,16 +161,16 @@ fn a_receiver_hears_what_it_wants_to_and_its_queue_has_a_bound() {
     let (firing, over) = notices();
     let check = |severity, resolved, notice: &Notice, expected: usize| {
         let receiver = receiver(1, severity, resolved);
-        receiver.tell(&stand.gateway, &parcel(notice.clone()), false);
+        receiver.tell(&stand.gateway, &parcel(notice.clone()));
         assert_eq!(receiver.waiting(), expected, "{severity:?} {resolved}");
     };
     check(Severity::Critical, true, &firing, 1);
     check(Severity::Critical, true, &over, 1);
     check(Severity::Critical, false, &over, 0);
     let receiver = receiver(1, Severity::Info, true);
-    (0..100).for_each(|_| receiver.tell(&stand.gateway, &parcel(firing.clone()), false));
+    (0..100).for_each(|_| receiver.tell(&stand.gateway, &parcel(firing.clone())));
     assert_eq!((receiver.waiting(), receiver.health().dropped), (64, 36));
-    receiver.tell(&stand.gateway, &parcel(firing), true);
+    receiver.tell(&stand.gateway, &Parcel { replaces: true, ..parcel(firing) });
     assert_eq!(receiver.waiting(), 1, "the newest says all that those before it said");
 }
 
