@@ -6,11 +6,13 @@
 
 pub mod alerts;
 mod cache;
+mod classic;
 pub mod jobs;
 mod labels;
 mod pools;
 pub mod protection;
 mod requests;
+pub mod resources;
 mod sharded;
 mod targets;
 mod traces;
@@ -18,7 +20,7 @@ pub mod workflows;
 
 pub use cache::{CacheMetrics, CacheResult, Contents};
 pub use pools::{Lookup, PoolMetrics, PoolStand, PoolTotals};
-pub use requests::{Outcome, REQUEST_SECONDS, RouteMetrics, RouteReading};
+pub use requests::{Outcome, REQUEST_SECONDS, RouteMetrics, RouteReading, Totals};
 pub use targets::{AttemptResult, Joined, TargetMetrics};
 pub use traces::{Dropped, TraceMetrics};
 
@@ -30,6 +32,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use protection::ProtectionMetrics;
+use resources::ResourceMetrics;
 use sharded::Shards;
 use workflows::WorkflowMetrics;
 
@@ -60,6 +63,8 @@ pub struct Metrics {
     pub traces: TraceMetrics,
     /// Alerts, and how telling of them went.
     pub alerts: AlertMetrics,
+    /// What the process takes of the machine; set before the metrics are read.
+    pub resources: ResourceMetrics,
     /// Callers' connections open now.
     pub connections: Gauge,
     /// Connections refused because `server.connections_max` was reached.
@@ -88,6 +93,7 @@ impl Metrics {
             workflows: WorkflowMetrics::default(),
             traces: TraceMetrics::default(),
             alerts: AlertMetrics::default(),
+            resources: ResourceMetrics::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             not_seen: Counter::default(),
@@ -128,6 +134,7 @@ impl Metrics {
         self.workflows.register(registry);
         self.traces.register(registry);
         self.alerts.register(registry);
+        self.resources.register(registry);
         self.pools.register(registry);
     }
 
@@ -147,7 +154,24 @@ impl Metrics {
         self.requests.readings()
     }
 
-    /// The OpenMetrics text of everything, as `GET /metrics` answers.
+    /// What has come of callers' requests so far, over all routes and threads.
+    pub fn totals(&self) -> Totals {
+        self.requests.totals()
+    }
+
+    /// The text of everything in this form, as `GET /metrics` answers.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn text(&self, format: Format) -> Result<String, std::fmt::Error> {
+        let open = self.encode()?;
+        Ok(match format {
+            Format::Open => open,
+            Format::Classic => classic::of(&open),
+        })
+    }
+
+    /// The OpenMetrics text of everything.
     ///
     /// # Errors
     /// Only where a metric cannot be written as text, which is a fault of this module.
@@ -156,9 +180,31 @@ impl Metrics {
         text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
 
-    /// The media type of [`Self::encode`].
-    pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// A form in which metrics are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics 1.0, for readers that ask for it, as Prometheus does.
+    Open,
+    /// Prometheus' older text format, for all others.
+    Classic,
+}
+
+impl Format {
+    /// What a reader with this `Accept` header is told. Protobuf is not among them: a reader that likes it better takes
+    /// text as well.
+    pub fn accepted(accept: &str) -> Self {
+        if accept.contains("application/openmetrics-text") { Self::Open } else { Self::Classic }
+    }
+
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Open => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
 }
 
 impl Shard<'_> {

@@ -13,6 +13,13 @@ pub(super) struct RouteLabels {
     pub(super) model: String,
 }
 
+/// The same as OpenTelemetry's conventions for generative AI name it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
+pub(super) struct GenAiLabels {
+    pub(super) gen_ai_operation_name: &'static str,
+    pub(super) gen_ai_request_model: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RequestLabels {
     pub(super) operation: &'static str,

@@ -1,11 +1,14 @@
 //! What callers' requests show: how they ended, how long they took, and how much of it was ours.
 
-use super::labels::{OperationLabels, RequestLabels, RouteLabels};
+mod second_name;
+
+use super::labels::{GenAiLabels, OperationLabels, RequestLabels, RouteLabels};
 use super::sharded::{
-    Bounds, CounterShard, Counters, GaugeShard, Gauges, HistogramShard, Histograms, Shards,
+    Bounds, Counter, CounterShard, Counters, Gauge, GaugeShard, Gauges, HistogramShard, Histograms, Shards,
 };
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Registry, Unit};
+use second_name::SecondName;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -79,6 +82,27 @@ pub struct RouteReading {
     pub durations: [u64; REQUEST_SECONDS.len() + 1],
 }
 
+/// What has come of callers' requests, over all routes and threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Requests since the process began, in the order of [`Outcome::ALL`].
+    pub ended: [u64; Outcome::ALL.len()],
+    /// Requests under way.
+    pub in_flight: u64,
+}
+
+impl Totals {
+    /// Requests that ended, however they did.
+    pub fn all(&self) -> u64 {
+        self.ended.iter().sum()
+    }
+
+    /// Those that ended badly through no fault of their callers.
+    pub fn failed(&self) -> u64 {
+        self.ended[Outcome::ProviderError as usize] + self.ended[Outcome::GatewayError as usize]
+    }
+}
+
 /// The families of all routes.
 #[derive(Debug)]
 pub(super) struct Families {
@@ -86,6 +110,8 @@ pub(super) struct Families {
     known: Mutex<BTreeMap<(&'static str, String), RouteMetrics>>,
     requests: Counters<RequestLabels>,
     duration: Histograms<RouteLabels>,
+    /// The same durations as OpenTelemetry's conventions name them.
+    gen_ai_duration: SecondName<GenAiLabels>,
     overhead: Histograms<OperationLabels>,
     in_flight: Gauges<OperationLabels>,
 }
@@ -96,6 +122,7 @@ impl Families {
             known: Mutex::default(),
             requests: Family::new_with_constructor(shards),
             duration: Family::new_with_constructor(Bounds(shards, &REQUEST_SECONDS)),
+            gen_ai_duration: SecondName::default(),
             overhead: Family::new_with_constructor(Bounds(shards, OVERHEAD_SECONDS)),
             in_flight: Family::new_with_constructor(shards),
         }
@@ -114,6 +141,12 @@ impl Families {
             self.duration.clone(),
         );
         registry.register_with_unit(
+            "gen_ai_server_request_duration",
+            "The same, by the names of OpenTelemetry's conventions",
+            Unit::Seconds,
+            self.gen_ai_duration.clone(),
+        );
+        registry.register_with_unit(
             "tidegate_overhead",
             "Our own time: the total less the union of the upstream calls",
             Unit::Seconds,
@@ -126,15 +159,18 @@ impl Families {
     pub(super) fn route(&self, operation: &'static str, model: &str, shard: usize) -> RouteMetrics {
         let of = OperationLabels { operation };
         let route = RouteLabels { operation, model: model.to_owned() };
+        let duration = self.duration.get_or_create_owned(&route);
         let handles = RouteMetrics {
             requests: Outcome::ALL.map(|outcome| {
                 let labels = RequestLabels { operation, model: model.to_owned(), outcome: outcome.name() };
                 self.requests.get_or_create_owned(&labels).shard(shard)
             }),
-            duration: self.duration.get_or_create_owned(&route).shard(shard),
+            duration: duration.shard(shard),
             overhead: self.overhead.get_or_create_owned(&of).shard(shard),
             in_flight: self.in_flight.get_or_create_owned(&of).shard(shard),
         };
+        let names = GenAiLabels { gen_ai_operation_name: operation, gen_ai_request_model: model.to_owned() };
+        self.gen_ai_duration.name(names, duration);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert((operation, model.to_owned()), handles.clone());
         handles
@@ -144,6 +180,17 @@ impl Families {
     pub(super) fn readings(&self) -> Vec<RouteReading> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.iter().map(|((operation, model), handles)| handles.read(operation, model)).collect()
+    }
+
+    /// How all of them stand together.
+    pub(super) fn totals(&self) -> Totals {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended =
+            Outcome::ALL.map(|outcome| known.values().map(|route| route.requests[outcome as usize].total()).sum());
+        // Those of an operation have one gauge together.
+        let operations: BTreeMap<_, _> = known.iter().map(|((operation, _), route)| (operation, route)).collect();
+        let in_flight: i64 = operations.values().map(|route| route.in_flight.total()).sum();
+        Totals { ended, in_flight: u64::try_from(in_flight).unwrap_or(0) }
     }
 }
 
@@ -187,6 +234,7 @@ mod tests {
             r#"tidegate_requests_in_flight{operation="chat"} 1"#,
             r#"tidegate_overhead_seconds_bucket{le="0.00005",operation="chat"} 1"#,
             r#"http_request_duration_seconds_count{operation="chat",model="smart"} 1"#,
+            r#"gen_ai_server_request_duration_seconds_count{gen_ai_operation_name="chat",gen_ai_request_model="smart"} 1"#,
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
@@ -207,5 +255,20 @@ mod tests {
             ("chat", "m", [2, 0, 0, 1, 0])
         );
         assert_eq!((reading.durations[0], reading.durations[7], reading.durations.iter().sum()), (2, 1, 3));
+    }
+
+    #[test]
+    fn all_routes_and_threads_are_added_up() {
+        let metrics = Metrics::new("0", 2);
+        for (shard, model, outcome) in
+            [(0, "a", Outcome::Ok), (1, "a", Outcome::ProviderError), (1, "b", Outcome::CallerError)]
+        {
+            let route = metrics.shard(shard).route("chat", model);
+            route.begins();
+            route.ends(outcome, Duration::ZERO, Duration::ZERO);
+        }
+        metrics.shard(0).route("embeddings", "a").begins();
+        let totals = metrics.totals();
+        assert_eq!((totals.all(), totals.failed(), totals.in_flight), (3, 1, 1));
     }
 }

@@ -46,6 +46,11 @@ impl Counter {
     pub(super) fn shard(&self, index: usize) -> CounterShard {
         CounterShard(Arc::clone(&self.0), index % self.0.len())
     }
+
+    /// All threads' parts.
+    pub(super) fn total(&self) -> u64 {
+        self.0.iter().map(|shard| shard.0.load(Relaxed)).sum()
+    }
 }
 
 impl CounterShard {
@@ -75,8 +80,7 @@ impl TypedMetric for Counter {
 
 impl EncodeMetric for Counter {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let sum: u64 = self.0.iter().map(|shard| shard.0.load(Relaxed)).sum();
-        encoder.encode_counter::<NoLabelSet, _, u64>(&sum, None)
+        encoder.encode_counter::<NoLabelSet, _, u64>(&self.total(), None)
     }
 
     fn metric_type(&self) -> MetricType {
@@ -96,6 +100,11 @@ impl Gauge {
     pub(super) fn shard(&self, index: usize) -> GaugeShard {
         GaugeShard(Arc::clone(&self.0), index % self.0.len())
     }
+
+    /// All threads' parts.
+    pub(super) fn total(&self) -> i64 {
+        self.0.iter().map(|shard| shard.0.load(Relaxed)).sum()
+    }
 }
 
 impl GaugeShard {
@@ -105,6 +114,11 @@ impl GaugeShard {
 
     pub(super) fn dec(&self) {
         self.0[self.1].0.fetch_sub(1, Relaxed);
+    }
+
+    /// All threads' parts.
+    pub(super) fn total(&self) -> i64 {
+        self.0.iter().map(|shard| shard.0.load(Relaxed)).sum()
     }
 }
 
@@ -120,8 +134,7 @@ impl TypedMetric for Gauge {
 
 impl EncodeMetric for Gauge {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let sum: i64 = self.0.iter().map(|shard| shard.0.load(Relaxed)).sum();
-        encoder.encode_gauge(&sum)
+        encoder.encode_gauge(&self.total())
     }
 
     fn metric_type(&self) -> MetricType {
