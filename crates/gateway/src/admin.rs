@@ -10,6 +10,7 @@ pub mod performance;
 pub mod pools;
 mod pressure;
 pub mod requests;
+mod system;
 pub mod targets;
 mod workflows;
 
@@ -22,8 +23,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use measure::metrics::Metrics;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, VARY, WWW_AUTHENTICATE};
+use measure::metrics::Format;
 use rig::load::units;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -63,6 +64,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/admin/performance/chart", get(performance::chart))
         .route("/admin/pressure", get(pressure::show))
         .route("/admin/pools", get(pools::show))
+        .route("/admin/system", get(system::show))
         .layer(middleware::from_fn_with_state(Arc::clone(&gateway), guard))
         // Probes carry no key and learn nothing but that somebody is here.
         .route("/health", get(live))
@@ -93,7 +95,7 @@ async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next
 
 async fn root() -> Response {
     let media = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers","alerts":"/admin/alerts","pools":"/admin/pools","requests":"/admin/requests","performance":"/admin/performance","jobs":"/admin/jobs","workflows":"/admin/workflows"}"#;
+    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers","alerts":"/admin/alerts","pools":"/admin/pools","requests":"/admin/requests","performance":"/admin/performance","jobs":"/admin/jobs","workflows":"/admin/workflows","system":"/admin/system"}"#;
     (media, body).into_response()
 }
 
@@ -112,8 +114,15 @@ async fn metrics(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Respo
     jobs::measure(&gateway);
     workflows::measure(&gateway);
     gateway.metrics.not_seen.inner().store(gateway.observer.dropped(), Ordering::Relaxed);
-    match gateway.metrics.encode() {
-        Ok(text) => whole(&gateway, &asked, Metrics::CONTENT_TYPE, text.into()).await,
+    system::measure(&gateway);
+    let accept = asked.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
+    match gateway.metrics.text(format) {
+        Ok(text) => {
+            let mut answer = whole(&gateway, &asked, format.media_type(), text.into()).await;
+            answer.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+            answer
+        }
         Err(error) => refusal(
             &Failure::new(Kind::Internal, "The metrics cannot be shown.").with_detail(error.to_string()),
         ),

@@ -13,7 +13,7 @@ use crate::gateway::{Gateway, Shared};
 use crate::listener::watch::{SWEEP, Watches};
 use crate::listener::{self, Accepted, Bounds};
 use crate::worker::{self, Dealt, Worker};
-use crate::{admin, alerts, durable, http, observe, pressure, remember};
+use crate::{admin, alerts, durable, http, observe, pressure, remember, resources};
 use control::Signals;
 use measure::metrics::Metrics;
 use probe::Prober;
@@ -105,6 +105,7 @@ pub fn run(
     let alerting = alerts::start(&gateway, alerting_end.clone())?;
     let serving = async {
         let mut signals = Signals::listen()?;
+        gateway.runtimes.join("control");
         announce(config, listening);
         let drain = config.server.timeouts.drain;
         let connections_max = config.server.connections_max;
@@ -116,6 +117,7 @@ pub fn run(
             result = &mut admin_plane => result?,
             () = pressure::watch(&gateway) => {}
             () = upkeep::keep(&gateway) => {}
+            () = resources::watch(&gateway) => {}
             () = signals.run(reload) => {}
         }
         gateway.drain();
@@ -173,6 +175,7 @@ impl DataPlane {
     async fn run(self, mut dealt: Dealt<Accepted>) {
         let watches = Watches::new();
         let worker = dealt.worker.clone();
+        self.gateway.runtimes.join(format!("worker-{}", worker.index));
         let housekeeping = self.housekeeping(&watches, &worker);
         let chores = self.gateway.begin_chores(&worker);
         let shared = || Shared {

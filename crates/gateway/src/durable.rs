@@ -36,8 +36,9 @@ pub use thread::Running;
 pub use thread::start;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use measure::metrics::QueryTimes;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::Store;
 use store::batches::BatchState;
 use store::jobs::Depth;
@@ -48,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::failure::{Failure, Kind};
 use work::schedules::Timetable;
+use work::stats::BOUNDS;
 
 /// Questions to the store under way at once for callers; who comes then is told to come again.
 const ASKED_MAX: usize = 1024;
@@ -68,6 +70,8 @@ pub struct Durable {
     tasks: TaskTracker,
     places: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    /// How long what callers asked of the store took.
+    pub times: QueryTimes,
     /// The process leaves: what goes on for long should end.
     leaving: CancellationToken,
 }
@@ -104,6 +108,7 @@ impl Default for Durable {
             tasks: TaskTracker::new(),
             places: Arc::new(Semaphore::new(ASKED_MAX)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            times: QueryTimes::new(&BOUNDS),
             leaving: CancellationToken::new(),
         }
     }
@@ -157,11 +162,14 @@ impl Durable {
         let open = self.opened().await?;
         let work = work(open);
         let task = async move {
-            let _place = place;
-            work.await
+            let (_place, began) = (place, Instant::now());
+            (work.await, began.elapsed())
         };
         match tokio::time::timeout(WAIT_MAX, self.spawn(task)?).await {
-            Ok(Ok(done)) => done.map_err(Failure::from),
+            Ok(Ok((done, took))) => {
+                self.times.note(took);
+                done.map_err(Failure::from)
+            }
             Ok(Err(fell)) => {
                 let public = "What was asked of the store fell over.";
                 Err(Failure::new(Kind::Internal, public).with_detail(fell.to_string()))

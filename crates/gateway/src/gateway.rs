@@ -11,6 +11,8 @@ use crate::observe::Observer;
 use crate::pressure::Pressure;
 use crate::remember::Remembered;
 use crate::remember::tiers::redis_options;
+use crate::resources::Resources;
+use crate::runtimes::Runtimes;
 use crate::snapshot::{Common, Snapshot};
 use crate::trace;
 use crate::upstream::Error;
@@ -45,6 +47,10 @@ pub struct Gateway {
     pub traces: trace::Queue,
     /// When somebody is to be called, and whom.
     pub alerting: Alerting,
+    /// What the process takes of the machine.
+    pub resources: Resources,
+    /// The threads that run tasks.
+    pub runtimes: Runtimes,
     /// Each worker's chores, once it runs.
     chores: Mutex<Vec<Arc<Chores>>>,
     /// Everything that is counted.
@@ -122,6 +128,8 @@ impl Gateway {
             observer,
             traces,
             alerting: Alerting::default(),
+            resources: Resources::default(),
+            runtimes: Runtimes::default(),
             chores,
             metrics,
         })

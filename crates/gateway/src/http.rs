@@ -35,6 +35,7 @@ enum Endpoint<'a> {
     Root,
     Health,
     Ready,
+    Performance,
     Inference(Operation),
     Batch,
     Models,
@@ -117,6 +118,7 @@ fn route(shared: &Shared, request: &Request<Incoming>) -> Result<Work, Box<Respo
         (Endpoint::Root, &Method::GET | &Method::HEAD) => health::root(),
         (Endpoint::Health, &Method::GET | &Method::HEAD) => health::live(),
         (Endpoint::Ready, &Method::GET | &Method::HEAD) => health::ready(&shared.gateway),
+        (Endpoint::Performance, &Method::GET | &Method::HEAD) => health::performance(&shared.gateway),
         (Endpoint::Models, &Method::GET | &Method::HEAD) => models::list(shared, request.headers()),
         (Endpoint::Model(id), &Method::GET | &Method::HEAD) => models::one(shared, request.headers(), id),
         _ => error::method_not_allowed("GET, HEAD"),
@@ -132,7 +134,7 @@ fn guard(
     request: &Request<Incoming>,
 ) -> Result<(), Box<Response<Body>>> {
     // Health is asked by probes that know an address and no name, and tells nothing.
-    if matches!(endpoint, Endpoint::Health | Endpoint::Ready) {
+    if matches!(endpoint, Endpoint::Health | Endpoint::Ready | Endpoint::Performance) {
         return Ok(());
     }
     let snapshot = shared.snapshot();
@@ -159,6 +161,7 @@ fn endpoint(path: &str) -> Option<Endpoint<'_>> {
         "/batch" => Endpoint::Batch,
         "/health" => Endpoint::Health,
         "/health/ready" => Endpoint::Ready,
+        "/health/performance" => Endpoint::Performance,
         "/models" | "/models/" => Endpoint::Models,
         _ => match path.strip_prefix("/models/") {
             Some(id) => Endpoint::Model(id),
@@ -203,6 +206,7 @@ mod tests {
             ("/", Some(Endpoint::Root)),
             ("/v1", Some(Endpoint::Root)),
             ("/health/ready", Some(Endpoint::Ready)),
+            ("/health/performance", Some(Endpoint::Performance)),
             ("/openaichat/completions", None),
             ("/v1chat/completions", None),
             ("/v1/v1/chat/completions", None),

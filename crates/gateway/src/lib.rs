@@ -27,6 +27,7 @@ mod remember;
 
 mod alarm;
 mod alerts;
+mod allocator;
 mod attempt;
 mod auth;
 mod chores;
@@ -41,6 +42,8 @@ mod protect;
 mod recorder;
 mod relay;
 mod trace;
+mod resources;
+mod runtimes;
 mod upstream;
 
 mod admin;

@@ -7,6 +7,7 @@
 pub mod alerts;
 mod cache;
 mod classic;
+mod database;
 pub mod jobs;
 mod labels;
 mod pools;
@@ -19,6 +20,7 @@ mod traces;
 pub mod workflows;
 
 pub use cache::{CacheMetrics, CacheResult, Contents};
+pub use database::{DatabaseMetrics, QueryTimes};
 pub use pools::{Lookup, PoolMetrics, PoolStand, PoolTotals};
 pub use requests::{Outcome, REQUEST_SECONDS, RouteMetrics, RouteReading, Totals};
 pub use targets::{AttemptResult, Joined, TargetMetrics};
@@ -63,6 +65,8 @@ pub struct Metrics {
     pub traces: TraceMetrics,
     /// Alerts, and how telling of them went.
     pub alerts: AlertMetrics,
+    /// How long the database takes; set before the metrics are read.
+    pub database: DatabaseMetrics,
     /// What the process takes of the machine; set before the metrics are read.
     pub resources: ResourceMetrics,
     /// Callers' connections open now.
@@ -93,6 +97,7 @@ impl Metrics {
             workflows: WorkflowMetrics::default(),
             traces: TraceMetrics::default(),
             alerts: AlertMetrics::default(),
+            database: DatabaseMetrics::default(),
             resources: ResourceMetrics::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
@@ -134,6 +139,7 @@ impl Metrics {
         self.workflows.register(registry);
         self.traces.register(registry);
         self.alerts.register(registry);
+        self.database.register(registry);
         self.resources.register(registry);
         self.pools.register(registry);
     }

@@ -231,7 +231,9 @@ fn runner(gateway: &Gateway) -> Option<Box<RawValue>> {
 
 /// Sets the metrics that are read with the others.
 pub fn measure(gateway: &Gateway) {
+    let asked = gateway.durable.times.read();
     let Some(open) = gateway.durable.open() else {
+        gateway.metrics.database.show([("ask", asked)]);
         let reading = Reading { store_up: !gateway.durable.is_away(), ..Reading::default() };
         return gateway.metrics.jobs.show(reading);
     };
@@ -250,6 +252,7 @@ pub fn measure(gateway: &Gateway) {
         ("put_back", report.released),
         ("lost", report.lost),
     ];
+    gateway.metrics.database.show([("ask", asked), ("claim", times(&report.claim_time))]);
     gateway.metrics.jobs.show(Reading {
         store_up: !report.is_away,
         depths: open.depths.load().iter().map(depth).collect(),

@@ -54,6 +54,7 @@ impl Running {
 }
 
 async fn live(gateway: Arc<Gateway>, abort: CancellationToken, end: CancellationToken) {
+    gateway.runtimes.join("durable");
     let durable = &gateway.durable;
     let config = gateway.snapshot(0).config.clone();
     let store = async {

@@ -6,6 +6,7 @@ use crate::protect::health::Unwell;
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use cache::{disk, redis};
+use guard::pressure::Level;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -41,6 +42,34 @@ pub(crate) fn ready(gateway: &Gateway) -> Response<Body> {
         said["unwell"] = unwell.iter().map(told).collect();
     }
     json(status, said.to_string())
+}
+
+/// `/health/performance`: how the process does, in a few numbers that are at hand: as of the last look, some seconds ago.
+/// Nothing is read and nothing waited for, and nothing is told of who calls, whom we ask or how we are configured.
+pub(crate) fn performance(gateway: &Gateway) -> Response<Body> {
+    let verdict = gateway.pressure.verdict();
+    let status = match verdict.map(|verdict| verdict.level) {
+        _ if gateway.draining() => "draining",
+        Some(Level::Squeeze) => "pressed",
+        Some(Level::Shed { .. }) => "overloaded",
+        Some(Level::Calm) | None => "ok",
+    };
+    let look = gateway.resources.last().unwrap_or_default();
+    let said = json!({
+        "status": status,
+        "uptime_seconds": gateway.resources.uptime().as_secs(),
+        "cpu": verdict.and_then(|verdict| verdict.cpu),
+        "memory": verdict.and_then(|verdict| verdict.memory),
+        "resident_bytes": look.reading.pressure.resident,
+        "connections": look.connections,
+        "requests": {
+            "in_flight": gateway.metrics.totals().in_flight,
+            "per_second": look.requests_per_second,
+            "failed_share": look.failed,
+        },
+        "cache_hit_rate": look.hit_rate,
+    });
+    json(StatusCode::OK, said.to_string())
 }
 
 fn told(unwell: &Unwell) -> Value {

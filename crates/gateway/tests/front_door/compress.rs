@@ -135,7 +135,7 @@ async fn lists_metrics_and_the_configuration_are_compressed_too() {
     let gateway = Gateway::start("server.compress_above = \"200B\"");
     for (address, path, part) in [
         (gateway.data, "/v1/models", r#""sim/instant""#),
-        (gateway.admin, "/metrics", "# EOF"),
+        (gateway.admin, "/metrics", "tidegate_build_info"),
         (gateway.admin, "/admin/config", r#""compress_above""#),
     ] {
         let get = async |accept| ask(address, Method::GET, path, accept, String::new()).await;

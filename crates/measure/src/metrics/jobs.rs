@@ -74,6 +74,18 @@ pub struct Times {
     pub sum: f64,
 }
 
+impl Times {
+    /// As a histogram.
+    pub(super) fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let uppers = self.bounds.iter().copied().chain([f64::INFINITY]);
+        let counts = self.buckets.iter().copied().chain(std::iter::repeat(0));
+        let buckets: Vec<_> = uppers.zip(counts).collect();
+        // From the same reading, so that the count is never less than its buckets.
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        encoder.encode_histogram::<NoLabelSet>(self.sum, count, &buckets, None)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InState {
     queue: String,
@@ -224,13 +236,8 @@ impl TypedMetric for ToldTimes {
 }
 
 impl EncodeMetric for ToldTimes {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let times = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let uppers = times.bounds.iter().copied().chain([f64::INFINITY]);
-        let counts = times.buckets.iter().copied().chain(std::iter::repeat(0));
-        let buckets: Vec<_> = uppers.zip(counts).collect();
-        let count = buckets.iter().map(|(_, count)| count).sum();
-        encoder.encode_histogram::<NoLabelSet>(times.sum, count, &buckets, None)
+    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).encode(encoder)
     }
 
     fn metric_type(&self) -> MetricType {

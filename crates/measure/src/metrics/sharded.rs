@@ -4,6 +4,7 @@
 //! Here each thread has a line of its own, and a scrape, which comes a few times a minute, pays for
 //! the sum.
 
+use super::jobs::Times;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::{MetricType, TypedMetric};
@@ -165,6 +166,17 @@ impl Histogram {
     pub(super) fn shard(&self, index: usize) -> HistogramShard {
         HistogramShard(self.clone(), index % self.shards.len())
     }
+
+    /// What all threads have observed.
+    pub(super) fn read(&self) -> Times {
+        let counts = || self.shards.iter().map(|shard| &shard.0);
+        let bucket = |at: usize| counts().map(|counts| counts.buckets[at].load(Relaxed)).sum();
+        Times {
+            bounds: self.bounds,
+            buckets: (0..=self.bounds.len()).map(bucket).collect(),
+            sum: counts().map(|counts| f64::from_bits(counts.sum.load(Relaxed))).sum(),
+        }
+    }
 }
 
 impl HistogramShard {
@@ -203,17 +215,8 @@ impl TypedMetric for Histogram {
 }
 
 impl EncodeMetric for Histogram {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let counts = || self.shards.iter().map(|shard| &shard.0);
-        let sum = counts().map(|counts| f64::from_bits(counts.sum.load(Relaxed))).sum();
-        let uppers = self.bounds.iter().copied().chain([f64::INFINITY]);
-        let buckets: Vec<(f64, u64)> = uppers
-            .enumerate()
-            .map(|(at, upper)| (upper, counts().map(|counts| counts.buckets[at].load(Relaxed)).sum()))
-            .collect();
-        // From the same reading, so that the count is never less than its buckets.
-        let count = buckets.iter().map(|(_, count)| count).sum();
-        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+        self.read().encode(encoder)
     }
 
     fn metric_type(&self) -> MetricType {
