@@ -29,6 +29,8 @@ install_programs() {
         need setpriv util-linux
         # Who is told of alerts.
         need prometheus-alertmanager prometheus-alertmanager
+        # What reads our metrics: promtool judges their form and the rules.
+        need promtool prometheus
     fi
     if [ "$part" = all ]; then
         need curl curl

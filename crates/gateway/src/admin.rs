@@ -6,9 +6,11 @@ pub mod breakers;
 pub mod cache;
 pub mod jobs;
 mod limits;
+mod openapi;
 pub mod performance;
 pub mod pools;
 mod pressure;
+mod profile;
 pub mod requests;
 mod system;
 pub mod targets;
@@ -36,6 +38,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/", get(root))
         .route("/metrics", get(metrics))
+        .route("/admin/openapi.json", get(openapi::show))
         .route("/admin/config", get(config))
         .route("/admin/targets", get(targets::show))
         .route("/admin/alerts", get(alerts::show))
@@ -65,6 +68,10 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/admin/pressure", get(pressure::show))
         .route("/admin/pools", get(pools::show))
         .route("/admin/system", get(system::show))
+        .route("/admin/profile/cpu", get(profile::cpu))
+        .route("/admin/profile/tasks", get(profile::tasks))
+        .route("/admin/profile/heap", get(profile::heap))
+        .route("/admin/profile/release-memory", post(profile::release))
         .layer(middleware::from_fn_with_state(Arc::clone(&gateway), guard))
         // Probes carry no key and learn nothing but that somebody is here.
         .route("/health", get(live))

@@ -9,6 +9,7 @@ mod caller;
 mod check;
 mod client;
 mod config;
+mod dashboard;
 mod grid;
 mod jobs;
 mod keys;
@@ -74,6 +75,9 @@ enum Command {
     /// What the running gateway does later: list, inspect, retry, cancel, forget.
     #[command(subcommand)]
     Jobs(jobs::Command),
+    /// Dashboards and rules for others' tools.
+    #[command(subcommand)]
+    Dashboard(dashboard::Command),
     /// Run the simulated provider as a server of its own.
     Mock(mock::Args),
     /// Load-test any OpenAI-compatible URL.
@@ -100,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Breakers(command) => breakers::run(&command),
         Command::Alerts(command) => alerts::run(&command),
         Command::Jobs(command) => jobs::run(&command),
+        Command::Dashboard(command) => dashboard::run(&command),
         Command::Mock(args) => mock::run(&args),
         Command::Bench(command) => bench::run(&command),
         Command::Completions(args) => manual::completions(&args),

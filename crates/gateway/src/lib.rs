@@ -41,9 +41,9 @@ mod pressure;
 mod protect;
 mod recorder;
 mod relay;
-mod trace;
 mod resources;
 mod runtimes;
+mod trace;
 mod upstream;
 
 mod admin;

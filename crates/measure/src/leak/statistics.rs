@@ -20,8 +20,10 @@ pub fn quantile(values: &mut [f64], share: f64) -> f64 {
 /// The median of the slopes between all pairs of points (Theil 1950, Sen 1968): up to 29 % of the points may be
 /// anything.
 pub fn slope(points: &[Point]) -> f64 {
-    let mut slopes: Vec<f64> =
-        pairs(points).filter_map(|((t, y), (later, z))| (later > t).then(|| (z - y) / (later - t))).collect();
+    let mut slopes: Vec<f64> = pairs(points)
+        .filter(|((t, _), (later, _))| later > t)
+        .map(|((t, y), (later, z))| (z - y) / (later - t))
+        .collect();
     median(&mut slopes)
 }
 

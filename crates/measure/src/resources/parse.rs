@@ -21,7 +21,7 @@ pub fn booted(stat: &str) -> Option<Duration> {
     Some(Duration::from_secs(seconds.trim().parse().ok()?))
 }
 
-/// A plain number of `/proc/self/status`, as in `Threads:	7`.
+/// A plain number of `/proc/self/status`, as of `Threads`.
 pub fn number(status: &str, name: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?.trim().parse().ok()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// The time that a point stands for.
 const STEP: Duration = Duration::from_secs(60);
-/// Points kept: a day of them, about 150 KiB.
+/// Points kept: a day of them, about 230 KiB.
 const POINTS_MAX: usize = 24 * 60;
 
 /// One minute. Shares are from 0 to 1; what is missing could not be found out.
