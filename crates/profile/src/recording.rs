@@ -85,16 +85,19 @@ impl Drop for Recording {
 
 /// What the recording's thread does.
 fn record(receiver: &UnixDatagram, hertz: u32, stop: &AtomicBool) -> io::Result<Profile> {
-    let modules = Modules::load(&fs::read_to_string("/proc/self/maps")?);
+    let mut modules = Modules::load(&fs::read_to_string("/proc/self/maps")?);
     // What a handler of the recording before sent late is not of this one.
     drain(receiver)?;
     receiver.set_read_timeout(Some(WAIT))?;
     let ranges = writable(&fs::read_to_string("/proc/self/maps")?);
+    let walker = Walker::new(&modules);
     let began = Instant::now();
     signal::begin(hertz, &ranges)?;
-    let counts = count(receiver, &modules, stop);
+    let counts = count(receiver, walker, stop);
     signal::end();
-    Ok(counts.named(&modules, hertz, began.elapsed()))
+    let span = began.elapsed();
+    modules.read_names();
+    Ok(counts.named(&modules, hertz, span))
 }
 
 /// What was counted.
@@ -112,8 +115,8 @@ fn drain(receiver: &UnixDatagram) -> io::Result<()> {
     receiver.set_nonblocking(false)
 }
 
-fn count(receiver: &UnixDatagram, modules: &Modules, stop: &AtomicBool) -> Counts {
-    let (mut walker, mut counts) = (Walker::new(modules), Counts::default());
+fn count(receiver: &UnixDatagram, mut walker: Walker, stop: &AtomicBool) -> Counts {
+    let mut counts = Counts::default();
     let mut buffer = vec![0; HEADER_WORDS * size_of::<u64>() + STACK_BYTES_MAX];
     while !stop.load(Ordering::Relaxed) {
         // Nothing came for a while, or a signal did.

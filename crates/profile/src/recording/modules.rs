@@ -1,10 +1,13 @@
 //! The files that the process' code comes from: where each lies in memory, how its stacks are walked, what its functions
 //! are called. A file that cannot be read, as the kernel's own pages cannot, has neither walk nor names.
 
-use object::{Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _, ReadCache, SymbolKind};
+mod functions;
+
+use functions::Functions;
+use object::{Object as _, ObjectSection as _, ObjectSegment as _, ReadCache};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What can be told of an address.
 #[derive(Default)]
@@ -14,21 +17,21 @@ pub struct Modules {
 
 /// One file of code.
 pub struct Module {
-    /// The file's name without its folders.
-    name: String,
+    /// The file as `/proc/self/maps` has it.
+    path: PathBuf,
     /// Where it is mapped, from its first byte to its last.
     pub range: std::ops::Range<u64>,
     /// What is added to the file's addresses.
     pub bias: u64,
     /// Its sections of use here, by name: address and bytes.
     pub sections: BTreeMap<&'static str, (u64, Vec<u8>)>,
-    /// First address, end and name of each function, ascending.
-    functions: Vec<(u64, u64, String)>,
+    /// Its functions, once they are read.
+    functions: Functions,
     /// Whether it is the program.
     is_program: bool,
 }
 
-const SECTIONS: [&str; 4] = [".text", ".eh_frame", ".eh_frame_hdr", ".got"];
+const SECTIONS: [&str; 3] = [".eh_frame", ".eh_frame_hdr", ".got"];
 
 /// One line of `/proc/self/maps`.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,7 +65,7 @@ pub fn writable(maps: &str) -> Vec<(u64, u64)> {
 }
 
 impl Modules {
-    /// All files that code is mapped from, from `/proc/self/maps`. Reads their sections, and the names of functions.
+    /// All files that code is mapped from, from `/proc/self/maps`. Reads what stacks are walked by.
     pub fn load(maps: &str) -> Self {
         let mut files: BTreeMap<&str, Vec<Mapping<'_>>> = BTreeMap::new();
         for mapping in maps.lines().filter_map(mapping).filter(|mapping| mapping.path.starts_with('/')) {
@@ -71,8 +74,16 @@ impl Modules {
         let program = std::env::current_exe().unwrap_or_default();
         let modules =
             files.into_iter().filter(|(_, mappings)| mappings.iter().any(|mapping| mapping.is_code));
-        let modules = modules.filter_map(|(path, mappings)| module(path, &mappings, &program)).collect();
+        let modules =
+            modules.filter_map(|(path, mappings)| module(Path::new(path), &mappings, &program)).collect();
         Self { modules }
+    }
+
+    /// Reads the names of functions, megabytes of them: when all else is done.
+    pub fn read_names(&mut self) {
+        for module in &mut self.modules {
+            module.functions = open(&module.path, module.is_program).map(Functions::read).unwrap_or_default();
+        }
     }
 
     /// Each file.
@@ -82,7 +93,7 @@ impl Modules {
 
     /// Whether the program's own functions have names.
     pub fn named(&self) -> bool {
-        self.modules.iter().any(|module| module.is_program && module.functions.len() > 100)
+        self.modules.iter().any(|module| module.is_program && module.functions.are_known())
     }
 
     /// The function at an address, or the file and the offset in it, or the address.
@@ -91,19 +102,21 @@ impl Modules {
             return format!("0x{address:x}");
         };
         let within = address.wrapping_sub(module.bias);
-        let at = module.functions.partition_point(|(first, _, _)| *first <= within);
-        match module.functions[..at].last() {
-            Some((_, end, name)) if within < *end => format!("{:#}", rustc_demangle::demangle(name)),
-            _ => format!("{}+0x{within:x}", module.name),
-        }
+        module.functions.name(within).unwrap_or_else(|| {
+            let file = module.path.file_name().unwrap_or_default().to_string_lossy();
+            format!("{file}+0x{within:x}")
+        })
     }
 }
 
-fn module(path: &str, mappings: &[Mapping<'_>], program: &Path) -> Option<Module> {
-    let is_program = Path::new(path) == program;
-    // The program's own file may have been replaced since, by the next release.
-    let file = if is_program { File::open("/proc/self/exe") } else { File::open(path) }.ok()?;
-    let cache = ReadCache::new(file);
+/// The program's own file may have been replaced since, by the next release.
+fn open(path: &Path, is_program: bool) -> Option<File> {
+    File::open(if is_program { Path::new("/proc/self/exe") } else { path }).ok()
+}
+
+fn module(path: &Path, mappings: &[Mapping<'_>], program: &Path) -> Option<Module> {
+    let is_program = path == program;
+    let cache = ReadCache::new(open(path, is_program)?);
     let file = object::File::parse(&cache).ok()?;
     let first = mappings.first()?;
     let within = |segment: &object::Segment<'_, '_, _>| {
@@ -114,31 +127,16 @@ fn module(path: &str, mappings: &[Mapping<'_>], program: &Path) -> Option<Module
     let address = segment.address().wrapping_sub(segment.file_range().0).wrapping_add(first.offset);
     let section = |name: &'static str| {
         let section = file.section_by_name(name)?;
-        // Only where code lies is of interest of the code itself, which may be large.
-        let bytes = if name == ".text" { Vec::new() } else { section.data().ok()?.to_vec() };
-        Some((name, (section.address(), bytes)))
+        Some((name, (section.address(), section.data().ok()?.to_vec())))
     };
     Some(Module {
-        name: Path::new(path).file_name()?.to_string_lossy().into_owned(),
+        path: path.to_owned(),
         range: first.range.start..mappings.last()?.range.end,
         bias: first.range.start.wrapping_sub(address),
         sections: SECTIONS.into_iter().filter_map(section).collect(),
-        functions: functions(&file),
+        functions: Functions::default(),
         is_program,
     })
-}
-
-fn functions<'data, R: object::ReadRef<'data>>(file: &object::File<'data, R>) -> Vec<(u64, u64, String)> {
-    let symbols = file.symbols().chain(file.dynamic_symbols());
-    let functions = symbols.filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.address() > 0);
-    let function = |symbol: object::Symbol<'data, '_, R>| {
-        let (address, size) = (symbol.address(), symbol.size().max(1));
-        Some((address, address + size, symbol.name().ok()?.to_owned()))
-    };
-    let mut functions: Vec<_> = functions.filter_map(function).collect();
-    functions.sort_unstable();
-    functions.dedup_by_key(|(first, _, _)| *first);
-    functions
 }
 
 #[cfg(test)]
@@ -161,7 +159,9 @@ mod tests {
 
     #[test]
     fn a_function_of_this_program_is_found_by_its_address() {
-        let modules = Modules::load(&fs::read_to_string("/proc/self/maps").unwrap());
+        let mut modules = Modules::load(&fs::read_to_string("/proc/self/maps").unwrap());
+        assert!(!modules.named());
+        modules.read_names();
         assert!(modules.named());
         let address = a_function_of_this_program_is_found_by_its_address as fn() as usize as u64;
         let name = modules.name(address);
