@@ -93,8 +93,8 @@ fn record(receiver: &UnixDatagram, hertz: u32, stop: &AtomicBool) -> io::Result<
     let walker = Walker::new(&modules);
     let began = Instant::now();
     signal::begin(hertz, &ranges)?;
-    let counts = count(receiver, walker, stop);
-    signal::end();
+    let mut counts = count(receiver, walker, stop);
+    counts.lost += signal::end();
     let span = began.elapsed();
     modules.read_names();
     Ok(counts.named(&modules, hertz, span))

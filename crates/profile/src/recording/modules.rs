@@ -96,8 +96,11 @@ impl Modules {
         self.modules.iter().any(|module| module.is_program && module.functions.are_known())
     }
 
-    /// The function at an address, or the file and the offset in it, or the address.
+    /// The function at an address, or the file and the offset in it, or the address; 0 is where a walk ended too soon.
     pub fn name(&self, address: u64) -> String {
+        if address == 0 {
+            return "(cut short)".to_owned();
+        }
         let Some(module) = self.modules.iter().find(|module| module.range.contains(&address)) else {
             return format!("0x{address:x}");
         };
@@ -166,6 +169,6 @@ mod tests {
         let address = a_function_of_this_program_is_found_by_its_address as fn() as usize as u64;
         let name = modules.name(address);
         assert!(name.contains("a_function_of_this_program"), "{name}");
-        assert_eq!(modules.name(0x10), "0x10");
+        assert_eq!((modules.name(0x10).as_str(), modules.name(0).as_str()), ("0x10", "(cut short)"));
     }
 }

@@ -28,6 +28,8 @@ const RANGES_MAX: usize = 1024;
 static SOCKET: AtomicI32 = AtomicI32::new(-1);
 /// First and last address of writable memory: where stacks end.
 static RANGES: [[AtomicU64; 2]; RANGES_MAX] = [const { [const { AtomicU64::new(0) }; 2] }; RANGES_MAX];
+/// Samples of this recording that could not be sent.
+static LOST: AtomicU64 = AtomicU64::new(0);
 static SOCKETS: OnceLock<(UnixDatagram, UnixDatagram)> = OnceLock::new();
 
 /// Where samples are received. One for the process, for as long as it lives.
@@ -65,15 +67,17 @@ pub fn begin(hertz: u32, ranges: &[(u64, u64)]) -> io::Result<()> {
         slot[1].store(last, Relaxed);
     }
     handle()?;
+    LOST.store(0, Relaxed);
     SOCKET.store(sender.as_raw_fd(), Relaxed);
     set_timer(1_000_000 / hertz.clamp(1, 1000)).inspect_err(|_| SOCKET.store(-1, Relaxed))
 }
 
-/// Sends no more. A handler that is under way may still.
-pub fn end() {
+/// Sends no more, and tells how many samples could not be sent. A handler that is under way may still send.
+pub fn end() -> u64 {
     // It is refused only for a timer that there is not.
     let _ = set_timer(0);
     SOCKET.store(-1, Relaxed);
+    LOST.load(Relaxed)
 }
 
 /// Installs the handler, for good: a signal that is pending when the timer stops would end the process otherwise.
@@ -130,11 +134,15 @@ fn send(socket: RawFd, context: &libc::ucontext_t) {
             message.msg_iovlen = parts.len() as _;
             libc::sendmsg(socket, &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
         };
-        if sent >= 0 || unsafe { *libc::__errno_location() } != libc::EFAULT {
+        if sent >= 0 {
             return;
+        }
+        if unsafe { *libc::__errno_location() } != libc::EFAULT {
+            break;
         }
         length /= 2;
     }
+    LOST.fetch_add(1, Relaxed);
 }
 
 /// Bytes from here to the end of the memory that it lies in; a thread that is younger than the recording is tried with

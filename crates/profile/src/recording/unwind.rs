@@ -51,17 +51,22 @@ impl Walker {
         Self { unwinder, cache: CacheNative::new() }
     }
 
-    /// The addresses, the innermost first. A return address is made one of the call.
+    /// The addresses, the innermost first. A return address is made one of the call. A stack that was not walked to its
+    /// end ends with 0: as much of it as was saved is not enough, or it leads through code without tables.
     pub fn walk(&mut self, sample: &Sample<'_>) -> Vec<u64> {
         let mut read = |address| sample.word_at(address);
         let [instruction, ..] = sample.registers;
         let mut frames =
             self.unwinder.iter_frames(instruction, registers(sample), &mut self.cache, &mut read);
         let mut addresses = Vec::new();
-        while let Ok(Some(frame)) = frames.next() {
-            addresses.push(frame.address_for_lookup());
-            if addresses.len() == DEPTH_MAX {
-                break;
+        loop {
+            match frames.next() {
+                Ok(Some(frame)) if addresses.len() < DEPTH_MAX => addresses.push(frame.address_for_lookup()),
+                Ok(None) => break,
+                _ => {
+                    addresses.push(0);
+                    break;
+                }
             }
         }
         addresses
