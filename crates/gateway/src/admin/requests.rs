@@ -173,8 +173,8 @@ fn held(seen: &Seen) -> Value {
 /// `GET /admin/requests/{id}`: the newest of this id, as callers choose ids.
 pub async fn show(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Response {
     let filter = Filter { id: Some(id), ..Filter::default() };
-    let found = |seen: &Seen, filter| seen.recent.find(filter, 1).found.first().map(|entry| show::whole(entry));
-    match gateway.observer.ask(move |seen| found(seen, &filter)).await {
+    let found = move |seen: &Seen| seen.recent.find(&filter, 1).found.first().map(|entry| show::whole(entry));
+    match gateway.observer.ask(found).await {
         Some(Some(shown)) => Json(shown).into_response(),
         Some(None) => {
             let public = "There is no such request, or it is kept no longer.";

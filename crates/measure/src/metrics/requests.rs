@@ -4,7 +4,7 @@ mod second_name;
 
 use super::labels::{GenAiLabels, OperationLabels, RequestLabels, RouteLabels};
 use super::sharded::{
-    Bounds, Counter, CounterShard, Counters, Gauge, GaugeShard, Gauges, HistogramShard, Histograms, Shards,
+    Bounds, CounterShard, Counters, GaugeShard, Gauges, HistogramShard, Histograms, Shards,
 };
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Registry, Unit};
