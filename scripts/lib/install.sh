@@ -1,5 +1,5 @@
 # What the tests need beside a Rust toolchain: programs from Debian, packages for Python and Node at the versions
-# that tests/requirements.txt and tests/sdk/node/package-lock.json pin. Each step does nothing where all is there.
+# that tests/requirements.txt and the package-lock.json of tests/sdk/node and tests/dashboard pin. Each step does nothing where all is there.
 # Sourced, not run.
 
 VENV="$ROOT/target/test/venv"
@@ -31,6 +31,8 @@ install_programs() {
         need prometheus-alertmanager prometheus-alertmanager
         # What reads our metrics: promtool judges their form and the rules.
         need promtool prometheus
+        # The dashboard is looked at as its viewers do.
+        need chromium chromium
     fi
     if [ "$part" = all ]; then
         need curl curl
@@ -80,11 +82,13 @@ install_python_packages() {
         printf '%s' "$wanted" >"$VENV/installed"
 }
 
-# The Node suite's packages, exactly as locked; no package runs a script of its own.
+# The Node suites' packages, exactly as locked; no package runs a script of its own.
 install_node_packages() {
-    local folder=tests/sdk/node wanted
-    wanted=$(cat "$folder/package-lock.json")
-    [ -f "$folder/node_modules/.installed" ] && [ "$(cat "$folder/node_modules/.installed")" = "$wanted" ] && return 0
-    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) &&
-        printf '%s' "$wanted" >"$folder/node_modules/.installed"
+    local folder wanted
+    for folder in tests/sdk/node tests/dashboard; do
+        wanted=$(cat "$folder/package-lock.json")
+        [ -f "$folder/node_modules/.installed" ] && [ "$(cat "$folder/node_modules/.installed")" = "$wanted" ] && continue
+        (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) &&
+            printf '%s' "$wanted" >"$folder/node_modules/.installed" || return 1
+    done
 }

@@ -2,12 +2,16 @@
 //! on the control thread, so that looking never delays a request.
 
 pub mod alerts;
+mod asked;
 pub mod breakers;
 pub mod cache;
+mod config;
+mod explain;
 pub mod jobs;
 mod limits;
 mod openapi;
 pub mod performance;
+mod playground;
 pub mod pools;
 mod pressure;
 mod profile;
@@ -16,16 +20,16 @@ mod system;
 pub mod targets;
 mod workflows;
 
-use crate::auth;
+use crate::dashboard::{self, Door};
 use crate::gateway::Gateway;
-use crate::http::{compress, health, hosts};
+use crate::http::{compress, health};
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
+use axum::extract::{FromRef, State};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, VARY, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
 use measure::metrics::Format;
 use rig::load::units;
 use std::sync::Arc;
@@ -33,13 +37,67 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 use wire::failure::{Failure, Kind};
 
+/// What the admin plane's routes share.
+#[derive(Clone)]
+pub struct Plane {
+    /// What they tell of.
+    pub gateway: Arc<Gateway>,
+    /// Who passes.
+    pub door: Arc<Door>,
+}
+
+impl FromRef<Plane> for Arc<Gateway> {
+    fn from_ref(plane: &Plane) -> Self {
+        Self::clone(&plane.gateway)
+    }
+}
+
 /// The admin plane's routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
+    let plane = Plane { gateway, door: Arc::default() };
     Router::new()
-        .route("/", get(root))
+        .merge(guarded().layer(middleware::from_fn_with_state(plane.clone(), dashboard::guard)))
+        .merge(open().layer(middleware::from_fn_with_state(plane.clone(), dashboard::porch)))
+        // Probes carry no key, know no host's name, and learn nothing but that somebody is here.
+        .route("/health", get(live))
+        .route("/health/ready", get(ready))
+        .fallback(|| async { refusal(&Failure::new(Kind::NotFound, "Unknown path on the admin plane.")) })
+        .with_state(plane)
+}
+
+/// What there is, by name. The dashboard's pages go by it: what is not named here they do not ask for, and explain
+/// instead what it would show.
+pub const INDEX: &[(&str, &str)] = &[
+    ("metrics", "/metrics"),
+    ("config", "/admin/config"),
+    ("config_file", "/admin/config/file"),
+    ("targets", "/admin/targets"),
+    ("breakers", "/admin/breakers"),
+    ("pools", "/admin/pools"),
+    ("cache", "/admin/cache"),
+    ("limits", "/admin/limits"),
+    ("pressure", "/admin/pressure"),
+    ("jobs", "/admin/jobs"),
+    ("workflows", "/admin/workflows"),
+    ("explain", "/admin/explain"),
+    ("playground", "/admin/playground"),
+    ("live", "/admin/live"),
+    ("requests", "/admin/requests"),
+    ("performance", "/admin/performance"),
+    ("alerts", "/admin/alerts"),
+    ("system", "/admin/system"),
+    ("profile", "/admin/profile/cpu"),
+    ("openapi", "/admin/openapi.json"),
+];
+
+/// What needs the admin key, where one is set.
+fn guarded() -> Router<Plane> {
+    Router::new()
         .route("/metrics", get(metrics))
         .route("/admin/openapi.json", get(openapi::show))
-        .route("/admin/config", get(config))
+        .route("/admin/config", get(config::show))
+        .route("/admin/config/file", get(config::file))
+        .route("/admin/config/reload", post(config::reload))
         .route("/admin/targets", get(targets::show))
         .route("/admin/alerts", get(alerts::show))
         .route("/admin/alerts/test", post(alerts::test))
@@ -51,12 +109,15 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/admin/cache/invalidate", post(cache::invalidate))
         .route("/admin/cache/lookup", post(cache::lookup::lookup))
         .route("/admin/cache/clear-expired", post(cache::clear_expired))
+        .route("/admin/explain", post(explain::explain))
         .route("/admin/jobs", get(jobs::list))
         .route("/admin/jobs/purge", post(jobs::purge))
         .route("/admin/jobs/{id}", get(jobs::show))
         .route("/admin/jobs/{id}/retry", post(jobs::retry))
         .route("/admin/jobs/{id}/cancel", post(jobs::cancel))
         .route("/admin/limits", get(limits::show))
+        .route("/admin/live", get(dashboard::live::show))
+        .route("/admin/playground", post(playground::ask))
         .route("/admin/workflows", get(workflows::list))
         .route("/admin/workflows/runs", get(workflows::runs))
         .route("/admin/workflows/runs/{id}", get(workflows::show))
@@ -72,38 +133,15 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/admin/profile/tasks", get(profile::tasks))
         .route("/admin/profile/heap", get(profile::heap))
         .route("/admin/profile/release-memory", post(profile::release))
-        .layer(middleware::from_fn_with_state(Arc::clone(&gateway), guard))
-        // Probes carry no key and learn nothing but that somebody is here.
-        .route("/health", get(live))
-        .route("/health/ready", get(ready))
-        .fallback(|| async { refusal(&Failure::new(Kind::NotFound, "Unknown path on the admin plane.")) })
-        .with_state(gateway)
 }
 
-/// Every route behind it needs the admin key, where one is set, and a host of this listener's.
-async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
-    let snapshot = gateway.snapshot(0);
-    let admin = &snapshot.config.admin;
-    if let Err(failure) = hosts::check(&admin.hosts, admin.listen, &request) {
-        return refusal(&failure);
-    }
-    if let Some(key) = &admin.key
-        && !auth::carries(request.headers(), key.expose())
-    {
-        let public = "The admin plane needs the admin key, as 'Authorization: Bearer …'.";
-        let mut response = refusal(&Failure::new(Kind::Unauthenticated, public));
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        return response;
-    }
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-async fn root() -> Response {
-    let media = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    let body = r#"{"name":"tidegate","metrics":"/metrics","config":"/admin/config","cache":"/admin/cache","targets":"/admin/targets","breakers":"/admin/breakers","alerts":"/admin/alerts","pools":"/admin/pools","requests":"/admin/requests","performance":"/admin/performance","jobs":"/admin/jobs","workflows":"/admin/workflows","system":"/admin/system"}"#;
-    (media, body).into_response()
+/// The dashboard's shell and the way in: whoever has no key yet needs them, and they tell nothing.
+fn open() -> Router<Plane> {
+    let session = get(dashboard::whoami).post(dashboard::log_in).delete(dashboard::log_out);
+    Router::new()
+        .route("/", get(dashboard::root))
+        .route("/assets/{version}/{*file}", get(dashboard::asset))
+        .route("/admin/session", session)
 }
 
 async fn live() -> Response {
@@ -136,12 +174,6 @@ async fn metrics(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Respo
     }
 }
 
-/// The merged configuration as `tidegate config print --format json` shows it: without secrets.
-async fn config(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Response {
-    let shown = gateway.snapshot(0).shown.clone();
-    whole(&gateway, &asked, "application/json", shown.into()).await
-}
-
 /// An answer long enough that it may be compressed.
 async fn whole(gateway: &Gateway, asked: &HeaderMap, media: &'static str, mut body: Bytes) -> Response {
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media))]);
@@ -155,6 +187,7 @@ fn when(at: Instant, now: Instant) -> String {
     units::rfc3339(SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
-fn refusal(failure: &Failure) -> Response {
+/// A failure as an answer.
+pub fn refusal(failure: &Failure) -> Response {
     crate::http::error::response(failure).map(axum::body::Body::new)
 }

@@ -8,12 +8,14 @@ mod probe;
 mod reload;
 mod upkeep;
 
+pub use reload::{Reloading, Told};
+
 use crate::config::{Config, Loaded, Sources};
 use crate::gateway::{Gateway, Shared};
 use crate::listener::watch::{SWEEP, Watches};
 use crate::listener::{self, Accepted, Bounds};
 use crate::worker::{self, Dealt, Worker};
-use crate::{admin, alerts, durable, http, observe, pressure, remember, resources};
+use crate::{admin, alerts, dashboard, durable, http, observe, pressure, remember, resources};
 use control::Signals;
 use measure::metrics::Metrics;
 use probe::Prober;
@@ -118,6 +120,7 @@ pub fn run(
             () = pressure::watch(&gateway) => {}
             () = upkeep::keep(&gateway) => {}
             () = resources::watch(&gateway) => {}
+            () = dashboard::live::keep(&gateway) => {}
             () = signals.run(reload) => {}
         }
         gateway.drain();

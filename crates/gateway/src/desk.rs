@@ -13,7 +13,7 @@
 mod commission;
 
 pub use crate::auth::Principal;
-pub use commission::{Answer, Commission};
+pub use commission::{Answer, Begun, Commission};
 
 use crate::gateway::Shared;
 use crate::pipeline;
@@ -49,7 +49,15 @@ struct Tray {
 /// A request, and who waits for its answer.
 struct Letter {
     commission: Commission,
-    reply: oneshot::Sender<Answer>,
+    reply: Reply,
+}
+
+/// How the answer is wanted.
+enum Reply {
+    /// All of it.
+    Whole(oneshot::Sender<Answer>),
+    /// As it comes.
+    Begun(oneshot::Sender<Begun>),
 }
 
 impl Desk {
@@ -69,20 +77,34 @@ impl Desk {
     /// that is gone before it has answered is a 500 with the code `answer_lost`: the work may have been done.
     pub async fn ask(&self, commission: Commission) -> Answer {
         let (reply, answer) = oneshot::channel();
+        match self.send(commission, Reply::Whole(reply)).await {
+            Err(failure) => Answer::failed(failure),
+            // From here on the worker keeps the time.
+            Ok(()) => answer.await.unwrap_or_else(|_| Answer::lost()),
+        }
+    }
+
+    /// The same where the answer may be a stream: what there is of it is handed over as it comes. Dropping the
+    /// future, or what it gives, calls the request off.
+    pub async fn begin(&self, commission: Commission) -> Begun {
+        let (reply, begun) = oneshot::channel();
+        match self.send(commission, Reply::Begun(reply)).await {
+            Err(failure) => Answer::failed(failure).into(),
+            Ok(()) => begun.await.unwrap_or_else(|_| Answer::lost().into()),
+        }
+    }
+
+    async fn send(&self, commission: Commission, reply: Reply) -> Result<(), Failure> {
         let due = commission.deadline.map(tokio::time::Instant::from_std);
         let handing_in = self.hand_in(Letter { commission, reply });
         let handed_in = match due {
             None => handing_in.await,
             Some(due) => match tokio::time::timeout_at(due, handing_in).await {
                 Ok(handed_in) => handed_in,
-                Err(_) => return Answer::failed(commission::late()),
+                Err(_) => return Err(commission::late()),
             },
         };
-        match handed_in {
-            Err(Left) => Answer::failed(leaving()),
-            // From here on the worker keeps the time.
-            Ok(()) => answer.await.unwrap_or_else(|_| Answer::lost()),
-        }
+        handed_in.map_err(|Left| leaving())
     }
 
     /// Puts a letter into the tray whose turn it is, or into the next that has room.
@@ -130,22 +152,44 @@ impl Desk {
         }
         letters.close();
         while let Some(letter) = letters.recv().await {
-            // Whoever no longer listens need not be told.
-            let _ = letter.reply.send(Answer::failed(leaving()));
+            letter.reply.refuse(leaving());
         }
     }
 }
 
 impl Letter {
     async fn answer(self, shared: Arc<Shared>, _place: OwnedSemaphorePermit) {
-        let Self { commission, mut reply } = self;
-        let answer = tokio::select! {
-            // Boxed, as it is large.
-            answer = Box::pin(pipeline::serve_own(&shared, &commission)) => answer,
-            // Nobody waits any more: what is under way is dropped, and the provider's call with it.
-            () = reply.closed() => return,
-        };
-        let _ = reply.send(answer);
+        let Self { commission, reply } = self;
+        // Boxed, as they are large. Where nobody waits any more what is under way is dropped, and the provider's call
+        // with it.
+        match reply {
+            Reply::Whole(mut reply) => tokio::select! {
+                answer = Box::pin(pipeline::serve_own(&shared, &commission)) => {
+                    let _ = reply.send(answer);
+                }
+                () = reply.closed() => {}
+            },
+            Reply::Begun(mut reply) => tokio::select! {
+                response = Box::pin(pipeline::begin_own(&shared, &commission)) => {
+                    let (begun, frames) = Begun::new(response);
+                    if reply.send(begun).is_ok() {
+                        frames.pass_on().await;
+                    }
+                }
+                () = reply.closed() => {}
+            },
+        }
+    }
+}
+
+impl Reply {
+    /// Whoever no longer listens need not be told.
+    fn refuse(self, failure: Failure) {
+        let answer = Answer::failed(failure);
+        match self {
+            Self::Whole(reply) => drop(reply.send(answer)),
+            Self::Begun(reply) => drop(reply.send(answer.into())),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::config;
 use crate::gateway::Shared;
 use crate::inquiry::Inquiry;
 use crate::limits::{Granted, Subject};
-use crate::plan::{Target, Targets};
+use crate::plan::{Plan, Target, Targets};
 use crate::protect::{Closed, Lease, Protection, Reason, Wish};
 use crate::recorder::Record;
 use crate::relay::Relayed;
@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tries::{Step, Tries};
 use wire::failure::Failure;
+use wire::operation::Operation;
 
 /// An answer that has begun: nothing of it has been passed on, and nobody else will be asked.
 pub struct Reached {
@@ -60,6 +61,20 @@ pub struct Dispatch<'a> {
     pub snapshot: &'a Snapshot,
     /// What is asked.
     pub inquiry: &'a Inquiry,
+}
+
+/// Whom a plan leads to, in the order in which they are to be tried now.
+pub fn order(snapshot: &Snapshot, plan: &Plan, operation: Operation, now: Instant) -> Targets {
+    match plan.alias.as_ref().filter(|alias| alias.has_others()) {
+        None => Targets::from_iter([Arc::clone(&plan.target)]),
+        Some(alias) => alias.order(plan.draw, now, |target| {
+            if !snapshot.config.guard.enabled {
+                return (true, None);
+            }
+            let lane = snapshot.protection.lane(target, operation, now);
+            (lane.is_open(now), Some(lane.load.clone()))
+        }),
+    }
 }
 
 impl Dispatch<'_> {
@@ -105,17 +120,7 @@ impl Dispatch<'_> {
 
     /// Who is asked, in this order.
     fn targets(&self, now: Instant) -> Targets {
-        let plan = &self.inquiry.plan;
-        match plan.alias.as_ref().filter(|alias| alias.has_others()) {
-            None => Targets::from_iter([Arc::clone(&plan.target)]),
-            Some(alias) => alias.order(plan.draw, now, |target| {
-                if !self.guard().enabled {
-                    return (true, None);
-                }
-                let lane = self.protection().lane(target, self.inquiry.operation, now);
-                (lane.is_open(now), Some(lane.load.clone()))
-            }),
-        }
+        order(self.snapshot, &self.inquiry.plan, self.inquiry.operation, now)
     }
 
     fn terms(&self) -> tries::Terms {

@@ -1,9 +1,11 @@
 //! What all requests share: the snapshot in force, the metrics, and whether we are leaving.
 
 use crate::alerts::Alerting;
+use crate::app::Reloading;
 use crate::chores::Chores;
 use crate::coalesce::Gatherings;
 use crate::config::{CacheRedis, Config, Loaded};
+use crate::dashboard::Live;
 use crate::desk::Desk;
 use crate::durable::Durable;
 use crate::limits::{Accounts, Limits};
@@ -55,6 +57,10 @@ pub struct Gateway {
     chores: Mutex<Vec<Arc<Chores>>>,
     /// Everything that is counted.
     pub metrics: Metrics,
+    /// Figures of the moment, for whoever looks.
+    pub live: Live,
+    /// Where another look at the configuration is asked for.
+    pub reloading: Reloading,
 }
 
 /// The Redis through which replicas count together; `None`: each counts alone.
@@ -132,6 +138,8 @@ impl Gateway {
             runtimes: Runtimes::default(),
             chores,
             metrics,
+            live: Live::default(),
+            reloading: Reloading::default(),
         })
     }
 

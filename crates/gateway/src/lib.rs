@@ -47,3 +47,4 @@ mod trace;
 mod upstream;
 
 mod admin;
+mod dashboard;

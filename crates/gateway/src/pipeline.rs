@@ -57,13 +57,26 @@ pub async fn serve(shared: Arc<Shared>, operation: Operation, request: Request<I
 
 /// Answers a request that was made here on a caller's behalf: the same steps, but for reading it.
 pub async fn serve_own(shared: &Arc<Shared>, commission: &Commission) -> Answer {
+    let (response, failure) = own(shared, commission, false).await;
+    Answer::new(response, failure, commission.answer_bytes_max)
+}
+
+/// The same, where the answer may be a stream.
+pub async fn begin_own(shared: &Arc<Shared>, commission: &Commission) -> Response<Body> {
+    own(shared, commission, true).await.0
+}
+
+async fn own(
+    shared: &Arc<Shared>,
+    commission: &Commission,
+    streams: bool,
+) -> (Response<Body>, Option<Failure>) {
     let snapshot = shared.snapshot();
-    let asked = Asked { operation: commission.operation, headers: &commission.headers, streams: false };
+    let asked = Asked { operation: commission.operation, headers: &commission.headers, streams };
     let mut record = asked.record(&snapshot);
     let answered = undertake(shared, &snapshot, &asked, commission, &mut record).await;
     let failure = answered.as_ref().err().cloned();
-    let response = hand_over(&snapshot, &asked, answered, record).await;
-    Answer::new(response, failure, commission.answer_bytes_max)
+    (hand_over(&snapshot, &asked, answered, record).await, failure)
 }
 
 /// What the pipeline is asked, but for the body.

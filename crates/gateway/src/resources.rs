@@ -5,7 +5,6 @@ use crate::allocator;
 use crate::gateway::Gateway;
 use cache::stats::Summary;
 use measure::leak::{Detector, Sample, Verdict};
-use measure::metrics::Totals;
 use measure::metrics::resources::Standing;
 use measure::resources::{Point, Reader, Reading, Trend};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -36,8 +35,10 @@ pub struct Look {
     pub at: Duration,
     /// What it showed.
     pub reading: Reading,
-    /// What had come of requests.
-    pub totals: Totals,
+    /// Requests that had ended since the process began.
+    pub ended: u64,
+    /// Those of them that ended badly through no fault of their callers.
+    pub ended_badly: u64,
     /// Callers' connections.
     pub connections: u64,
     /// Requests a second since the look before.
@@ -108,7 +109,7 @@ impl Resources {
 
     fn note(&self, look: Look, held: Held) {
         let mut seen = self.seen();
-        seen.trend.note(look.at, look.reading, look.totals.all(), look.connections);
+        seen.trend.note(look.at, look.reading, look.ended, look.connections);
         if let Some(resident) = look.reading.pressure.resident {
             let Look { at, requests_per_second, connections, .. } = look;
             let sample = Sample { at, resident, held: held.bytes(), requests_per_second, connections };
@@ -153,17 +154,18 @@ pub fn reader(gateway: &Gateway) -> Reader {
 }
 
 fn look(gateway: &Gateway) -> Look {
-    let (resources, totals) = (&gateway.resources, gateway.metrics.totals());
+    let (resources, sums) = (&gateway.resources, gateway.metrics.sums());
     let at = resources.uptime();
     let before = resources.last().unwrap_or_default();
-    let ended = totals.all().saturating_sub(before.totals.all());
-    let failed = totals.failed().saturating_sub(before.totals.failed());
+    let ended = sums.all().saturating_sub(before.ended);
+    let failed = sums.failed().saturating_sub(before.ended_badly);
     let hours = gateway.snapshot(0).remembered.hours();
     let hour = hours.iter().fold(Summary::default(), |sum, (_, hour)| sum.plus(hour));
     Look {
         at,
         reading: reader(gateway).read(),
-        totals,
+        ended: sums.all(),
+        ended_badly: sums.failed(),
         connections: u64::try_from(gateway.metrics.connections.get()).unwrap_or(0),
         requests_per_second: ended as f64 / at.saturating_sub(before.at).as_secs_f64().max(1e-3),
         failed: (ended > 0).then(|| failed as f64 / ended as f64),

@@ -15,6 +15,7 @@ pub mod protection;
 mod requests;
 pub mod resources;
 mod sharded;
+pub mod sums;
 mod targets;
 mod traces;
 pub mod workflows;
@@ -22,7 +23,7 @@ pub mod workflows;
 pub use cache::{CacheMetrics, CacheResult, Contents};
 pub use database::{DatabaseMetrics, QueryTimes};
 pub use pools::{Lookup, PoolMetrics, PoolStand, PoolTotals};
-pub use requests::{Outcome, REQUEST_SECONDS, RouteMetrics, RouteReading, Totals};
+pub use requests::{Outcome, REQUEST_SECONDS, RouteMetrics, RouteReading};
 pub use targets::{AttemptResult, Joined, TargetMetrics};
 pub use traces::{Dropped, TraceMetrics};
 
@@ -36,6 +37,7 @@ use prometheus_client::registry::Registry;
 use protection::ProtectionMetrics;
 use resources::ResourceMetrics;
 use sharded::Shards;
+use sums::Sums;
 use workflows::WorkflowMetrics;
 
 /// The metrics as one thread writes them: its own shard of each.
@@ -160,9 +162,12 @@ impl Metrics {
         self.requests.readings()
     }
 
-    /// What has come of callers' requests so far, over all routes and threads.
-    pub fn totals(&self) -> Totals {
-        self.requests.totals()
+    /// All requests and tokens so far, added up.
+    pub fn sums(&self) -> Sums {
+        let mut sums = Sums::default();
+        self.requests.add_to(&mut sums);
+        self.targets.add_to(&mut sums);
+        sums
     }
 
     /// The text of everything in this form, as `GET /metrics` answers.

@@ -1,6 +1,7 @@
 //! `/admin/limits`: how everyone who is limited stands.
 
 use crate::gateway::Gateway;
+use crate::limits::{Report, Scope};
 use axum::extract::{Json, State};
 use axum::response::{IntoResponse, Response};
 use guard::quota::Level;
@@ -11,23 +12,21 @@ use std::time::Instant;
 /// `GET /admin/limits`: keys by their public ids, tenants, aliases and providers. Where replicas count together
 /// it is what this one knows.
 pub async fn show(State(gateway): State<Arc<Gateway>>) -> Response {
-    let rows: Vec<Value> = gateway
-        .limits
-        .report(Instant::now())
-        .into_iter()
-        .map(|(scope, name, report)| {
-            json!({
-                "scope": scope.name(),
-                "name": name,
-                "requests": report.requests.map(of_level),
-                "tokens": report.tokens.map(of_level),
-                "concurrent_requests": report.concurrent_requests.map(of_room),
-                "concurrent_streams": report.concurrent_streams.map(of_room),
-            })
-        })
-        .collect();
+    let rows: Vec<Value> = gateway.limits.report(Instant::now()).into_iter().map(of_account).collect();
     let shared = gateway.limits.is_shared();
     Json(json!({ "shared": shared, "limits": rows })).into_response()
+}
+
+/// How one who is limited stands.
+pub(super) fn of_account((scope, name, report): (Scope, Box<str>, Report)) -> Value {
+    json!({
+        "scope": scope.name(),
+        "name": name,
+        "requests": report.requests.map(of_level),
+        "tokens": report.tokens.map(of_level),
+        "concurrent_requests": report.concurrent_requests.map(of_room),
+        "concurrent_streams": report.concurrent_streams.map(of_room),
+    })
 }
 
 fn of_level(level: Level) -> Value {

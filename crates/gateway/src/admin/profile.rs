@@ -78,7 +78,7 @@ pub async fn tasks(
     Json(json!({
         "seconds": span.as_secs(),
         "threads": threads,
-        "requests_in_flight": gateway.metrics.totals().in_flight,
+        "requests_in_flight": gateway.metrics.sums().in_flight,
         "connections": gateway.metrics.connections.get(),
         "background": {
             "running": background.iter().map(|lane| lane.running).sum::<usize>(),

@@ -49,7 +49,7 @@ pub async fn show(State(gateway): State<Arc<Gateway>>, Query(asked): Query<Asked
         "network": of_traffic(reading.network, latest.and_then(|point| point.network_bytes_per_second)),
         "storage": of_traffic(reading.storage, latest.and_then(|point| point.storage_bytes_per_second)),
         "requests": {
-            "in_flight": gateway.metrics.totals().in_flight,
+            "in_flight": gateway.metrics.sums().in_flight,
             "per_second": look.requests_per_second,
             "failed_share": look.failed,
             "connections": look.connections,

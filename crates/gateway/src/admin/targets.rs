@@ -68,7 +68,7 @@ fn of_gate(report: &gate::Report) -> Value {
 }
 
 /// None where any number may call.
-fn limit(limit: u32) -> Option<u32> {
+pub(super) fn limit(limit: u32) -> Option<u32> {
     Some(limit).filter(|limit| *limit < u32::MAX)
 }
 

@@ -1,4 +1,4 @@
-//! A request of the gateway's own, and its answer.
+//! A request of the gateway's own, and its answer: whole, or as it comes.
 
 use crate::auth::Principal;
 use crate::config::Priority;
@@ -6,7 +6,9 @@ use crate::http::body::Body;
 use crate::http::{error, head};
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
+use http_body_util::BodyExt;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 use wire::failure::{Failure, Kind, Retry, Source};
 use wire::operation::Operation;
 use wire::splice::push_json_string;
@@ -19,7 +21,7 @@ pub struct Commission {
     /// What a caller would say in its head, and means here what it means there: `cache-control`, `x-tidegate-*`,
     /// `traceparent`, `x-request-id`. Credentials are not among them.
     pub headers: HeaderMap,
-    /// The body. A `stream` in it is refused: the answer is whole.
+    /// The body. A `stream` in it is refused where the whole answer is asked for.
     pub body: Bytes,
     /// On whose behalf: its models, limits, tenant, as the configuration has them when the request is answered.
     pub principal: Principal,
@@ -148,6 +150,60 @@ impl Answer {
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.status.is_success()
+    }
+}
+
+/// Frames of a stream that wait for a reader; then the provider waits.
+const FRAMES_MAX: usize = 16;
+
+/// An answer whose head is made, and what comes of its body.
+#[derive(Debug)]
+pub struct Begun {
+    /// As a caller would read it.
+    pub status: StatusCode,
+    /// The same.
+    pub headers: HeaderMap,
+    /// The body, until its end; a stream that fails ends with an error event, as it does for a caller.
+    pub body: mpsc::Receiver<Bytes>,
+}
+
+/// The worker's end of a [`Begun`].
+pub(super) struct Frames {
+    body: Body,
+    reader: mpsc::Sender<Bytes>,
+}
+
+impl Begun {
+    pub(super) fn new(response: Response<Body>) -> (Self, Frames) {
+        let (parts, body) = response.into_parts();
+        let (reader, frames) = mpsc::channel(FRAMES_MAX);
+        (Self { status: parts.status, headers: parts.headers, body: frames }, Frames { body, reader })
+    }
+}
+
+impl From<Answer> for Begun {
+    fn from(answer: Answer) -> Self {
+        let (reader, body) = mpsc::channel(1);
+        // There is room: it is the first.
+        let _ = reader.try_send(answer.body);
+        Self { status: answer.status, headers: answer.headers, body }
+    }
+}
+
+impl Frames {
+    /// To the end, or until nobody reads any more: the body is dropped then, and the provider's call with it.
+    pub(super) async fn pass_on(mut self) {
+        loop {
+            let frame = tokio::select! {
+                frame = self.body.frame() => frame,
+                () = self.reader.closed() => return,
+            };
+            let Some(Ok(frame)) = frame else { return };
+            let Ok(bytes) = frame.into_data() else { continue };
+            if self.reader.send(bytes).await.is_err() {
+                return;
+            }
+        }
     }
 }
 

@@ -198,6 +198,57 @@ async fn who_stops_waiting_ends_the_providers_call() {
 }
 
 #[tokio::test]
+async fn an_answer_may_come_as_it_is_made() {
+    let stand = Stand::start("");
+    let body = r#"{"model":"sim/instant","stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
+    let mut begun = stand.gateway.desk.begin(commission(Operation::ChatCompletions, body)).await;
+    assert_eq!(
+        (begun.status, &begun.headers["content-type"]),
+        (StatusCode::OK, &"text/event-stream".parse().unwrap())
+    );
+    let mut said = Vec::new();
+    while let Some(bytes) = begun.body.recv().await {
+        said.extend_from_slice(&bytes);
+    }
+    assert!(
+        said.starts_with(b"data: {") && said.ends_with(b"data: [DONE]\n\n"),
+        "{}",
+        String::from_utf8_lossy(&said)
+    );
+
+    let mut whole = stand.gateway.desk.begin(chat("sim/instant", "hello")).await;
+    assert!(whole.body.recv().await.unwrap().starts_with(b"{"));
+    assert!(whole.body.recv().await.is_none());
+
+    let mut refused = stand.gateway.desk.begin(chat("nope", "hello")).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
+    assert!(refused.body.recv().await.unwrap().starts_with(br#"{"error":"#));
+
+    stand.leave();
+    let left = loop {
+        let answer = stand.gateway.desk.begin(chat("sim/instant", "hello")).await;
+        if answer.status != StatusCode::OK {
+            break answer;
+        }
+    };
+    assert_eq!(left.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn who_stops_waiting_for_a_beginning_ends_the_providers_call() {
+    let (config, mut said) = silent().await;
+    let stand = Stand::start(&config);
+    {
+        let asking = std::pin::pin!(stand.gateway.desk.begin(chat("silent/m", "hello")));
+        tokio::select! {
+            begun = asking => panic!("{begun:?}"),
+            word = said.recv() => assert_eq!(word, Some("asked")),
+        }
+    }
+    assert_eq!(said.recv().await, Some("gone"));
+}
+
+#[tokio::test]
 async fn more_than_the_trays_hold_is_answered_all_the_same() {
     let stand = Arc::new(Stand::start(""));
     let asked: Vec<_> = (0..600)

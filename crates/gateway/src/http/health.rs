@@ -63,7 +63,7 @@ pub(crate) fn performance(gateway: &Gateway) -> Response<Body> {
         "resident_bytes": look.reading.pressure.resident,
         "connections": look.connections,
         "requests": {
-            "in_flight": gateway.metrics.totals().in_flight,
+            "in_flight": gateway.metrics.sums().in_flight,
             "per_second": look.requests_per_second,
             "failed_share": look.failed,
         },

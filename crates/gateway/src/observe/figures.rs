@@ -123,12 +123,7 @@ impl Figures {
     }
 
     /// For whom a request counts.
-    fn scopes(
-        &mut self,
-        route: Option<&Arc<str>>,
-        is_alias: bool,
-        who: Option<&Arc<Principal>>,
-    ) -> Scopes {
+    fn scopes(&mut self, route: Option<&Arc<str>>, is_alias: bool, who: Option<&Arc<Principal>>) -> Scopes {
         let is_it = |known: &&Known| {
             is_same(known.route.as_ref(), route)
                 && is_same(known.who.as_ref(), who)

@@ -131,6 +131,25 @@ impl Alias {
             .collect()
     }
 
+    /// All of them as they were written, each with its weight and its group: those that are drawn from first, then
+    /// those to fall back on.
+    pub fn choices(&self) -> impl Iterator<Item = (&Arc<Target>, u32, u32)> {
+        self.choices.iter().map(|choice| (&choice.target, choice.weight, choice.group))
+    }
+
+    /// How many of these are drawn from.
+    pub fn drawn(&self) -> usize {
+        self.drawn
+    }
+
+    /// How one is chosen, in words of the configuration.
+    pub fn balance(&self) -> &'static str {
+        match self.method {
+            Method::Weights => "weights",
+            Method::LeastLoaded => "least_loaded",
+        }
+    }
+
     /// All of them, in no order.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.choices.iter().map(|choice| &*choice.target)

@@ -45,13 +45,7 @@ impl Record {
     }
 
     /// What the caller is about to read.
-    pub fn answers(
-        &mut self,
-        status: StatusCode,
-        target: &HeaderValue,
-        cache: Status,
-        cost: Option<u64>,
-    ) {
+    pub fn answers(&mut self, status: StatusCode, target: &HeaderValue, cache: Status, cost: Option<u64>) {
         if let Some(notes) = &mut self.notes {
             let (target, cache) = (Some(target.clone()), Some(cache.header()));
             notes.answer = Answer { status: status.as_u16(), target, cache, cost, error: None };

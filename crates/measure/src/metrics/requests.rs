@@ -6,6 +6,7 @@ use super::labels::{GenAiLabels, OperationLabels, RequestLabels, RouteLabels};
 use super::sharded::{
     Bounds, CounterShard, Counters, GaugeShard, Gauges, HistogramShard, Histograms, Shards,
 };
+use super::sums::Sums;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Registry, Unit};
 use second_name::SecondName;
@@ -80,27 +81,6 @@ pub struct RouteReading {
     pub ended: [u64; Outcome::ALL.len()],
     /// How long they took: how many in each of [`REQUEST_SECONDS`]' buckets, not added up, and beyond the last.
     pub durations: [u64; REQUEST_SECONDS.len() + 1],
-}
-
-/// What has come of callers' requests, over all routes and threads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Requests since the process began, in the order of [`Outcome::ALL`].
-    pub ended: [u64; Outcome::ALL.len()],
-    /// Requests under way.
-    pub in_flight: u64,
-}
-
-impl Totals {
-    /// Requests that ended, however they did.
-    pub fn all(&self) -> u64 {
-        self.ended.iter().sum()
-    }
-
-    /// Those that ended badly through no fault of their callers.
-    pub fn failed(&self) -> u64 {
-        self.ended[Outcome::ProviderError as usize] + self.ended[Outcome::GatewayError as usize]
-    }
 }
 
 /// The families of all routes.
@@ -182,15 +162,21 @@ impl Families {
         known.iter().map(|((operation, model), handles)| handles.read(operation, model)).collect()
     }
 
-    /// How all of them stand together.
-    pub(super) fn totals(&self) -> Totals {
+    /// What all routes say together.
+    pub(super) fn add_to(&self, sums: &mut Sums) {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended =
-            Outcome::ALL.map(|outcome| known.values().map(|route| route.requests[outcome as usize].total()).sum());
-        // Those of an operation have one gauge together.
-        let operations: BTreeMap<_, _> = known.iter().map(|((operation, _), route)| (operation, route)).collect();
-        let in_flight: i64 = operations.values().map(|route| route.in_flight.total()).sum();
-        Totals { ended, in_flight: u64::try_from(in_flight).unwrap_or(0) }
+        let mut before = None;
+        for ((operation, _), route) in known.iter() {
+            for (sum, requests) in sums.ended.iter_mut().zip(&route.requests) {
+                *sum += requests.total();
+            }
+            sums.duration.add(route.duration.bounds(), route.duration.buckets().into_iter());
+            // These are one for all routes of an operation.
+            if before.replace(*operation) != Some(*operation) {
+                sums.in_flight += route.in_flight.total();
+                sums.overhead.add(route.overhead.bounds(), route.overhead.buckets().into_iter());
+            }
+        }
     }
 }
 
@@ -255,20 +241,5 @@ mod tests {
             ("chat", "m", [2, 0, 0, 1, 0])
         );
         assert_eq!((reading.durations[0], reading.durations[7], reading.durations.iter().sum()), (2, 1, 3));
-    }
-
-    #[test]
-    fn all_routes_and_threads_are_added_up() {
-        let metrics = Metrics::new("0", 2);
-        for (shard, model, outcome) in
-            [(0, "a", Outcome::Ok), (1, "a", Outcome::ProviderError), (1, "b", Outcome::CallerError)]
-        {
-            let route = metrics.shard(shard).route("chat", model);
-            route.begins();
-            route.ends(outcome, Duration::ZERO, Duration::ZERO);
-        }
-        metrics.shard(0).route("embeddings", "a").begins();
-        let totals = metrics.totals();
-        assert_eq!((totals.all(), totals.failed(), totals.in_flight), (3, 1, 1));
     }
 }

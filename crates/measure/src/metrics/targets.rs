@@ -2,8 +2,11 @@
 
 use super::labels::{AttemptLabels, ProviderLabels, ResultLabels, TargetLabels, TokenLabels, WaitLabels};
 use super::sharded::{Bounds, CounterShard, Counters, HistogramShard, Histograms, Shards};
+use super::sums::Sums;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How one attempt at a provider ended, as `tidegate_upstream_attempts_total{result}` counts it.
@@ -164,6 +167,8 @@ pub(super) struct Families {
     waits: Histograms<WaitLabels>,
     first_token: Histograms<TargetLabels>,
     tokens: Counters<TokenLabels>,
+    /// Every target that was resolved, by provider and model, to be added up.
+    targets: Mutex<BTreeMap<(String, String), TargetMetrics>>,
 }
 
 impl Families {
@@ -178,6 +183,7 @@ impl Families {
             waits: Family::new_with_constructor(Bounds(shards, WAIT_SECONDS)),
             first_token: Family::new_with_constructor(Bounds(shards, FIRST_TOKEN_SECONDS)),
             tokens: Family::new_with_constructor(shards),
+            targets: Mutex::default(),
         }
     }
 
@@ -240,7 +246,7 @@ impl Families {
         let of_provider = ProviderLabels { provider: provider() };
         let of_model = WaitLabels { provider: provider(), model: model() };
         let of_target = TargetLabels { gen_ai_provider_name: provider(), gen_ai_request_model: model() };
-        TargetMetrics {
+        let handles = TargetMetrics {
             attempts: AttemptResult::ALL.map(|result| {
                 let labels = AttemptLabels { provider: provider(), model: model(), result: result.name() };
                 self.attempts.get_or_create_owned(&labels).shard(shard)
@@ -255,6 +261,17 @@ impl Families {
             input_tokens: tokens("input"),
             output_tokens: tokens("output"),
             cached_tokens: tokens("cached_input"),
+        };
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.entry((provider(), model())).or_insert_with(|| handles.clone());
+        handles
+    }
+
+    /// What all targets say together.
+    pub(super) fn add_to(&self, sums: &mut Sums) {
+        for target in self.targets.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            sums.tokens_in += target.input_tokens.total();
+            sums.tokens_out += target.output_tokens.total();
         }
     }
 }

@@ -2,6 +2,7 @@
 //! way to an answer's key, and to why a request that should have been a hit was none. It asks no provider,
 //! and no request is counted.
 
+use crate::admin::asked::{headers_of, operation_of};
 use crate::admin::refusal;
 use crate::gateway::Gateway;
 use crate::plan::{Draw, affinity};
@@ -14,7 +15,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use cache::clock::Millis;
 use cache::{Found, Freshness};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -22,7 +22,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::failure::{Failure, Kind};
 use wire::openai::Request;
-use wire::operation::Operation;
 
 /// A request as a caller would send it.
 #[derive(Debug, Deserialize)]
@@ -56,8 +55,8 @@ pub async fn lookup(
 impl Lookup {
     async fn answer(&self, gateway: &Gateway) -> Result<Value, Failure> {
         let snapshot = gateway.snapshot(0);
-        let operation = self.operation()?;
-        let headers = self.headers()?;
+        let operation = operation_of(self.path.as_deref())?;
+        let headers = headers_of(&self.headers)?;
         let body = Bytes::copy_from_slice(self.body.get().as_bytes());
         let request = Request::parse(operation, &body)?;
         let affinity = || affinity::of(&headers, &self.tenant, &request);
@@ -84,26 +83,6 @@ impl Lookup {
             "cache": if found.is_some() { "hit" } else { "miss" },
             "answer": found.as_ref().map(|found| of_answer(found, now)),
         }))
-    }
-
-    fn operation(&self) -> Result<Operation, Failure> {
-        let path = self.path.as_deref().unwrap_or("/v1/chat/completions");
-        let path = path.strip_prefix("/v1").unwrap_or(path);
-        let known = [Operation::ChatCompletions, Operation::Completions, Operation::Embeddings];
-        known.into_iter().find(|operation| operation.path() == path).ok_or_else(|| {
-            bad("\"path\" must be one of /v1/chat/completions, /v1/completions, /v1/embeddings")
-        })
-    }
-
-    fn headers(&self) -> Result<HeaderMap, Failure> {
-        let header = |(name, value): (&String, &String)| {
-            let name = HeaderName::try_from(name).ok()?;
-            Some((name, HeaderValue::try_from(value).ok()?))
-        };
-        self.headers
-            .iter()
-            .map(|named| header(named).ok_or_else(|| bad(format!("\"{}\" is no header", named.0))))
-            .collect()
     }
 }
 
