@@ -123,7 +123,7 @@ fn observer(bench: &mut Criterion) {
             |account| {
                 figures.note(&account);
                 number += 1;
-                recent.push(Entry::new(number, account, now))
+                recent.push(Entry::new(number, account, now));
             },
             BatchSize::SmallInput,
         );

@@ -137,11 +137,10 @@ fn guarded() -> Router<Plane> {
 
 /// The dashboard's shell and the way in: whoever has no key yet needs them, and they tell nothing.
 fn open() -> Router<Plane> {
-    let session = get(dashboard::whoami).post(dashboard::log_in).delete(dashboard::log_out);
     Router::new()
         .route("/", get(dashboard::root))
         .route("/assets/{version}/{*file}", get(dashboard::asset))
-        .route("/admin/session", session)
+        .route("/admin/session", get(dashboard::whoami).post(dashboard::log_in).delete(dashboard::log_out))
 }
 
 async fn live() -> Response {

@@ -21,6 +21,8 @@ struct Row {
 }
 
 const JSON: &str = "application/json";
+/// What needs no key, and what lies below it.
+const WITHOUT_KEY: [&str; 4] = ["/", "/assets", "/admin/session", "/health"];
 
 /// A row that answers with JSON.
 const fn row(method: &'static str, path: &'static str, words: &'static str) -> Row {
@@ -43,13 +45,65 @@ impl Row {
 
 /// Everything, in the order in which it is shown.
 const TABLE: &[Row] = &[
-    row("get", "/", "What there is here."),
+    row("get", "/", "The dashboard for browsers; for whoever does not ask for HTML, what there is here."),
+    row("get", "/assets/{version}/{*file}", "The dashboard's files. Needs no key.").of_media("application/octet-stream"),
+    row("get", "/admin/session", "Whether a key is needed, and whether this browser has shown it. Needs no key."),
+    row("post", "/admin/session", "Logs a browser in. Needs no key but the one it brings.")
+        .with_body("`key`: the admin key"),
+    row("delete", "/admin/session", "Logs it out."),
     row("get", "/health", "Whether the process lives. Needs no key."),
     row("get", "/health/ready", "Whether new requests are welcome, and what is unwell. Needs no key."),
     row("get", "/metrics", "Prometheus' metrics: OpenMetrics where `Accept` asks for it, else the older text format.")
         .of_media("text/plain"),
     row("get", "/admin/openapi.json", "This description."),
     row("get", "/admin/config", "The configuration in force, without secrets."),
+    row("get", "/admin/config/file", "What the file says by now, without secrets, or what is wrong with it."),
+    row("post", "/admin/config/reload", "Puts in force what the file says; what is wrong leaves all as it is."),
+    row("get", "/admin/live", "Figures of the moment, once a second, after those of the last ten minutes.")
+        .of_media("text/event-stream"),
+    row("get", "/admin/requests", "The latest requests and for longer the slow and the failed, from the newest on.")
+        .with_query(&[
+            ("id", "only of this id"),
+            ("key", "only of the key with this public part"),
+            ("tenant", "only this tenant's"),
+            ("route", "only those counted under this alias or `provider/model`"),
+            ("alias", "only those to this alias"),
+            ("target", "only those for which this `provider/model` was to be asked"),
+            ("operation", "only `chat`, `text_completion` or `embeddings`"),
+            ("status", "only those answered so: `429`, `5xx`"),
+            ("outcome", "only `ok`, `caller_error`, `provider_error`, `gateway_error` or `caller_left`"),
+            ("cache", "only `hit`, `miss`, `coalesced`, `bypass`, those of a tier, or bypassed for a reason"),
+            ("stream", "only streams (`true`) or whole answers (`false`)"),
+            ("since", "only those that arrived then or later: RFC 3339, or `10m` for ten minutes ago"),
+            ("until", "only those that arrived before"),
+            ("slow", "`true`: only slow ones"),
+            ("failed", "`true`: only those that a provider or the gateway failed"),
+            ("after", "those older than this place: what `next` said"),
+            ("limit", "so many at most"),
+        ]),
+    row("get", "/admin/requests/{id}", "One request, with where its time went."),
+    row("get", "/admin/performance", "Percentiles and rates of all requests, and by route, target, key and alias.")
+        .with_query(&[
+            ("by", "only `route`, `target`, `key` or `alias`"),
+            ("name", "only the one of this name"),
+            ("window", "over `10s`, `1m`, `10m`, `1h` or `24h`"),
+            ("limit", "so many of each kind, those with the most requests"),
+        ]),
+    row("get", "/admin/performance/chart", "A figure, or the rates, over time.").with_query(&[
+        ("by", "of a `route`, `target`, `key` or `alias`; without it of all requests"),
+        ("name", "of the one of this name"),
+        ("figure", "which; without it the rates"),
+        ("window", "over `10s` to `24h` from memory, or days as in `30d` from disk"),
+    ]),
+    row("get", "/admin/alerts", "What fires, what did, silences, and how those are who are told."),
+    row("post", "/admin/alerts/test", "Sends a test through every receiver, and says what came of it."),
+    row("post", "/admin/alerts/silences", "Keeps alerts silent.")
+        .with_body("`matchers`: a list of `name`, `value` and `equal`; `duration` or `until`; `author`, `comment`"),
+    row("delete", "/admin/alerts/silences/{id}", "Ends a silence."),
+    row("post", "/admin/explain", "What would become of a request: limits, cache, targets in their order. Nobody is asked.")
+        .with_body("`body`: the request; `path`, `key`: the public part of a caller's, `headers`"),
+    row("post", "/admin/playground", "A request of the operator's own, as a caller's: answered as that would be.")
+        .with_body("`body`: the request; `path`, `key`: the public part of a caller's, `headers`"),
     row("get", "/admin/targets", "How each provider's models are: health, how busy, how fast."),
     row("get", "/admin/breakers", "Who is left alone and why, and what failures have in common."),
     row("post", "/admin/breakers/reset", "Closes breakers.")
@@ -105,7 +159,7 @@ pub async fn show() -> Response {
 fn document() -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for row in TABLE {
-        paths.entry(row.path).or_insert_with(|| json!({}))[row.method] = operation(row);
+        paths.entry(row.path.replace("{*", "{")).or_insert_with(|| json!({}))[row.method] = operation(row);
     }
     json!({
         "openapi": "3.1.0",
@@ -163,7 +217,7 @@ fn operation(row: &Row) -> Value {
         let content = json!({ JSON: { "schema": { "type": "object" } } });
         operation["requestBody"] = json!({ "required": true, "description": words, "content": content });
     }
-    if row.path.starts_with("/health") {
+    if WITHOUT_KEY.iter().any(|path| row.path == *path || row.path.starts_with(&format!("{path}/"))) {
         operation["security"] = json!([]);
     }
     operation
@@ -171,12 +225,14 @@ fn operation(row: &Row) -> Value {
 
 /// The names of a path's parts that may be anything.
 fn parts(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    path.split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|part| part.trim_start_matches('*'))
 }
 
 /// A name that no other has: `get_admin_jobs_id`.
 fn name(row: &Row) -> String {
-    let letters = row.path.chars().filter(|letter| !matches!(letter, '{' | '}'));
+    let letters = row.path.chars().filter(|letter| !matches!(letter, '{' | '}' | '*'));
     let path: String = letters.map(|letter| if letter.is_alphanumeric() { letter } else { '_' }).collect();
     format!("{}{}", row.method, path.trim_end_matches('_'))
 }
@@ -193,8 +249,8 @@ mod tests {
         let source: String = include_str!("../admin.rs").split_whitespace().collect::<Vec<_>>().join(" ");
         let routes = source.split(".route(").skip(1).flat_map(|route| {
             let (path, rest) = route.trim_start().trim_start_matches('"').split_once('"').unwrap();
-            // What is said up to the next route, or to whatever else follows.
-            let handlers = rest.split(".layer(").next().unwrap().split(".fallback(").next().unwrap();
+            // What is said up to the next route, or to the end of the function.
+            let handlers = rest.split(" }").next().unwrap();
             let methods = ["get", "post", "put", "patch", "delete"];
             let said = methods.into_iter().filter(|method| {
                 [' ', '.'].iter().any(|before| handlers.contains(&format!("{before}{method}(")))

@@ -145,7 +145,7 @@ pub async fn list(
         Ok(filter) => filter,
         Err(failure) => return refusal(&failure),
     };
-    let asked = gateway.observer.ask(move |seen| shown(&seen.recent.find(&filter, limit), held(seen)));
+    let asked = gateway.observer.ask(move |seen| shown(&seen.recent.find(&filter, limit), &held(seen)));
     match asked.await {
         Some(mut shown) => {
             shown["held"]["dropped"] = gateway.observer.dropped().into();
@@ -155,7 +155,7 @@ pub async fn list(
     }
 }
 
-fn shown(page: &Page<'_>, held: Value) -> Value {
+fn shown(page: &Page<'_>, held: &Value) -> Value {
     let next = page.found.last().filter(|_| page.has_more).map(|entry| entry.number);
     json!({
         "requests": page.found.iter().map(|entry| show::row(entry)).collect::<Vec<_>>(),
