@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 from support import configuration
 from support.processes import ROOT, run
-from support.raw import ask, chat, complete
+from support.raw import Connection, ask, chat, complete, head
 from support.waiting import wait_until
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
@@ -198,5 +198,9 @@ def test_the_admin_plane_describes_itself_and_tells_the_truth(busy):
             continue
         for method in operations:
             body = b"{}" if method == "post" else None
-            status = ask(busy.admin_port, method.upper(), path, body, content_type="application/json").status
+            # Only the head: figures of the moment have no end.
+            with Connection(busy.admin_port) as connection:
+                named = {"content-type": "application/json"}
+                connection.send(head(method.upper(), path, busy.admin_port, body, named) + (body or b""))
+                status, _ = connection.response_head()
             assert status not in (404, 405), f"{method} {path}"

@@ -63,6 +63,7 @@ const FILES: &[Asset] = assets![
     "parts/toast.js",
     "pages/advice.js",
     "pages/alerts.js",
+    "pages/api.js",
     "pages/benchmarks.js",
     "pages/cache.js",
     "pages/configuration.js",

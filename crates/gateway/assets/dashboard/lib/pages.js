@@ -32,6 +32,7 @@ export const GROUPS = [
       { id: 'jobs', title: 'Jobs and workflows', letter: 'j', about: 'What is done later: queues, dead letters, runs.' },
       { id: 'configuration', title: 'Configuration', letter: 'f', about: 'What is in force, and what the file says by now.' },
       { id: 'system', title: 'System', letter: 's', about: 'This process: its load, its memory, its profiles.' },
+      { id: 'api', title: 'API', letter: 'i', about: 'What programs can ask of the admin plane.' },
       { id: 'benchmarks', title: 'Benchmarks', letter: 'b', about: 'Measure it, and compare.' },
       { id: 'experiments', title: 'Experiments', letter: 'x', about: 'Two ways, the same callers, and which is better.' },
     ],
