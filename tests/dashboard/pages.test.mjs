@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { SCREENS, startStage, until } from './stage.mjs';
 
 const PAGES = [
-  'overview', 'requests', 'alerts', 'advice', 'targets', 'routing', 'playground', 'cache', 'cost', 'limits', 'jobs', 'configuration', 'system', 'api',
+  'overview', 'performance', 'requests', 'alerts', 'advice', 'targets', 'routing', 'playground', 'cache', 'cost', 'limits', 'jobs', 'configuration', 'system', 'api',
   'benchmarks', 'experiments',
 ];
 let stage;

@@ -72,6 +72,7 @@ const FILES: &[Asset] = assets![
     "pages/jobs.js",
     "pages/limits.js",
     "pages/overview.js",
+    "pages/performance.js",
     "pages/playground.js",
     "pages/requests.js",
     "pages/routing.js",

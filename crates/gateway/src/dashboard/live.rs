@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
-use sample::{Reading, Sample};
+use sample::{Reading, Sample, Times};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -82,7 +82,8 @@ pub async fn keep(gateway: &Gateway) {
     let mut window = sample::Window::default();
     loop {
         due.tick().await;
-        let reading = Reading::of(gateway, Instant::now());
+        let times = Times::of(gateway).await;
+        let reading = Reading::of(gateway, times, Instant::now());
         gateway.live.tell(window.sample(reading, SystemTime::now()));
     }
 }

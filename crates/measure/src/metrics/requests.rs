@@ -170,11 +170,9 @@ impl Families {
             for (sum, requests) in sums.ended.iter_mut().zip(&route.requests) {
                 *sum += requests.total();
             }
-            sums.duration.add(route.duration.bounds(), route.duration.buckets().into_iter());
             // These are one for all routes of an operation.
             if before.replace(*operation) != Some(*operation) {
                 sums.in_flight += route.in_flight.total();
-                sums.overhead.add(route.overhead.bounds(), route.overhead.buckets().into_iter());
             }
         }
     }

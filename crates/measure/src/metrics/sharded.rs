@@ -200,10 +200,6 @@ impl HistogramShard {
     pub(super) fn count(&self) -> u64 {
         self.0.shards.iter().flat_map(|shard| shard.0.buckets.iter()).map(|bucket| bucket.load(Relaxed)).sum()
     }
-
-    pub(super) fn bounds(&self) -> &'static [f64] {
-        self.0.bounds
-    }
 }
 
 impl MetricConstructor<Histogram> for Bounds {

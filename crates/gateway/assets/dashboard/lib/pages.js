@@ -5,6 +5,7 @@ export const GROUPS = [
     name: 'Watch',
     pages: [
       { id: 'overview', title: 'Overview', letter: 'o', about: 'How it is now, and the last ten minutes.' },
+      { id: 'performance', title: 'Performance', letter: 'w', about: 'How fast, for whom, and how that went.' },
       { id: 'requests', title: 'Requests', letter: 'r', about: 'What was asked lately, and where its time went.' },
       { id: 'alerts', title: 'Alerts', letter: 'a', about: 'What calls for somebody, and who was told.' },
       { id: 'advice', title: 'Advice', letter: 'v', about: 'What to change, why, and what it would bring.' },

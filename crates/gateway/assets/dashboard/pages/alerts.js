@@ -107,7 +107,7 @@ function Receivers({ rows }) {
     }
   };
   const empty = html`
-    <${Empty} title="Nobody is told yet" example=${'[[alerts.receivers]]\nname = "team"\nslack = { url = "${SLACK_WEBHOOK}" }'}>
+    <${Empty} title="Nobody is told yet" example=${'[alerts.receivers.team]\nkind = "slack"\nurl = "${SLACK_URL}"'}>
       <p>Alerts stand here all the same. Receivers are Alertmanager, Slack, a signed webhook or e-mail; see the example configuration.</p>
     <//>`;
   return html`

@@ -14,7 +14,7 @@ export default function Page() {
   const found = all.filter((row) => `${row.method} ${row.path} ${row.words}`.toLowerCase().includes(search.toLowerCase()));
   return html`
     <${Fault} error=${error} reload=${reload} />
-    <p class="help">Programs send the admin key as <code>Authorization: Bearer …</code>. The same as a file for generators:
+    <p class="help">Programs send the admin key as <code>Authorization: Bearer …</code>. The same as a file for generators:${' '}
       <a href="/admin/openapi.json" download="tidegate-admin.json">OpenAPI ${data?.openapi}</a>.</p>
     <form class="filter" role="search" onSubmit=${(event) => event.preventDefault()}>
       <label>Path or word<input type="search" data-search value=${search} onInput=${(event) => setSearch(event.target.value)} /></label>
@@ -51,13 +51,16 @@ function bySubject(rows) {
   return subjects;
 }
 
+/** Words in which what stands between backticks is code. */
+const worded = (words) => words.split('`').map((part, at) => (at % 2 ? html`<code>${part}</code>` : part));
+
 function Call({ row, open }) {
   const facts = [...row.parts, row.body && ['body', row.body], ['answer', row.media], row.open && ['key', 'not needed']];
   return html`
     <details open=${open}>
-      <summary><code><b>${row.method}</b> ${row.path}</code><small>${row.words}</small></summary>
+      <summary><code><b>${row.method}</b> ${row.path}</code><small>${worded(row.words)}</small></summary>
       <div class="call">
-        <${Facts} rows=${facts} />
+        <${Facts} rows=${facts.filter(Boolean).map(([name, words]) => [name, worded(words)])} />
         <pre><code>${example(row)}</code></pre>
       </div>
     </details>`;

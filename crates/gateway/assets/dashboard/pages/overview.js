@@ -61,8 +61,8 @@ function Figures({ now }) {
       <${Tile} name="requests_per_second" label="Requests" value=${rate(now.requests_per_second)} note="of the last 10 s" />
       <${Tile} name="error_share" label="Failed" value=${percent(failing)} note=${`${rate(now.errors_per_second)} by us or providers`}
         kind=${failing >= 0.05 ? 'bad' : failing >= 0.01 ? 'warn' : undefined} href=${link('requests', { failed: 'true' })} />
-      <${Tile} name="p95" label="Duration, p95" value=${millis(now.p95_ms)} note=${`p50 ${millis(now.p50_ms)}, p99 ${millis(now.p99_ms)}`} />
-      <${Tile} name="overhead_p99" label="Our own time, p99" value=${millis(now.overhead_p99_ms)} note=${`p50 ${millis(now.overhead_p50_ms)}`} />
+      <${Tile} name="p95" label="Duration, p95" value=${millis(now.p95_ms)} note=${`p50 ${millis(now.p50_ms)}, p99 ${millis(now.p99_ms)}`} href=${link('performance')} />
+      <${Tile} name="overhead_p99" label="Our own time, p99" value=${millis(now.overhead_p99_ms)} note=${`p50 ${millis(now.overhead_p50_ms)}`} href=${link('performance', { figure: 'overhead' })} />
       <${Tile} name="in_flight" label="Under way" value=${count(now.in_flight)} note=${`${count(now.waiting)} waiting, ${count(now.connections)} connected`} />
       <${Tile} name="hit_rate" label="Answered from cache" value=${percent(now.hit_rate)} note="of the last hour" href=${link('cache')} />
       <${Tile} name="tokens_out" label="Tokens written" value=${rate(now.tokens_out_per_second)} note=${`${rate(now.tokens_in_per_second)} read`} href=${link('cost')} />

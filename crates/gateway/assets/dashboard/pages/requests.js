@@ -32,9 +32,14 @@ const COLUMNS = [
   { name: 'Total', number: true, value: (row) => row.total_ms, show: (row) => millis(row.total_ms) },
   { name: 'First token', number: true, value: (row) => row.first_token_ms, show: (row) => millis(row.first_token_ms) },
   { name: 'Ours', number: true, value: (row) => row.overhead_ms, show: (row) => millis(row.overhead_ms) },
-  { name: 'Tokens', number: true, value: (row) => row.tokens?.output, show: (row) => `${count(row.tokens?.input)} → ${count(row.tokens?.output)}` },
+  { name: 'Tokens', number: true, value: (row) => row.tokens?.output, show: tokens },
   { name: 'Tries', number: true, value: (row) => row.attempts, show: (row) => count(row.attempts) },
 ];
+
+/** Read and written; where nobody was asked, none. */
+function tokens({ tokens }) {
+  return tokens?.input || tokens?.output ? `${count(tokens.input)} → ${count(tokens.output)}` : '–';
+}
 
 function kind({ status, outcome }) {
   if (outcome === 'ok') return 'ok';

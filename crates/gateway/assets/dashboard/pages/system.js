@@ -45,7 +45,7 @@ const WORK = [
   ...['running', 'waiting', 'done', 'failed', 'left_undone'].map((name) => ({ name: title(name), number: true, value: (row) => row[name], show: (row) => count(row[name]) })),
 ];
 
-const VERDICT = { none: 'ok', steady: 'ok', no_leak: 'ok', suspected: 'warn', likely: 'bad', leak: 'bad' };
+const VERDICT = { none: ['ok', 'No leak'], suspected: ['warn', 'A leak is suspected'], found: ['bad', 'A leak'] };
 
 function Machine({ of }) {
   const { memory, processors, open_files: files, disk, network, trend = [] } = of;
@@ -61,7 +61,7 @@ function Machine({ of }) {
         <${Chart} title="Open files" unit="count" times=${times} format=${compact} series=${[{ label: 'open', values: series('open_files'), fill: true, colour: 3, dash: 0 }]} />
       </div>`}
     <section aria-labelledby="machine"><h2 id="machine">What it takes</h2>
-      ${memory?.leak && html`<p><${State} kind=${VERDICT[memory.leak.verdict]}>${words(memory.leak.verdict)}<//> ${memory.leak.words}</p>`}
+      ${memory?.leak && html`<${Leak} of=${memory.leak} />`}
       <${Facts} rows=${[
         ['Cores', count(processors?.cores)],
         share && ['Memory', html`${bytes(share.used_bytes)} of ${bytes(share.limit_bytes)} (${words(share.of)}) <${Meter} share=${share.share} label="memory used" />`],
@@ -73,6 +73,13 @@ function Machine({ of }) {
         network && ['Network', `${bytes(network.in_bytes_per_second)}/s in, ${bytes(network.out_bytes_per_second)}/s out`],
       ]} />
     </section>`;
+}
+
+/** Whether memory is lost. Without evidence nothing is known yet, and no sign says so. */
+function Leak({ of }) {
+  const early = of.verdict === 'none' && !of.evidence;
+  const [kind, said] = early ? [undefined, 'Memory'] : VERDICT[of.verdict] ?? [undefined, words(of.verdict)];
+  return html`<p><${State} kind=${kind}>${said}:<//> ${of.words}</p>`;
 }
 
 function Profiles({ reload }) {

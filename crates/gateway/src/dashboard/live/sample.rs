@@ -1,11 +1,10 @@
-//! One sample of the live figures: what all counters say now, less what they said ten seconds ago. Pure but for
-//! [`Reading::of`]: times and counts are handed in.
-//!
-//! Its percentiles come from the buckets of `http_request_duration_seconds` and `tidegate_overhead_seconds`, and are
-//! as fine as these. Exact ones are the business of `measure`.
+//! One sample of the live figures: what all counters say now, less what they said ten seconds ago, and the observer's
+//! percentiles of that time. Pure but for [`Reading::of`]: times and counts are handed in.
 
 use crate::gateway::Gateway;
+use crate::observe::Seen;
 use cache::stats::Summary;
+use measure::live::{Figure, Quantiles, ScopeId, Window as Span};
 use measure::metrics::Outcome;
 use measure::metrics::sums::Sums;
 use serde::Serialize;
@@ -17,11 +16,31 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Readings that this may be; one a second, and one to spare.
 const READINGS_MAX: usize = 12;
 
+/// How long all requests of the last ten seconds took; `None` where there were none, or nobody looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    total: Option<Quantiles>,
+    overhead: Option<Quantiles>,
+}
+
+impl Times {
+    /// What the observer says now.
+    pub(super) async fn of(gateway: &Gateway) -> Self {
+        let read = |seen: &Seen| {
+            let of = |figure| Some(seen.figures.live().read(ScopeId::ALL, figure, Span::S10));
+            let some = |figure| of(figure).filter(|quantiles| quantiles.count > 0);
+            Self { total: some(Figure::Total), overhead: some(Figure::Overhead) }
+        };
+        gateway.observer.ask(read).await.unwrap_or_default()
+    }
+}
+
 /// Everything that is counted, at one moment.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
     at: Instant,
     sums: Sums,
+    times: Times,
     connections: i64,
     waiting: usize,
     unwell: usize,
@@ -31,7 +50,7 @@ pub(super) struct Reading {
 
 impl Reading {
     /// What the gateway says now.
-    pub(super) fn of(gateway: &Gateway, now: Instant) -> Self {
+    pub(super) fn of(gateway: &Gateway, times: Times, now: Instant) -> Self {
         let snapshot = gateway.snapshot(0);
         let mut waiting = 0;
         snapshot.protection.for_each(|lane| waiting += lane.gate.report(now).waiting.iter().sum::<usize>());
@@ -40,6 +59,7 @@ impl Reading {
         Self {
             at: now,
             sums: gateway.metrics.sums(),
+            times,
             connections: gateway.metrics.connections.get(),
             waiting,
             unwell: snapshot.protection.unwell(now).len(),
@@ -102,7 +122,10 @@ impl Window {
         let seconds = since(before).as_secs_f64();
         let ended = now.sums.since(&before.sums);
         let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
-        let millis = |seconds: Option<f64>| seconds.map(|seconds| seconds * 1e3);
+        let millis = |of: Option<Quantiles>, which: fn(&Quantiles) -> Duration| {
+            of.map(|quantiles| which(&quantiles).as_secs_f64() * 1e3)
+        };
+        let Times { total, overhead } = now.times;
         let sample = Sample {
             at_ms: u64::try_from(clock.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis())
                 .unwrap_or(u64::MAX),
@@ -111,11 +134,11 @@ impl Window {
             in_flight: now.sums.in_flight.max(0),
             waiting: now.waiting,
             connections: now.connections,
-            p50_ms: millis(ended.duration.quantile(0.50)),
-            p95_ms: millis(ended.duration.quantile(0.95)),
-            p99_ms: millis(ended.duration.quantile(0.99)),
-            overhead_p50_ms: millis(ended.overhead.quantile(0.50)),
-            overhead_p99_ms: millis(ended.overhead.quantile(0.99)),
+            p50_ms: millis(total, |of| of.p50),
+            p95_ms: millis(total, |of| of.p95),
+            p99_ms: millis(total, |of| of.p99),
+            overhead_p50_ms: millis(overhead, |of| of.p50),
+            overhead_p99_ms: millis(overhead, |of| of.p99),
             tokens_in_per_second: rate(ended.tokens_in),
             tokens_out_per_second: rate(ended.tokens_out),
             hit_rate: now.hit_rate,
@@ -131,7 +154,7 @@ impl Window {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-    use super::{READINGS_MAX, Reading, Window};
+    use super::{READINGS_MAX, Reading, Times, Window};
     use measure::metrics::Outcome;
     use measure::metrics::sums::Sums;
     use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -140,7 +163,17 @@ mod tests {
         let mut sums = Sums { in_flight: 3, tokens_out: ok * 100, ..Sums::default() };
         sums.ended[Outcome::Ok as usize] = ok;
         sums.ended[Outcome::ProviderError as usize] = failed;
-        Reading { at, sums, connections: 1, waiting: 2, unwell: 0, hit_rate: Some(0.5), draining: false }
+        let times = Times::default();
+        Reading {
+            at,
+            sums,
+            times,
+            connections: 1,
+            waiting: 2,
+            unwell: 0,
+            hit_rate: Some(0.5),
+            draining: false,
+        }
     }
 
     #[test]
