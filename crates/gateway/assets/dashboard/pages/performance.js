@@ -21,6 +21,9 @@ const WINDOWS = ['10s', '1m', '10m', '1h', '24h'];
 const DAYS = ['7d', '30d'];
 const LISTS = [['route', 'routes', 'Routes'], ['target', 'targets', 'Targets'], ['alias', 'aliases', 'Aliases'], ['key', 'keys', 'Keys']];
 
+/** A span as people write it: 10 min. */
+const span = (name) => name.replace(/^(\d+)/, '$1\u00a0').replace(/m$/, 'min');
+
 export default function Page({ asked }) {
   if (!has('performance')) return html`<${NotHere} />`;
   const figure = FIGURES.find(([name]) => name === asked.figure) ?? FIGURES[0];
@@ -34,10 +37,10 @@ export default function Page({ asked }) {
 
 const Choices = ({ figure, window, of }) => html`
   <form class="filter" onSubmit=${(event) => event.preventDefault()}>
-    <label>Figure<select value=${figure} onChange=${(event) => ask({ figure: event.target.value })}>
+    <label class="wide">Figure<select value=${figure} onChange=${(event) => ask({ figure: event.target.value })}>
       ${FIGURES.map(([name, words]) => html`<option key=${name} value=${name} selected=${name === figure}>${words}</option>`)}</select></label>
     <label>Over the last<select value=${window} onChange=${(event) => ask({ window: event.target.value })}>
-      ${[...WINDOWS, ...DAYS].map((name) => html`<option key=${name} value=${name} selected=${name === window}>${name.replace('m', ' min').replace(/([shd])$/, ' $1')}</option>`)}</select></label>
+      ${[...WINDOWS, ...DAYS].map((name) => html`<option key=${name} value=${name} selected=${name === window}>${span(name)}</option>`)}</select></label>
     ${of && html`<p class="check">Of the ${of.by} <b>${of.name}</b> <button onClick=${() => ask({ by: '', name: '' })}>Show all</button></p>`}
   </form>`;
 
@@ -77,7 +80,7 @@ function Now({ figure: [figure, words], window, of }) {
   const all = data?.all?.[window];
   return html`
     <${Fault} error=${error} reload=${reload} />
-    <p class="help">${words} over the last ${window}; within 2 % of the exact percentiles.${data?.held?.not_seen > 0 ? ` ${count(data.held.not_seen)} requests are missing: the observer was too slow.` : ''}</p>
+    <p class="help">${words} over the last ${span(window)}; within 2 % of the exact percentiles.${data?.held?.not_seen > 0 ? ` ${count(data.held.not_seen)} requests are missing: the observer was too slow.` : ''}</p>
     ${!of && all && html`<${Table} label="All requests" columns=${columns} rows=${[{ name: 'All requests', ...all }]} keyed=${(row) => row.name} />`}
     ${LISTS.filter(([, list]) => data?.[list]?.length > 0).map(([by, list, title]) => html`
       <section key=${by} aria-labelledby=${`by-${by}`}><h2 id=${`by-${by}`}>${title}</h2>
