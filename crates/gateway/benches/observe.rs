@@ -11,6 +11,7 @@ use gateway::observe::door::Door;
 use gateway::observe::trail::{Label, Mark};
 use gateway::observe::tray::{Batch, Gaps, Load, Tray};
 use gateway::observe::{Bounds, Entry, Figures, Recent};
+use gateway::trace::Peer;
 use http::HeaderValue;
 use measure::metrics::{AttemptResult, Outcome};
 use measure::moment::Moment;
@@ -29,7 +30,8 @@ struct Prepared {
 impl Prepared {
     fn new() -> Self {
         let id = HeaderValue::try_from("req_00000000000000000000000000000000").unwrap();
-        Self { route: "smart".into(), target: Label::named("sim/instant"), id }
+        let peer = Peer { provider: "sim".into(), model: "instant".into(), server: None };
+        Self { route: "smart".into(), target: Label::named("sim/instant", peer), id }
     }
 
     fn begin(&self) -> Account {
@@ -61,7 +63,7 @@ impl Prepared {
         let mut account = self.begin();
         self.passes(&mut account, &[Mark::Identified, Mark::Read, Mark::Planned]);
         account.trail.turns(Instant::now());
-        account.trail.attempt_begins(&self.target, Instant::now());
+        account.trail.attempt_begins(&self.target, 0, Instant::now());
         account.trail.attempt_ends(AttemptResult::Ok, Instant::now());
         self.passes(&mut account, &[Mark::Answered]);
         account

@@ -24,7 +24,6 @@ use crate::protect::{Closed, Lease, Protection, Reason, Wish};
 use crate::recorder::Record;
 use crate::relay::Relayed;
 use crate::snapshot::Snapshot;
-use crate::trace::StepKind;
 use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use guard::retry::Backoff;
@@ -90,11 +89,8 @@ impl Dispatch<'_> {
                 tokio::time::sleep(step.pause).await;
             }
             let Some(target) = targets.get(step.index) else { break };
-            let turned = Instant::now();
-            record.turns(turned);
-            let lease = self.lease(target, &step, &mut alarm).await;
-            record.step(StepKind::Queue, turned);
-            match lease {
+            record.turns(Instant::now());
+            match self.lease(target, &step, &mut alarm).await {
                 Err(closed) => {
                     record.turned_away(target, &closed, Instant::now());
                     tries.closed(closed);

@@ -16,6 +16,7 @@ pub mod observe;
 mod snapshot;
 #[cfg(test)]
 mod stand;
+pub mod trace;
 
 mod gather;
 mod listener;
@@ -43,7 +44,6 @@ mod recorder;
 mod relay;
 mod resources;
 mod runtimes;
-mod trace;
 mod upstream;
 
 mod admin;

@@ -61,10 +61,13 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// For so many workers. Nobody looks yet.
-    pub fn new(workers: usize) -> Self {
+    /// For so many workers. Nobody looks yet; whether anybody will is said by `wanted`.
+    pub fn new(workers: usize, wanted: bool) -> Self {
         let door = Arc::new(Door::default());
-        Self { trays: (0..workers).map(|_| Arc::new(Tray::new(Arc::clone(&door)))).collect(), door }
+        let observer =
+            Self { trays: (0..workers).map(|_| Arc::new(Tray::new(Arc::clone(&door)))).collect(), door };
+        observer.want(wanted);
+        observer
     }
 
     /// The tray of the worker of this number.

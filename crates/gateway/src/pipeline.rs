@@ -31,7 +31,7 @@ use crate::remember::status::Status;
 use crate::remember::tally::Tally;
 use crate::remember::{is_stale, question};
 use crate::snapshot::Snapshot;
-use crate::trace::{Carried, Notes, StepKind};
+use crate::trace::{Carried, Traced};
 use ::http::{HeaderMap, Request, Response, StatusCode};
 use answered::{Answered, Content};
 use bytes::Bytes;
@@ -90,8 +90,8 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn record(&self, snapshot: &Snapshot) -> Box<Record> {
         let (id, now) = (head::request_id(self.headers), Instant::now());
-        let notes = snapshot.tracer.as_ref().map(|tracer| Notes::begin(tracer, self.headers, now));
-        Record::begin(id, self.operation, Arc::clone(snapshot.routes.other()), notes, now)
+        let traced = snapshot.tracer.as_ref().map(|tracer| Traced::begin(tracer, self.headers));
+        Record::begin(id, self.operation, Arc::clone(snapshot.routes.other()), traced, now)
     }
 }
 
@@ -147,9 +147,8 @@ async fn hand_over(
         answered.prepare(snapshot.server.compress_above, asked.headers, &mut headers).await;
     }
     let now = Instant::now();
-    match &answered {
-        Ok(answered) => record.answers(answered.status, &answered.target, answered.cache, answered.cost),
-        Err(failure) => record.fails(failure),
+    if let Ok(answered) = &answered {
+        record.answered_by(&answered.target);
     }
     if let Some(levels) = record.levels() {
         levels.write(&mut headers);
@@ -188,7 +187,6 @@ async fn exchange(
     record: &mut Record,
 ) -> Result<Answered, Failure> {
     let Brought { caller, body, .. } = brought;
-    record.asked_by(caller);
     let _held = shared.gateway.pressure.hold(body.len())?;
 
     let ask = openai::Request::parse(asked.operation, body)?;
@@ -210,8 +208,7 @@ async fn exchange(
     let ready = Ready { asked, brought, ask: &ask, plan: &plan, standing, hedges };
     let tally = Tally { metrics: &snapshot.cache_metrics, stats: &plan.hour };
     let question = snapshot.remembered.question(&ready.to_remember(), &tally)?;
-    let planned = Instant::now();
-    record.passes(Mark::Planned, planned);
+    record.passes(Mark::Planned, Instant::now());
     let question = match question {
         Ok(question) => question,
         Err(bypass) => {
@@ -226,7 +223,6 @@ async fn exchange(
         false => snapshot.remembered.peek(&question, now),
     };
     record.passes(Mark::Remembered, Instant::now());
-    record.step(StepKind::Cache, planned);
     if let Some(found) = found
         && let Some(replay) = ready.replay(&found.entry, question.form)
     {

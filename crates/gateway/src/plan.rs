@@ -18,6 +18,7 @@ use crate::observe::trail::Label;
 use crate::observe::tray::Tray;
 use crate::protect::upkeep::Roster;
 use crate::snapshot::Common;
+use crate::trace::Peer;
 use crate::upstream::Upstream;
 use cache::stats::Stats;
 use foldhash::HashMap;
@@ -162,7 +163,8 @@ impl Routes {
                 let care = Care::of(&config.guard, upstream.settings(), Some(alias));
                 let judged_by = alias.strategy.is_some().then_some(name.as_str());
                 let account = account.clone();
-                let label = Label::named(&format!("{provider}/{model}"));
+                let peer = Peer::new(upstream.settings(), model);
+                let label = Label::named(&format!("{provider}/{model}"), peer);
                 let from = Origin { upstream, metrics: handles, account, coalesce: alias.coalesce, label };
                 Target::new(from, model, alias.cache, care, judged_by)
             };
@@ -279,7 +281,8 @@ impl Provider {
         if let Some(target) = others.get(model) {
             return Some(Arc::clone(target));
         }
-        let label = Label::unnamed(&self.name_of(model), &self.name_of(OTHER));
+        let peer = Peer::new(self.upstream.settings(), model);
+        let label = Label::unnamed(&self.name_of(model), &self.name_of(OTHER), peer);
         let from = Origin {
             upstream: &self.upstream,
             metrics: Arc::clone(&self.other),
@@ -308,7 +311,7 @@ impl Provider {
         for model in settings.models.iter().map(String::as_str).chain(built_in.iter().copied()) {
             let handles = Arc::new(place.metrics.target(name, model));
             let full = format!("{name}/{model}");
-            let label = Label::named(&full);
+            let label = Label::named(&full, Peer::new(settings, model));
             let from = Origin { upstream, metrics: handles, account: account.clone(), coalesce: None, label };
             if let Some(target) = Target::new(from, model, AliasCache::default(), care, None) {
                 let (route, hour) = (Route::new(place, &full), common.remembered.hour_of(&full));

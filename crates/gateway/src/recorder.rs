@@ -6,7 +6,7 @@
 //! worker's tray. Nothing here waits, and a record that is dropped is a caller who left. What it is told of tries at
 //! providers is in `tries`.
 
-mod noted;
+mod traced;
 mod tries;
 
 use crate::auth::Caller;
@@ -18,7 +18,7 @@ use crate::plan::{Plan, Route, Target};
 use crate::protect::Lease;
 use crate::remember::part::Spent;
 use crate::remember::status::Status;
-use crate::trace::Notes;
+use crate::trace::Traced;
 use http::{HeaderValue, StatusCode};
 use measure::metrics::Outcome;
 use measure::stopwatch::Stopwatch;
@@ -46,23 +46,22 @@ pub struct Record {
     tokens: Option<u64>,
     /// When the attempt under way began.
     attempt: Option<Instant>,
-    /// What its trace is made of, where traces are recorded.
-    notes: Option<Notes>,
     open: bool,
 }
 
 impl Record {
-    /// A request has arrived. It is counted under `route` until its model is known; `notes` are what its trace is
-    /// made of, where traces are recorded.
+    /// A request has arrived. It is counted under `route` until its model is known; `traced` is what is kept for its
+    /// trace, where traces are recorded.
     pub fn begin(
         id: HeaderValue,
         operation: Operation,
         route: Arc<Route>,
-        notes: Option<Notes>,
+        traced: Option<Box<Traced>>,
         now: Instant,
     ) -> Box<Self> {
         route.of(operation).begins();
-        Self::new(Account::new(id, operation, Role::Request, now), route, notes)
+        let account = Account::new(id, operation, Role::Request, now);
+        Self::new(Account { traced, ..account }, route)
     }
 
     /// The record of a flight: its attempts are counted, and no request, as those have records of their
@@ -80,29 +79,19 @@ impl Record {
 
     /// The record of work that is done for this request and is not one.
     fn behind(&self, route: Arc<Route>) -> Box<Self> {
-        let now = Instant::now();
-        let notes = self.notes.as_ref().map(|notes| notes.beside(now));
-        Self::errand(self.id().clone(), self.operation(), route, notes, now)
+        let mut record = Self::of_errand(self.id().clone(), self.operation(), route);
+        record.account.traced = self.account.traced.as_ref().map(|traced| traced.beside());
+        record
     }
 
     /// The record of a call that no request made.
     pub fn of_errand(id: HeaderValue, operation: Operation, route: Arc<Route>) -> Box<Self> {
-        Self::errand(id, operation, route, None, Instant::now())
-    }
-
-    fn errand(
-        id: HeaderValue,
-        operation: Operation,
-        route: Arc<Route>,
-        notes: Option<Notes>,
-        now: Instant,
-    ) -> Box<Self> {
-        let mut account = Account::new(id, operation, Role::Errand, now);
+        let mut account = Account::new(id, operation, Role::Errand, Instant::now());
         account.route = Some(Arc::clone(&route.name));
-        Self::new(account, route, notes)
+        Self::new(account, route)
     }
 
-    fn new(account: Account, route: Arc<Route>, notes: Option<Notes>) -> Box<Self> {
+    fn new(account: Account, route: Arc<Route>) -> Box<Self> {
         Box::new(Self {
             stopwatch: Stopwatch::start(account.trail.began()),
             open: account.role == Role::Request,
@@ -114,7 +103,6 @@ impl Record {
             levels: None,
             tokens: None,
             attempt: None,
-            notes,
         })
     }
 
@@ -148,9 +136,8 @@ impl Record {
         self.route = Arc::clone(&plan.route);
         self.account.route = Some(Arc::clone(&plan.route.name));
         self.account.is_alias = plan.alias.is_some();
-        if let Some(notes) = &mut self.notes {
-            let name = plan.alias.as_ref().map_or(&plan.target.peer.target, |alias| &alias.name);
-            notes.planned(name, stream);
+        if let Some(traced) = &mut self.account.traced {
+            traced.stream = stream;
         }
     }
 
@@ -193,8 +180,8 @@ impl Record {
         if let Some(lease) = &mut self.lease {
             lease.used(usage);
         }
-        if let Some(notes) = &mut self.notes {
-            notes.used(usage);
+        if let Some(traced) = &mut self.account.traced {
+            traced.usage = Some(*usage);
         }
     }
 
@@ -223,6 +210,9 @@ impl Record {
         if self.account.status == 0 {
             self.account.status = kind.status();
         }
+        if let Some(traced) = &mut self.account.traced {
+            traced.fails(failure);
+        }
         self.end(outcome_of(failure), now);
     }
 
@@ -248,8 +238,8 @@ impl Record {
             let (total, overhead) = (self.stopwatch.total(now), self.stopwatch.overhead(now));
             metrics.ends(outcome, total, overhead);
             self.settle(outcome, now);
-            self.hand_over(Some(outcome), now);
             self.account.ends(outcome, total, overhead);
+            self.hand_over_trace();
             self.tell();
         }
     }
@@ -282,9 +272,7 @@ impl Drop for Record {
             self.attempt_ends(&Ending::CANCELLED, now);
             self.end(Outcome::CallerLeft, now);
         }
-        if self.notes.is_some() {
-            self.hand_over(None, Instant::now());
-        }
+        self.hand_over_trace();
         // Of a flight and an errand there are only tries to be told.
         if self.account.role == Role::Errand && !self.account.trail.attempts().is_empty() {
             self.tell();

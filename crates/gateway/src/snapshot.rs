@@ -82,7 +82,7 @@ impl Common {
             stocks: Arc::new(Stocks::new(config, workers, metrics, stocks)),
             observer: match before {
                 Some(before) => Arc::clone(&before.observer),
-                None => Arc::new(Observer::new(workers)),
+                None => Arc::new(Observer::new(workers, config.observe.enabled)),
             },
             remembered: match remembered.filter(|known| *known.settings() == config.cache) {
                 Some(known) => Arc::clone(known),

@@ -1,19 +1,18 @@
 //! Traces: whose a request is, what is recorded of it, and how that gets to a collector.
 //!
 //! ```text
-//! traceparent ─► Context ─► the request's Notes ─► its end: keep it? ─► Trace ─► queue ─┐   on the worker
-//!                   └► traceparent of each call                                         │
-//!                                         spans ─► OTLP ─► collector   ◄────────────────┘   on a thread of its own
+//! traceparent ─► Context ─► the request's Account ─► its end: keep it? ─► Trace ─► queue ─┐   on the worker
+//!                   └► traceparent of each call                                           │
+//!                                         spans ─► OTLP ─► collector   ◄──────────────────┘   on a thread of its own
 //! ```
 //!
-//! A worker notes moments and counts references; nothing is allocated or written as text for a request of which
-//! nothing is kept. A collector that is slow, hangs or is gone costs a full queue, and what is dropped there is
+//! What an account tells anyhow is what a trace is made of; only its place in the trace and a few things besides are
+//! kept for it. Nothing is written as text for a request of which nothing is kept. A collector that is slow, hangs or is gone costs a full queue, and what is dropped there is
 //! counted. Nothing of what callers and models say to each other is ever in it.
 
 mod collector;
 mod context;
 mod exporter;
-mod notes;
 mod otlp;
 mod protobuf;
 mod sample;
@@ -21,13 +20,15 @@ mod span;
 mod state;
 #[cfg(test)]
 mod tests;
+mod traced;
 mod tree;
 
 pub use context::{Carried, Context, Parent, TRACEPARENT, TRACESTATE};
 pub use exporter::{Inlet, Queue};
-pub use notes::{Answer, Notes};
 pub use sample::Sampler;
+pub use traced::{Traced, span_id};
 
+use crate::observe::trail::Label;
 use http::HeaderMap;
 use measure::metrics::{AttemptResult, Outcome};
 use smallvec::SmallVec;
@@ -36,10 +37,8 @@ use std::time::{Duration, SystemTime};
 use wire::openai::Usage;
 use wire::operation::Operation;
 
-/// Most tries that a trace tells of.
-pub const ATTEMPTS_MAX: usize = 16;
-/// Most steps that it tells of.
-pub const STEPS_MAX: usize = 16;
+/// Longest text of a trace that comes from outside, in bytes.
+const TEXT_BYTES_MAX: usize = 256;
 
 /// What is known of a request when it is over, or of work that several requests wait for. Times are counted from
 /// its beginning.
@@ -139,7 +138,7 @@ pub struct Attempt {
     /// Its span: the provider was told of it.
     pub span_id: u64,
     /// Who was asked.
-    pub peer: Arc<Peer>,
+    pub target: Arc<Label>,
     /// Whether a stream was asked for.
     pub stream: bool,
     /// When it began.
@@ -161,8 +160,6 @@ pub struct Attempt {
 /// Who is asked: what the spans of all tries at one target have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// `provider/model` as the configuration names it.
-    pub target: Arc<str>,
     /// The provider as the conventions for generative AI name it.
     pub provider: Box<str>,
     /// The model as it is asked for.
@@ -175,11 +172,9 @@ impl Peer {
     /// What is to be known of `model` at a provider.
     #[must_use]
     pub fn new(provider: &crate::config::Provider, model: &str) -> Self {
-        let model = notes::short(model);
         Self {
-            target: format!("{}/{model}", provider.name).into(),
             provider: provider_name(provider.preset.name, &provider.name).into(),
-            model: model.into(),
+            model: short(model).into(),
             server: provider.base_url.as_ref().map(|url| (url.host.as_str().into(), url.port)),
         }
     }
@@ -220,10 +215,7 @@ impl Tracer {
     }
 }
 
-/// Joins what is noted of a request to what is exported: its trace, from its notes.
-///
-/// The one place that knows both forms.
-#[must_use]
-pub fn of(notes: &Notes, request: Option<Request>, operation: Operation) -> Trace {
-    notes.trace(request, operation)
+/// As much of a text as is told: callers may make up names of any length.
+fn short(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default()
 }

@@ -4,6 +4,7 @@
 use super::trail::{Micros, Trail};
 use crate::auth::Principal;
 use crate::remember::status::Status;
+use crate::trace::Traced;
 use http::HeaderValue;
 use measure::metrics::Outcome;
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub struct Account {
     pub tokens: Tokens,
     /// What that cost, in millionths of a US dollar, where that is known.
     pub cost_micro_usd: Option<u32>,
+    /// What is kept for its trace, until that is handed over.
+    pub traced: Option<Box<Traced>>,
 }
 
 impl Account {
@@ -95,6 +98,7 @@ impl Account {
             stream: false,
             tokens: Tokens::default(),
             cost_micro_usd: None,
+            traced: None,
         }
     }
 

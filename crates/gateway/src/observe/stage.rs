@@ -5,9 +5,11 @@
 use super::account::{Account, Role};
 use super::entry::Entry;
 use super::trail::{Label, Micros};
+use crate::trace::Peer;
 use http::HeaderValue;
 use measure::metrics::Outcome;
 use measure::moment::Moment;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use wire::operation::Operation;
 
@@ -39,8 +41,19 @@ pub(crate) fn entry(number: u64, change: impl FnOnce(&mut Account)) -> Entry {
     named(number, &format!("r{number}"), change)
 }
 
+/// A target: `provider/model`.
+pub(crate) fn label(name: &str) -> Arc<Label> {
+    Label::named(name, peer(name))
+}
+
+/// What traces say of it.
+pub(crate) fn peer(name: &str) -> Peer {
+    let (provider, model) = name.split_once('/').unwrap();
+    Peer { provider: provider.into(), model: model.into(), server: Some(("api.example.com".into(), 443)) }
+}
+
 /// A try at `target` that is under way.
 pub(crate) fn attempt(account: &mut Account, target: &str) {
     let began = account.trail.began();
-    account.trail.attempt_begins(&Label::named(target), began);
+    account.trail.attempt_begins(&label(target), 0, began);
 }

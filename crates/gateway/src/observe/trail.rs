@@ -5,6 +5,7 @@
 //! a picture is told in `waterfall`.
 
 use crate::protect::Reason;
+use crate::trace::Peer;
 use measure::metrics::AttemptResult;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -79,24 +80,26 @@ impl Mark {
     const OF_FLIGHTS: [Self; 3] = [Self::Looked, Self::Compared, Self::Claimed];
 }
 
-/// A target by name.
+/// A target by name, and what else is told of it.
 #[derive(Debug)]
 pub struct Label {
     /// `provider/model`, as the request came to it.
     pub name: Box<str>,
     /// What it is counted as, where callers choose the name.
     counted: Option<Box<str>>,
+    /// What traces say of it.
+    pub peer: Peer,
 }
 
 impl Label {
     /// Of a model that the configuration names.
-    pub fn named(name: &str) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), counted: None })
+    pub fn named(name: &str, peer: Peer) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), counted: None, peer })
     }
 
     /// Of a model of which callers alone know; it is counted with others as `counted`.
-    pub fn unnamed(name: &str, counted: &str) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), counted: Some(counted.into()) })
+    pub fn unnamed(name: &str, counted: &str, peer: Peer) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), counted: Some(counted.into()), peer })
     }
 
     /// The name under which it is counted, which no caller chose.
@@ -121,11 +124,16 @@ pub enum Came {
 pub struct Attempt {
     /// Who was to be asked.
     pub target: Arc<Label>,
+    /// Its span, where the request is traced; else 0.
+    pub span_id: u64,
     turned: Micros,
     began: Micros,
+    first_token: Micros,
     ended: Micros,
     /// What came of it.
     pub came: Came,
+    /// The status that the provider answered with; 0 where none came.
+    pub status: u16,
     /// Whether it was made for several, and is told by whoever made it.
     pub borrowed: bool,
 }
@@ -141,6 +149,11 @@ impl Attempt {
         told(self.began)
     }
 
+    /// When the first token of its answer came.
+    pub fn first_token(&self) -> Option<Micros> {
+        told(self.first_token)
+    }
+
     /// When that ended.
     pub fn ended(&self) -> Option<Micros> {
         told(self.ended)
@@ -149,6 +162,21 @@ impl Attempt {
     /// How long the target was asked for.
     pub fn took(&self) -> Option<Duration> {
         Some(self.ended()?.after().saturating_sub(self.began()?.after()))
+    }
+
+    /// One of which nothing is known but at whom.
+    fn of(target: &Arc<Label>) -> Self {
+        Self {
+            target: Arc::clone(target),
+            span_id: 0,
+            turned: Micros::NEVER,
+            began: Micros::NEVER,
+            first_token: Micros::NEVER,
+            ended: Micros::NEVER,
+            came: Came::UnderWay,
+            status: 0,
+            borrowed: false,
+        }
     }
 
     fn end(&mut self, came: Came, at: Micros) {
@@ -213,31 +241,56 @@ impl Trail {
         self.turned = Micros::since(self.began, now);
     }
 
-    /// A target is asked.
-    pub fn attempt_begins(&mut self, target: &Arc<Label>, now: Instant) {
+    /// A target is asked; where the request is traced, `span_id` is this try's.
+    pub fn attempt_begins(&mut self, target: &Arc<Label>, span_id: u64, now: Instant) {
         self.made += 1;
         let began = Micros::since(self.began, now);
-        self.tell(target, began, Micros::NEVER, Came::UnderWay);
+        self.tell(Attempt { span_id, began, came: Came::UnderWay, ..Attempt::of(target) });
+    }
+
+    /// The try of one's own that is under way.
+    fn under_way(&mut self) -> Option<&mut Attempt> {
+        let is_it = |attempt: &&mut Attempt| attempt.came == Came::UnderWay && !attempt.borrowed;
+        self.attempts.iter_mut().rev().find(is_it)
+    }
+
+    /// The same, to be looked at.
+    pub fn asking(&self) -> Option<&Attempt> {
+        self.attempts.iter().rev().find(|attempt| attempt.came == Came::UnderWay && !attempt.borrowed)
+    }
+
+    /// The provider has answered the try under way with this status.
+    pub fn responded(&mut self, status: u16) {
+        if let Some(attempt) = self.under_way() {
+            attempt.status = status;
+        }
+    }
+
+    /// The first token of the try under way is here.
+    pub fn first_token(&mut self, now: Instant) {
+        let at = Micros::since(self.began, now);
+        if let Some(attempt) = self.under_way() {
+            attempt.first_token = at;
+        }
     }
 
     /// The try under way has ended.
     pub fn attempt_ends(&mut self, result: AttemptResult, now: Instant) {
-        let is_it = |attempt: &&mut Attempt| attempt.came == Came::UnderWay && !attempt.borrowed;
-        if let Some(attempt) = self.attempts.iter_mut().rev().find(is_it) {
-            attempt.end(Came::Ended(result), Micros::since(self.began, now));
+        let at = Micros::since(self.began, now);
+        if let Some(attempt) = self.under_way() {
+            attempt.end(Came::Ended(result), at);
         }
     }
 
     /// A target was not to be asked.
     pub fn turned_away(&mut self, target: &Arc<Label>, reason: Reason, now: Instant) {
         let ended = Micros::since(self.began, now);
-        self.tell(target, Micros::NEVER, ended, Came::Closed(reason));
+        self.tell(Attempt { ended, came: Came::Closed(reason), ..Attempt::of(target) });
     }
 
-    fn tell(&mut self, target: &Arc<Label>, began: Micros, ended: Micros, came: Came) {
+    fn tell(&mut self, attempt: Attempt) {
         let turned = std::mem::replace(&mut self.turned, Micros::NEVER);
-        let target = Arc::clone(target);
-        self.push(Attempt { target, turned, began, ended, came, borrowed: false });
+        self.push(Attempt { turned, ..attempt });
     }
 
     fn push(&mut self, attempt: Attempt) {
@@ -278,6 +331,7 @@ impl Trail {
             self.push(Attempt {
                 turned: attempt.turned.shifted(earlier, later),
                 began: attempt.began.shifted(earlier, later),
+                first_token: attempt.first_token.shifted(earlier, later),
                 ended: attempt.ended.shifted(earlier, later),
                 borrowed: borrowed || attempt.borrowed,
                 ..attempt

@@ -7,7 +7,6 @@ use crate::config::{
 use crate::limits::Account;
 use crate::observe::trail::Label;
 use crate::protect::LaneKey;
-use crate::trace::Peer;
 use crate::upstream::Upstream;
 use cache::key::{Place, PlaceParts};
 use http::HeaderValue;
@@ -74,8 +73,6 @@ pub struct Target {
     pub header: HeaderValue,
     /// The same for whatever is told of it.
     pub label: Arc<Label>,
-    /// What is said of it in traces.
-    pub peer: Arc<Peer>,
     /// Where its attempts are counted.
     pub metrics: Arc<TargetMetrics>,
     /// What it costs, where that is known.
@@ -117,7 +114,6 @@ impl Target {
             model: model.into(),
             header,
             label,
-            peer: Arc::new(Peer::new(upstream.settings(), model)),
             metrics,
             price,
             account,

@@ -7,6 +7,7 @@ use crate::observe::trail::{Mark, Trail};
 use crate::observe::tray::{Batch, Gaps};
 use crate::plan::Target;
 use crate::protect::{Closed, Lease};
+use crate::trace;
 use measure::metrics::AttemptResult;
 use std::sync::Arc;
 use std::time::Instant;
@@ -52,27 +53,23 @@ impl Record {
 
     /// `target` is asked, by right of `lease`.
     pub fn attempt_begins(&mut self, target: &Arc<Target>, lease: Lease, now: Instant) {
-        self.account.trail.attempt_begins(&target.label, now);
+        let span_id = trace::span_id(self.account.traced.as_deref());
+        self.account.trail.attempt_begins(&target.label, span_id, now);
         self.target = Some(Arc::clone(target));
         self.lease = Some(lease);
         self.attempt = Some(now);
         self.stopwatch.upstream_begins(now);
-        if let Some(notes) = &mut self.notes {
-            notes.attempt_begins(&target.peer, now);
-        }
     }
 
     /// The first content token of a stream is here.
     pub fn first_token(&mut self, now: Instant) {
         self.passes(Mark::FirstToken, now);
+        self.account.trail.first_token(now);
         if let (Some(target), Some(began)) = (&self.target, self.attempt) {
             let delay = now.saturating_duration_since(began);
             target.metrics.first_token(delay);
             if let Some(lease) = &mut self.lease {
                 lease.first_token(delay, now);
-            }
-            if let Some(notes) = &mut self.notes {
-                notes.first_token(delay);
             }
         }
     }
@@ -105,9 +102,6 @@ impl Record {
         if let Some(target) = &self.target {
             target.metrics.attempted(ending.result);
         }
-        if let Some(notes) = &mut self.notes {
-            notes.attempt_ends(ending.result, now);
-        }
         if let Some(lease) = self.lease.take() {
             lease.settle(ending, now);
         }
@@ -122,9 +116,6 @@ impl Record {
         self.account.trail.adopts(&mut aside.account.trail);
         self.target = aside.target.take();
         self.lease = aside.lease.take();
-        if let (Some(notes), Some(aside)) = (&mut self.notes, aside.notes.take()) {
-            notes.adopt(aside);
-        }
         // The watch has run since the first of the two began.
         match aside.attempt.take() {
             Some(began) => self.attempt = Some(began),
@@ -137,8 +128,5 @@ impl Record {
     pub fn dismiss(&mut self, mut aside: Box<Self>) {
         aside.attempt_ends(&Ending::CANCELLED, Instant::now());
         self.account.trail.adopts(&mut aside.account.trail);
-        if let (Some(notes), Some(aside)) = (&mut self.notes, aside.notes.take()) {
-            notes.dismiss(aside);
-        }
     }
 }

@@ -23,7 +23,6 @@ use crate::plan::Target;
 use crate::recorder::Record;
 use crate::relay::Relayed;
 use crate::snapshot::Snapshot;
-use crate::trace::StepKind;
 use ::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use cache::Freshness;
@@ -157,7 +156,6 @@ impl Job {
                 }
                 None => None,
             };
-            self.record.step(StepKind::Tiers, began);
             let part = match part {
                 Some(part) => Some(part),
                 None => match self.claim_and_tell(looked - began).await {

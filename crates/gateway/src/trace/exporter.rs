@@ -79,6 +79,13 @@ impl Queue {
         self.inlet.clone()
     }
 
+    /// How many wait for an exporter that was not started.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        let exporting = self.exporting.lock().unwrap_or_else(PoisonError::into_inner);
+        exporting.as_ref().map_or(0, |exporting| exporting.waiting.len())
+    }
+
     /// Starts what exports them; nothing where there is no collector, or it was started before.
     ///
     /// # Errors

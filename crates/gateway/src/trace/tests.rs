@@ -4,11 +4,11 @@
 
 use super::span::{Kind, Span, Value};
 use super::*;
-use crate::auth::Caller;
 use crate::config;
+use crate::observe::trail::{Mark, Trail};
+use crate::observe::{Account, Role, stage};
 use measure::metrics::Metrics;
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const UNSAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
@@ -47,39 +47,38 @@ fn head(traceparent: Option<&'static str>) -> HeaderMap {
     traceparent.map(value).into_iter().collect()
 }
 
-fn peer(model: &str) -> Arc<Peer> {
-    Arc::new(Peer {
-        target: format!("openai/{model}").into(),
-        provider: "openai".into(),
-        model: model.into(),
-        server: Some(("api.openai.com".into(), 443)),
-    })
+fn traced(traceparent: Option<&'static str>, queue: &Queue) -> Box<Traced> {
+    Traced::begin(&tracer(queue), &head(traceparent))
 }
 
-/// Notes of a request that fell back from one model to another.
-fn notes(traceparent: Option<&'static str>, metrics: &Metrics) -> (Notes, Instant) {
-    let began = Instant::now();
+/// A request that fell back from one model to another, and what was kept for its trace.
+fn told(traceparent: Option<&'static str>, metrics: &Metrics) -> (Box<Traced>, Account) {
+    let mut account = stage::account("req_1");
+    let began = account.trail.began();
     let at = |millis| began + Duration::from_millis(millis);
-    let queue = Queue::new(&settings(1), metrics);
-    let mut notes = Notes::begin(&tracer(&queue), &head(traceparent), began);
-    notes.planned(&"smart".into(), true);
-    notes.step(StepKind::Cache, at(0), at(1));
-    notes.step(StepKind::Queue, at(1), at(2));
-    notes.attempt_begins(&peer("gpt-4o"), at(2));
-    notes.responded(503);
-    notes.attempt_ends(AttemptResult::Failed, at(10));
-    notes.attempt_begins(&peer("gpt-4o-mini"), at(12));
-    notes.responded(200);
-    notes.names_itself(|| Some("gpt-4o-mini-2024".into()));
-    notes.first_token(Duration::from_millis(40));
-    notes.used(&Usage { input: 7, output: 3, total: 10, cached_input: 2, reasoning: 0 });
-    notes.attempt_ends(AttemptResult::Ok, at(100));
-    (notes, began)
+    let mut traced = traced(traceparent, &Queue::new(&settings(1), metrics));
+    (account.route, account.is_alias) = (Some("smart".into()), true);
+    traced.stream = true;
+    let trail = &mut account.trail;
+    for (mark, millis) in [(Mark::Identified, 0), (Mark::Planned, 0), (Mark::Remembered, 1)] {
+        trail.passes(mark, at(millis));
+    }
+    trail.turns(at(1));
+    trail.attempt_begins(&stage::label("openai/gpt-4o"), span_id(Some(&traced)), at(2));
+    trail.responded(503);
+    trail.attempt_ends(AttemptResult::Failed, at(10));
+    trail.attempt_begins(&stage::label("openai/gpt-4o-mini"), span_id(Some(&traced)), at(12));
+    trail.responded(200);
+    traced.names_itself(|| Some("gpt-4o-mini-2024".into()));
+    trail.first_token(at(52));
+    traced.usage = Some(Usage { input: 7, output: 3, total: 10, cached_input: 2, reasoning: 0 });
+    trail.attempt_ends(AttemptResult::Ok, at(100));
+    account.ends(Outcome::Ok, Duration::from_millis(100), Duration::from_millis(2));
+    (traced, account)
 }
 
-fn spans_of(notes: &Notes, outcome: Outcome) -> Vec<Span> {
-    let request = Request { total: Duration::from_millis(100), attempts: 2, ..notes.request(outcome) };
-    tree::spans(&of(notes, Some(request), Operation::ChatCompletions))
+fn spans_of((traced, account): &(Box<Traced>, Account)) -> Vec<Span> {
+    tree::spans(&traced.trace(account))
 }
 
 fn said<'s>(span: &'s Span, key: &str) -> Option<&'s Value> {
@@ -95,8 +94,7 @@ fn text(text: &str) -> Option<Value> {
 
 #[test]
 fn a_requests_spans_hang_beneath_its_own_and_that_beneath_its_callers() {
-    let (notes, _) = notes(Some(PARENT), &Metrics::new("0", 1));
-    let spans = spans_of(&notes, Outcome::Ok);
+    let spans = spans_of(&told(Some(PARENT), &Metrics::new("0", 1)));
     let shape: Vec<_> = spans.iter().map(|span| (span.name.as_str(), span.kind)).collect();
     let expected = [
         ("POST /v1/chat/completions", Kind::Server),
@@ -117,8 +115,7 @@ fn a_requests_spans_hang_beneath_its_own_and_that_beneath_its_callers() {
 
 #[test]
 fn attributes_are_those_of_the_conventions() {
-    let (notes, _) = notes(Some(PARENT), &Metrics::new("0", 1));
-    let spans = spans_of(&notes, Outcome::Ok);
+    let spans = spans_of(&told(Some(PARENT), &Metrics::new("0", 1)));
     let [root, .., failed, answered] = spans.as_slice() else { panic!("{spans:?}") };
     for (span, key, expected) in [
         (root, "gen_ai.operation.name", text("chat")),
@@ -126,6 +123,8 @@ fn attributes_are_those_of_the_conventions() {
         (root, "http.route", text("/v1/chat/completions")),
         (root, "tidegate.outcome", text("ok")),
         (root, "tidegate.attempts", Some(2_u64.into())),
+        (root, "tidegate.request.id", text("req_1")),
+        (root, "http.response.status_code", Some(200_u64.into())),
         (root, "gen_ai.usage.input_tokens", Some(7_u64.into())),
         (root, "error.type", None),
         (failed, "error.type", text("503")),
@@ -142,7 +141,7 @@ fn attributes_are_those_of_the_conventions() {
         (answered, "gen_ai.usage.output_tokens", Some(3_u64.into())),
         (answered, "gen_ai.usage.cache_read.input_tokens", Some(2_u64.into())),
         (answered, "gen_ai.usage.reasoning.output_tokens", None),
-        (answered, "server.address", text("api.openai.com")),
+        (answered, "server.address", text("api.example.com")),
         (answered, "server.port", Some(443_u64.into())),
         (answered, "tidegate.target", text("openai/gpt-4o-mini")),
     ] {
@@ -153,14 +152,15 @@ fn attributes_are_those_of_the_conventions() {
 
 #[test]
 fn how_a_request_failed_is_said_and_only_our_faults_and_providers_mark_it() {
-    let (notes, _) = notes(None, &Metrics::new("0", 1));
+    let mut told = told(None, &Metrics::new("0", 1));
     for (outcome, kind, failed) in [
         (Outcome::CallerError, "caller_error", false),
         (Outcome::CallerLeft, "caller_left", false),
         (Outcome::ProviderError, "provider_error", true),
         (Outcome::GatewayError, "gateway_error", true),
     ] {
-        let root = &spans_of(&notes, outcome)[0];
+        told.1.outcome = outcome;
+        let root = &spans_of(&told)[0];
         assert_eq!((said(root, "error.type"), root.failed), (text(kind).as_ref(), failed));
     }
 }
@@ -168,60 +168,55 @@ fn how_a_request_failed_is_said_and_only_our_faults_and_providers_mark_it() {
 #[test]
 fn a_provider_is_told_of_the_try_that_asks_it_where_the_request_is_recorded() {
     let metrics = Metrics::new("0", 1);
-    let (sampled, _) = notes(Some(PARENT), &metrics);
-    let last = spans_of(&sampled, Outcome::Ok).pop().unwrap();
-    let told = Parent::parse(sampled.traceparent().unwrap().as_bytes()).unwrap();
-    assert_eq!((told.trace_id, told.span_id, told.flags), (last.trace_id, last.span_id, 1));
+    let queue = Queue::new(&settings(1), &metrics);
+    let told = Parent::parse(traced(Some(PARENT), &queue).traceparent(5).unwrap().as_bytes()).unwrap();
+    assert_eq!((told.trace_id, told.span_id, told.flags), (0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c, 5, 1));
     for traceparent in [Some(UNSAMPLED), None] {
-        assert_eq!(notes(traceparent, &metrics).0.traceparent(), None);
+        assert_eq!(traced(traceparent, &queue).traceparent(5), None);
     }
 }
 
 #[test]
-fn two_tries_and_two_steps_are_noted_without_an_allocation_and_more_are_bounded() {
-    let (mut notes, began) = notes(None, &Metrics::new("0", 1));
-    assert_eq!(notes.spilled(), (false, false));
-    for _ in 0..100 {
-        notes.step(StepKind::Queue, began, began);
-        notes.attempt_begins(&peer("m"), began);
-        notes.attempt_ends(AttemptResult::Failed, began);
-    }
-    let trace = of(&notes, None, Operation::Embeddings);
-    assert_eq!((trace.steps.len(), trace.attempts.len()), (STEPS_MAX, ATTEMPTS_MAX));
+fn what_others_did_for_a_request_is_told_by_their_own_traces() {
+    let (traced, mut account) = told(Some(PARENT), &Metrics::new("0", 1));
+    let (beside, mut errand) = (traced.beside(), stage::account("req_1"));
+    errand.role = Role::Errand;
+    let began = errand.trail.began();
+    errand.trail.passes(Mark::Looked, began + Duration::from_millis(3));
+    errand.trail.attempt_begins(&stage::label("p/m"), span_id(Some(&beside)), began);
+    errand.trail.attempt_ends(AttemptResult::Ok, began);
+    let before = traced.trace(&account).attempts.len();
+    account.trail.borrows(&errand.trail);
+    assert_eq!(traced.trace(&account).attempts.len(), before);
+    let spans = spans_of(&(beside, errand));
+    let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(names, ["cache tiers", "chat m"]);
+    assert!(spans.iter().all(|span| span.parent == traced.trace(&account).context.span_id));
 }
 
 #[test]
 fn a_name_of_any_length_is_told_in_short() {
-    assert_eq!(notes::short(&"ä".repeat(10_000)), "ä".repeat(128));
-    assert_eq!(notes::short("gpt-4o"), "gpt-4o");
+    assert_eq!(short(&"ä".repeat(10_000)), "ä".repeat(128));
+    assert_eq!(short("gpt-4o"), "gpt-4o");
 }
 
 #[test]
-fn the_try_that_was_taken_is_the_last_one_told_of() {
-    let metrics = Metrics::new("0", 1);
-    let models = |notes: &Notes| {
-        let trace = of(notes, None, Operation::ChatCompletions);
-        trace.attempts.iter().map(|attempt| attempt.peer.model.to_string()).collect::<Vec<_>>()
-    };
+fn what_was_used_is_told_of_the_try_that_answered() {
     for adopted in [true, false] {
-        let now = Instant::now();
-        let mut own = Notes::begin(&tracer(&Queue::new(&settings(1), &metrics)), &head(None), now);
-        own.attempt_begins(&peer("own"), now);
-        let mut aside = own.beside(now + Duration::from_millis(5));
-        aside.attempt_begins(&peer("aside"), now + Duration::from_millis(6));
-        if adopted {
-            own.adopt(aside);
-        } else {
-            own.dismiss(aside);
-        }
-        own.responded(200);
-        let expected = if adopted { ["own", "aside"] } else { ["aside", "own"] };
-        assert_eq!(models(&own), expected);
-        let trace = of(&own, None, Operation::ChatCompletions);
-        let [first, last] = trace.attempts.as_slice() else { panic!("{trace:?}") };
-        assert_eq!((first.status, last.status), (None, Some(200)));
-        let begun = trace.attempts.iter().find(|attempt| &*attempt.peer.model == "aside").unwrap().began;
-        assert_eq!(begun, Duration::from_millis(6));
+        let (mut traced, mut account) = (told(Some(PARENT), &Metrics::new("0", 1)).0, stage::account("r"));
+        let (began, trail) = (account.trail.began(), &mut account.trail);
+        trail.attempt_begins(&stage::label("p/own"), 1, began);
+        let mut aside = Trail::new(began + Duration::from_millis(5));
+        aside.attempt_begins(&stage::label("p/aside"), 2, began + Duration::from_millis(6));
+        let slower = if adopted { &mut *trail } else { &mut aside };
+        slower.attempt_ends(AttemptResult::Cancelled, began);
+        trail.adopts(&mut aside);
+        trail.attempt_ends(AttemptResult::Ok, began + Duration::from_millis(9));
+        traced.usage = Some(Usage { input: 1, ..Usage::default() });
+        let trace = traced.trace(&account);
+        let [own, other] = trace.attempts.as_slice() else { panic!("{trace:?}") };
+        assert_eq!((own.usage.is_some(), other.usage.is_some()), (!adopted, adopted));
+        assert_eq!((other.span_id, other.began), (2, Duration::from_millis(6)));
     }
 }
 
@@ -232,32 +227,38 @@ fn counted(metrics: &Metrics, name: &str) -> u64 {
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
+/// A request that is over.
+fn over(identified: bool, outcome: Outcome, total: Duration) -> Account {
+    let mut account = stage::account("r");
+    if identified {
+        account.trail.passes(Mark::Identified, account.trail.began());
+    }
+    account.ends(outcome, total, Duration::ZERO);
+    account
+}
+
 #[test]
 fn what_is_not_recorded_is_not_handed_over_and_what_is_too_much_is_dropped() {
     let metrics = Metrics::new("0", 1);
     let queue = Queue::new(&settings(1), &metrics);
-    let (tracer, now) = (tracer(&queue), Instant::now());
-    let end_of = |caller, traceparent, outcome, at: Instant| {
-        let mut notes = Notes::begin(&tracer, &head(traceparent), now);
-        notes.caller = caller;
-        let mut asked = false;
-        notes.end(Some(outcome), Operation::Embeddings, at, || {
-            asked = true;
-            None
-        });
-        asked
-    };
-    let end = |traceparent, outcome, at| end_of(Some(Caller::Anyone(None)), traceparent, outcome, at);
-    assert!(end(Some(PARENT), Outcome::CallerError, now));
-    assert!(!end_of(None, Some(PARENT), Outcome::CallerError, now));
-    assert!(!end(Some(UNSAMPLED), Outcome::Ok, now));
-    assert!(!end(None, Outcome::CallerError, now));
-    assert!(end(Some(PARENT), Outcome::Ok, now));
-    assert!(end(None, Outcome::ProviderError, now));
-    assert!(end(Some(UNSAMPLED), Outcome::Ok, now + Duration::from_secs(5)));
+    let slow = Duration::from_secs(5);
+    let mut handed = 0;
+    for (identified, traceparent, outcome, total, expected) in [
+        (true, Some(PARENT), Outcome::CallerError, Duration::ZERO, true),
+        (false, Some(PARENT), Outcome::CallerError, Duration::ZERO, false),
+        (true, Some(UNSAMPLED), Outcome::Ok, Duration::ZERO, false),
+        (true, None, Outcome::CallerError, Duration::ZERO, false),
+        (true, Some(PARENT), Outcome::Ok, Duration::ZERO, true),
+        (true, None, Outcome::ProviderError, Duration::ZERO, true),
+        (true, Some(UNSAMPLED), Outcome::Ok, slow, true),
+    ] {
+        traced(traceparent, &queue).end(&over(identified, outcome, total));
+        handed += usize::from(expected);
+        assert_eq!(queue.waiting(), handed, "{identified} {traceparent:?} {outcome:?} {total:?}");
+    }
     // Nothing takes them: the queue is full in the end.
     for _ in 0..5_000 {
-        end(Some(PARENT), Outcome::Ok, now);
+        traced(Some(PARENT), &queue).end(&over(true, Outcome::Ok, Duration::ZERO));
     }
     assert_eq!(counted(&metrics, r#"tidegate_traces_dropped_total{reason="full"}"#), 5_004 - 4_096);
 }
@@ -269,10 +270,8 @@ async fn a_collector_that_never_answers_holds_up_nobody_who_leaves() {
     let metrics = Metrics::new("0", 1);
     let queue = Queue::new(&settings(silent.local_addr().unwrap().port()), &metrics);
     let exporter = queue.start().unwrap();
-    let (tracer, now) = (tracer(&queue), Instant::now());
     for _ in 0..600 {
-        let notes = Notes::begin(&tracer, &head(Some(PARENT)), now);
-        notes.end(Some(Outcome::Ok), Operation::Embeddings, now, || None);
+        traced(Some(PARENT), &queue).end(&over(true, Outcome::Ok, Duration::ZERO));
     }
     exporter.finish().await;
     assert_eq!(counted(&metrics, "tidegate_traces_exported_total"), 0);

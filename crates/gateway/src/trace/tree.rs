@@ -3,7 +3,7 @@
 //! (as of the same time; still in development there). What was said is never among them.
 
 use super::span::{Kind, Span};
-use super::{Attempt, Request, Step, Trace};
+use super::{Attempt, Request, Step, Trace, short};
 use measure::metrics::{AttemptResult, Outcome};
 use wire::openai::Usage;
 
@@ -60,7 +60,7 @@ fn of_step(trace: &Trace, step: &Step) -> Span {
 }
 
 fn of_attempt(trace: &Trace, index: usize, attempt: &Attempt) -> Span {
-    let peer = &*attempt.peer;
+    let peer = &attempt.target.peer;
     let operation = trace.operation.name();
     let mut span = Span::beneath(&trace.context, format!("{operation} {}", peer.model), Kind::Client);
     span.span_id = attempt.span_id;
@@ -86,7 +86,7 @@ fn of_attempt(trace: &Trace, index: usize, attempt: &Attempt) -> Span {
         let status = attempt.status.filter(|status| *status >= 400);
         span.say("error.type", status.map_or(attempt.result.name().to_owned(), |status| status.to_string()));
     }
-    span.say("tidegate.target", peer.target.to_string());
+    span.say("tidegate.target", short(&attempt.target.name).to_owned());
     span.say("tidegate.result", attempt.result.name());
     span
 }

@@ -3,7 +3,7 @@
 use super::Figures;
 use crate::auth::Principal;
 use crate::observe::account::{Account, Role, Tokens};
-use crate::observe::stage;
+use crate::observe::stage::{self, label, peer};
 use crate::observe::trail::{Label, Mark};
 use crate::observe::tray::{Batch, Gaps};
 use crate::remember::status::Status;
@@ -33,7 +33,7 @@ fn request(fill_in: impl FnOnce(&mut Account)) -> Account {
 
 fn tries(account: &mut Account, target: &Arc<Label>, result: AttemptResult) {
     let began = account.trail.began();
-    account.trail.attempt_begins(target, began + MS * 10);
+    account.trail.attempt_begins(target, 0, began + MS * 10);
     account.trail.attempt_ends(result, began + MS * 50);
 }
 
@@ -65,8 +65,8 @@ fn a_request_counts_for_all_its_route_its_alias_and_its_key() {
 fn a_target_that_fails_shows_so_where_another_answers() {
     let mut figures = figures();
     figures.note(&request(|account| {
-        tries(account, &Label::named("p/bad"), AttemptResult::Failed);
-        tries(account, &Label::named("p/good"), AttemptResult::Ok);
+        tries(account, &label("p/bad"), AttemptResult::Failed);
+        tries(account, &label("p/good"), AttemptResult::Ok);
     }));
     let (bad, good) = (rates(&figures, Kind::Target, "p/bad"), rates(&figures, Kind::Target, "p/good"));
     assert_eq!((bad.error_rate, bad.tokens_in, good.error_rate, good.tokens_in), (1.0, 0, 0.0, 30));
@@ -77,7 +77,7 @@ fn a_target_that_fails_shows_so_where_another_answers() {
 
 #[test]
 fn a_call_that_several_waited_for_is_one() {
-    let (mut figures, target) = (figures(), Label::named("p/m"));
+    let (mut figures, target) = (figures(), label("p/m"));
     let flight = request(|account| {
         account.role = Role::Errand;
         tries(account, &target, AttemptResult::Ok);
@@ -96,7 +96,7 @@ fn a_call_that_several_waited_for_is_one() {
 fn names_that_callers_invent_make_no_scopes() {
     let mut figures = figures();
     for number in 0..100_000 {
-        let target = Label::unnamed(&format!("sim/{number}"), "sim/other");
+        let target = Label::unnamed(&format!("sim/{number}"), "sim/other", peer("sim/other"));
         figures.note(&request(|account| {
             (account.route, account.is_alias, account.who) = (None, false, None);
             account.asked_in_vain(&number.to_string());
@@ -112,7 +112,7 @@ fn names_that_callers_invent_make_no_scopes() {
 fn first_tokens_are_told_from_the_arrival_and_from_the_asking() {
     let mut figures = figures();
     figures.note(&request(|account| {
-        tries(account, &Label::named("p/m"), AttemptResult::Ok);
+        tries(account, &label("p/m"), AttemptResult::Ok);
         let began = account.trail.began();
         account.trail.passes(Mark::FirstToken, began + MS * 30);
     }));
@@ -147,7 +147,7 @@ fn gaps_count_for_whoever_had_to_wait_and_for_the_target() {
         route: Some("smart".into()),
         is_alias: true,
         who: None,
-        target: Some(Label::named("p/m")),
+        target: Some(label("p/m")),
         micros,
     });
     for (kind, name) in [(Kind::All, ""), (Kind::Alias, "smart"), (Kind::Target, "p/m")] {
@@ -158,7 +158,7 @@ fn gaps_count_for_whoever_had_to_wait_and_for_the_target() {
 #[test]
 fn every_ending_of_a_try_is_somebodys() {
     let mut figures = figures();
-    let target = Label::named("p/m");
+    let target = label("p/m");
     for result in AttemptResult::ALL {
         figures.note(&request(|account| tries(account, &target, result)));
     }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::{ATTEMPTS_MAX, Came, Label, Mark, Micros, Trail};
+use crate::observe::stage::{label, peer};
 use crate::protect::Reason;
 use measure::metrics::AttemptResult;
 use std::time::{Duration, Instant};
@@ -23,12 +24,12 @@ const CANCELLED: Came = Came::Ended(AttemptResult::Cancelled);
 #[test]
 fn tries_are_told_in_order_with_what_came_of_each() {
     let began = Instant::now();
-    let (mut trail, one, other) = (Trail::new(began), Label::named("p/a"), Label::named("p/b"));
+    let (mut trail, one, other) = (Trail::new(began), label("p/a"), label("p/b"));
     trail.turns(began + MS);
     trail.turned_away(&one, Reason::Breaker, began + MS * 2);
-    trail.attempt_begins(&one, began + MS * 3);
+    trail.attempt_begins(&one, 0, began + MS * 3);
     trail.attempt_ends(AttemptResult::Failed, began + MS * 5);
-    trail.attempt_begins(&other, began + MS * 6);
+    trail.attempt_begins(&other, 0, began + MS * 6);
     trail.attempt_ends(AttemptResult::Ok, began + MS * 9);
     assert_eq!(
         told(&trail),
@@ -44,9 +45,9 @@ fn tries_are_told_in_order_with_what_came_of_each() {
 #[test]
 fn beyond_so_many_tries_are_only_counted() {
     let began = Instant::now();
-    let (mut trail, target) = (Trail::new(began), Label::named("p/m"));
+    let (mut trail, target) = (Trail::new(began), label("p/m"));
     for number in 0..20 {
-        trail.attempt_begins(&target, began + MS * number);
+        trail.attempt_begins(&target, 0, began + MS * number);
         trail.attempt_ends(AttemptResult::Failed, began + MS * number);
     }
     assert_eq!((trail.attempts().len(), trail.made()), (ATTEMPTS_MAX, 20));
@@ -56,10 +57,10 @@ fn beyond_so_many_tries_are_only_counted() {
 #[test]
 fn what_others_did_is_told_from_where_this_one_stands() {
     let began = Instant::now();
-    let (mut flight, target) = (Trail::new(began), Label::named("p/m"));
+    let (mut flight, target) = (Trail::new(began), label("p/m"));
     flight.passes(Mark::Looked, began + MS * 10);
     flight.passes(Mark::FirstToken, began + MS * 40);
-    flight.attempt_begins(&target, began + MS * 20);
+    flight.attempt_begins(&target, 0, began + MS * 20);
     // (arrives so long after the flight began, the look ended, the try began)
     for (late, looked, asked) in [(0, 10, 20), (15, 0, 5), (30, 0, 0)] {
         let mut trail = Trail::new(began + MS * late);
@@ -78,19 +79,19 @@ fn what_others_did_is_told_from_where_this_one_stands() {
 #[test]
 fn what_was_borrowed_is_told_once_as_it_was_told_last() {
     let began = Instant::now();
-    let (mut flight, target) = (Trail::new(began), Label::named("p/m"));
-    flight.attempt_begins(&target, began);
+    let (mut flight, target) = (Trail::new(began), label("p/m"));
+    flight.attempt_begins(&target, 0, began);
     let mut trail = Trail::new(began);
     trail.borrows(&flight);
     flight.attempt_ends(AttemptResult::Failed, began + MS);
-    flight.attempt_begins(&target, began + MS * 2);
+    flight.attempt_begins(&target, 0, began + MS * 2);
     flight.attempt_ends(AttemptResult::Ok, began + MS * 3);
     trail.borrows(&flight);
     assert_eq!(told(&trail), [("p/m", Some(0), Some(1), FAILED), ("p/m", Some(2), Some(3), OK)]);
     assert_eq!(trail.made(), 2);
     assert!(trail.attempts().iter().all(|attempt| attempt.borrowed));
     // What it does itself afterwards is its own.
-    trail.attempt_begins(&target, began + MS * 4);
+    trail.attempt_begins(&target, 0, began + MS * 4);
     trail.others_end(AttemptResult::Ok, began + MS * 5);
     assert_eq!((told(&trail)[2].3, trail.attempts()[2].borrowed), (Came::UnderWay, false));
 }
@@ -99,8 +100,8 @@ fn what_was_borrowed_is_told_once_as_it_was_told_last() {
 fn a_try_that_was_made_beside_is_taken_over() {
     let began = Instant::now();
     let (mut trail, mut aside) = (Trail::new(began), Trail::new(began + MS * 10));
-    trail.attempt_begins(&Label::named("p/a"), began);
-    aside.attempt_begins(&Label::named("p/b"), began + MS * 12);
+    trail.attempt_begins(&label("p/a"), 0, began);
+    aside.attempt_begins(&label("p/b"), 0, began + MS * 12);
     trail.attempt_ends(AttemptResult::Cancelled, began + MS * 20);
     trail.adopts(&mut aside);
     trail.attempt_ends(AttemptResult::Ok, began + MS * 30);
@@ -121,7 +122,7 @@ fn time_stands_still_where_it_cannot_be_told_any_more() {
 
 #[test]
 fn a_name_that_a_caller_chose_is_counted_with_others() {
-    assert_eq!(Label::named("p/m").counted(), "p/m");
-    let label = Label::unnamed("p/invented", "p/other");
+    assert_eq!(label("p/m").counted(), "p/m");
+    let label = Label::unnamed("p/invented", "p/other", peer("p/other"));
     assert_eq!((&*label.name, label.counted()), ("p/invented", "p/other"));
 }

@@ -2,8 +2,8 @@
 
 use super::{line, spans};
 use crate::observe::account::Account;
-use crate::observe::stage;
-use crate::observe::trail::{Label, Mark, Trail};
+use crate::observe::stage::{self, label};
+use crate::observe::trail::{Mark, Trail};
 use crate::protect::Reason;
 use measure::metrics::AttemptResult;
 use std::time::Duration;
@@ -50,12 +50,12 @@ fn waiting_and_asking_are_told_of_each_try() {
         let began = trail.began();
         passes(trail, &[(Mark::Planned, 2), (Mark::Answered, 90)]);
         trail.turns(began + MS * 3);
-        trail.turned_away(&Label::named("p/a"), Reason::Breaker, began + MS * 4);
+        trail.turned_away(&label("p/a"), Reason::Breaker, began + MS * 4);
         trail.turns(began + MS * 4);
-        trail.attempt_begins(&Label::named("p/b"), began + MS * 10);
+        trail.attempt_begins(&label("p/b"), 0, began + MS * 10);
         trail.attempt_ends(AttemptResult::TimedOut, began + MS * 50);
         trail.turns(began + MS * 55);
-        trail.attempt_begins(&Label::named("p/c"), began + MS * 60);
+        trail.attempt_begins(&label("p/c"), 0, began + MS * 60);
         trail.attempt_ends(AttemptResult::Ok, began + MS * 80);
     });
     assert_eq!(
@@ -76,7 +76,7 @@ fn waiting_and_asking_are_told_of_each_try() {
 fn a_stream_is_told_from_its_first_token() {
     let mut account = request(100, |trail| {
         let began = trail.began();
-        trail.attempt_begins(&Label::named("p/m"), began + MS);
+        trail.attempt_begins(&label("p/m"), 0, began + MS);
         passes(trail, &[(Mark::Answered, 20), (Mark::FirstToken, 21)]);
     });
     account.stream = true;
@@ -103,7 +103,7 @@ fn a_line_leaves_out_what_took_no_time() {
         let began = trail.began();
         passes(trail, &[(Mark::Identified, 1), (Mark::Read, 200)]);
         trail.turns(began + MS * 200);
-        trail.attempt_begins(&Label::named("p/m"), began + MS * 205);
+        trail.attempt_begins(&label("p/m"), 0, began + MS * 205);
         trail.attempt_ends(AttemptResult::Failed, began + MS * 1000);
     });
     assert_eq!(line(&account), "read 199.0ms, attempt p/m failed 795.0ms");

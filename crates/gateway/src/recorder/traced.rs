@@ -1,0 +1,38 @@
+//! What a record is told for its request's trace alone, where traces are recorded at all.
+
+use super::Record;
+use http::{HeaderValue, StatusCode};
+
+impl Record {
+    /// The `traceparent` for the try under way, where the request is recorded.
+    pub fn traceparent(&self) -> Option<HeaderValue> {
+        let asking = self.account.trail.asking()?;
+        self.account.traced.as_ref()?.traceparent(asking.span_id)
+    }
+
+    /// The provider's answer has this status.
+    pub fn responded(&mut self, status: StatusCode) {
+        self.account.trail.responded(status.as_u16());
+    }
+
+    /// The model names itself, perhaps; asked only of what is recorded.
+    pub fn names_itself(&mut self, model: impl FnOnce() -> Option<Box<str>>) {
+        if let Some(traced) = &mut self.account.traced {
+            traced.names_itself(model);
+        }
+    }
+
+    /// The caller is about to read who answered.
+    pub fn answered_by(&mut self, target: &HeaderValue) {
+        if let Some(traced) = &mut self.account.traced {
+            traced.target = Some(target.clone());
+        }
+    }
+
+    /// Hands over its trace, where that is to be kept. It is over.
+    pub(super) fn hand_over_trace(&mut self) {
+        if let Some(traced) = self.account.traced.take() {
+            traced.end(&self.account);
+        }
+    }
+}
