@@ -3,6 +3,7 @@
 //! The thread that calls [`run`] is the control thread: it accepts, serves the admin plane, watches
 //! the configuration and waits for signals. Requests live on the [workers](crate::worker).
 
+mod beside;
 mod control;
 mod probe;
 mod reload;
@@ -15,7 +16,8 @@ use crate::gateway::{Gateway, Shared};
 use crate::listener::watch::{SWEEP, Watches};
 use crate::listener::{self, Accepted, Bounds};
 use crate::worker::{self, Dealt, Worker};
-use crate::{admin, alerts, dashboard, durable, http, observe, pressure, remember, resources};
+use crate::{admin, dashboard, http, pressure, remember, resources};
+use beside::Beside;
 use control::Signals;
 use measure::metrics::Metrics;
 use probe::Prober;
@@ -100,11 +102,7 @@ pub fn run(
     let cache_end = CancellationToken::new();
     let caching = remember::tiers::keep(gateway.remembered(), cache_end.clone());
     let counting = gateway.limits.run(cache_end.clone());
-    let lasting = durable::start(&gateway, &abort)?;
-    let observing = observe::start(&gateway)?;
-    let tracing = gateway.traces.start()?;
-    let alerting_end = CancellationToken::new();
-    let alerting = alerts::start(&gateway, alerting_end.clone())?;
+    let beside = Beside::start(&gateway, &abort)?;
     let serving = async {
         let mut signals = Signals::listen()?;
         gateway.runtimes.join("control");
@@ -132,22 +130,17 @@ pub fn run(
             result = admin_plane => result.map_err(Error::from),
         }
     };
-    let served = runtime.block_on(async {
+    runtime.block_on(async {
         // To its end on every way out: what was done and what is remembered is written before the process goes.
         let serving = async {
             let result = serving.await;
             gateway.drain();
-            lasting.finish().await;
+            beside.finish().await;
             cache_end.cancel();
-            tracing.finish().await;
-            alerting_end.cancel();
-            let _ = tokio::task::spawn_blocking(move || alerting.join()).await;
             result
         };
         tokio::join!(serving, caching, counting).0
-    });
-    observing.finish();
-    served
+    })
 }
 
 fn open(

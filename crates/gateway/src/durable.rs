@@ -31,9 +31,7 @@ pub mod webhook;
 pub mod workflow;
 
 pub use fault::Fault;
-#[cfg(test)]
-pub use thread::Running;
-pub use thread::start;
+pub use thread::{Running, start};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use measure::metrics::QueryTimes;

@@ -24,7 +24,7 @@ mod traced;
 mod tree;
 
 pub use context::{Carried, Context, Parent, TRACEPARENT, TRACESTATE};
-pub use exporter::{Inlet, Queue};
+pub use exporter::{Exporter, Inlet, Queue};
 pub use sample::Sampler;
 pub use traced::{Traced, span_id};
 
