@@ -29,8 +29,9 @@ install_programs() {
         need setpriv util-linux
         # Who is told of alerts.
         need prometheus-alertmanager prometheus-alertmanager
-        # What reads our metrics: promtool judges their form and the rules.
+        # What reads our metrics: promtool judges their form and the rules, a Prometheus scrapes and evaluates them.
         need promtool prometheus
+        need prometheus prometheus
         # The dashboard is looked at as its viewers do.
         need chromium chromium
     fi
