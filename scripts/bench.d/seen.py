@@ -1,0 +1,185 @@
+"""What seeing costs: one gateway that sees everything and one that sees nothing, of the same program and before the same
+provider, loaded in turn.
+
+Placed and loaded as the scenario `chat-64-split`: the gateway alone on the first core, provider, generator and collector
+on the second. Each round has both, and begins with the other one; the cost is the median of the rounds' ratios. The
+collector is a second provider, which takes whatever it is sent.
+"""
+
+import http.client
+import json
+import os
+import re
+import statistics
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bodies
+import load
+import processes
+import targets
+from scenarios import WARM_UP_SECONDS, Place
+
+CONNECTIONS = 64
+EVERYTHING = """
+[observe]
+enabled = true
+[alerts]
+enabled = true
+[traces]
+endpoint = "http://127.0.0.1:{collector}"
+protocol = "http"
+ratio = 0.1
+"""
+NOTHING = """
+[observe]
+enabled = false
+[alerts]
+enabled = false
+"""
+PROGRAMS = {"wrk": "wrk", "cc": "gcc"}
+# What may have been left out without the figures meaning less.
+LEFT_OUT_MAX = 0.01
+ADMIN_PLANE = re.compile(r"admin plane on http://127\.0\.0\.1:(\d+)")
+
+
+@dataclass
+class Settings:
+    tidegate: Path
+    rounds: int = 5
+    seconds: int = 5
+    ratio_min: float = 0.97
+
+
+@dataclass
+class Findings:
+    """Samples by what is seen, round by round; and how much of it was seen."""
+
+    everything: list = field(default_factory=list)
+    nothing: list = field(default_factory=list)
+    cores: tuple = ()
+    answered: int = 0
+    seen: int = 0
+    traces_taken: int = 0
+    traces_dropped: int = 0
+    wrong: list = field(default_factory=list)
+
+    def median(self, which, figure):
+        return statistics.median(sample[figure] for sample in getattr(self, which))
+
+    @property
+    def ratios(self):
+        """Requests a second with everything seen, as a share of those with nothing seen, round by round."""
+        return [a["per_second"] / b["per_second"] for a, b in zip(self.everything, self.nothing, strict=True)]
+
+    @property
+    def ratio(self):
+        return statistics.median(self.ratios)
+
+
+@dataclass(frozen=True)
+class Stand:
+    """What was started."""
+
+    fleet: processes.Fleet
+    tools: dict
+    place: Place
+    provider: targets.Target
+    everything: targets.Target
+    nothing: targets.Target
+
+
+def run(settings, progress):
+    """All rounds; `progress` is told where we are."""
+    found = Findings()
+    with stand(settings) as there:
+        found.cores = there.place.proxy + there.place.generator
+        both = {"everything": there.everything, "nothing": there.nothing}
+        for name, target in both.items():
+            progress(f"warming up and checking every reply, {name} seen")
+            warm = ask(there, target, WARM_UP_SECONDS, reply_bytes=bodies.REPLY_BYTES)
+            take(found, name, warm)
+        for number in range(settings.rounds):
+            for name in sorted(both, reverse=number % 2 == 1):
+                progress(f"round {number + 1} of {settings.rounds}, {name} seen")
+                sample = ask(there, both[name], settings.seconds)
+                take(found, name, sample)
+                getattr(found, name).append(sample)
+        look(found, there.everything)
+    judge(found, settings)
+    return found
+
+
+@contextmanager
+def stand(settings):
+    """Provider, collector and both gateways, running and answering."""
+    tools = {program: targets.find(program) for program in PROGRAMS}
+    if missing := [PROGRAMS[program] for program, path in tools.items() if not path]:
+        raise FileNotFoundError(f"missing: apt-get install {' '.join(missing)}")
+    tools |= {"tidegate": str(settings.tidegate.resolve()), "files": processes.raise_fd_limit()}
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    with tempfile.TemporaryDirectory(prefix="tidegate-seeing-") as root, processes.Fleet() as fleet:
+        folders = [Path(root) / name for name in ("provider", "collector", "everything", "nothing")]
+        for folder in folders:
+            folder.mkdir()
+        place = Place((cores[0],), (cores[-1],), folders[0])
+        tools["mock"] = targets.compiled(tools["cc"], "mock", Path(root))
+        provider, collector = (
+            targets.start_backend(fleet, tools, "bare", place.generator, folder, None) for folder in folders[:2]
+        )
+        sees = (EVERYTHING.format(collector=collector.port), NOTHING)
+        started = [
+            targets.start(fleet, tools, "tidegate", place.proxy, provider, folder, cache=text)
+            for folder, text in zip(folders[2:], sees, strict=True)
+        ]
+        (folders[0] / "body.json").write_bytes(bodies.request(bodies.SMALL_BYTES))
+        for target in started:
+            targets.wait_ready(target)
+        yield Stand(fleet, tools, place, provider, *started)
+
+
+def ask(there, target, seconds, **checks):
+    body = there.place.folder / "body.json"
+    return load.wrk(there.fleet, there.tools, there.place, target, there.provider, CONNECTIONS, seconds, body, **checks)
+
+
+def take(found, name, sample):
+    """Notes what went wrong, and what there was to see."""
+    if errors := {kind: count for kind, count in sample["errors"].items() if count}:
+        found.wrong.append(f"with {name} seen: {errors}")
+    if name == "everything":
+        found.answered += sample["requests"]
+
+
+def look(found, gateway):
+    """How much the gateway that sees everything has seen of it."""
+    (port,) = ADMIN_PLANE.findall(gateway.process.log.read_text())
+    seen = json.loads(fetch(port, "/admin/performance"))
+    found.seen = seen["all"]["10m"]["figures"]["total"]["count"]
+    rows = fetch(port, "/metrics").splitlines()
+    found.traces_taken = sum(float(row.split()[-1]) for row in rows if row.startswith("tidegate_traces_exported_total"))
+    found.traces_dropped = sum(float(row.split()[-1]) for row in rows if row.startswith("tidegate_traces_dropped_total"))
+
+
+def fetch(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        text = response.read().decode()
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise targets.Failed(f"{path}: status {response.status}: {text[:300]}")
+    return text
+
+
+def judge(found, settings):
+    if found.seen < found.answered * (1 - LEFT_OUT_MAX):
+        found.wrong.append(f"{found.seen} of {found.answered} requests were seen: not everything")
+    if found.traces_taken == 0 or found.traces_dropped > found.traces_taken * LEFT_OUT_MAX:
+        found.wrong.append(f"{found.traces_taken:.0f} traces were taken and {found.traces_dropped:.0f} dropped")
+    if found.ratio < settings.ratio_min:
+        found.wrong.append(f"seeing leaves {found.ratio:.3f} of the throughput; it must leave {settings.ratio_min}")
