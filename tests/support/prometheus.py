@@ -69,8 +69,8 @@ class Prometheus:
                     f"--config.file={file}",
                     f"--storage.tsdb.path={self.folder / 'data'}",
                     f"--web.listen-address=127.0.0.1:{self.port}",
-                    # What newer ones do without being told.
-                    "--enable-feature=exemplar-storage,native-histograms",
+                    # It keeps whatever it is told.
+                    "--enable-feature=exemplar-storage",
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
