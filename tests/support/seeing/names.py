@@ -16,11 +16,15 @@ from pathlib import Path
 
 from support import configuration, processes
 from support.processes import Daemon
-from support.raw import Connection, ask, head
+from support.raw import Connection, ask, chat, head
 
 PATH = "/v1/chat/completions"
 # A key's own form; none of them is one.
 KEY = "tg-{:012d}-{:043d}"
+# Any name of a model is answered at once.
+MOCK = ["mock", "--listen", "127.0.0.1:0", "--first-token-ms", "0", "--between-tokens-ms", "0", "--tokens", "4"]
+# Of what is asked; on a busy machine some are turned away.
+ANSWERED_MIN = 0.9
 # Somebody waits and wonders.
 PROGRESS_EVERY = 20_000
 
@@ -39,14 +43,12 @@ class Size:
 
     series: int
     resident_bytes: int
-    # Of `/metrics`, as text.
-    metrics_bytes: int
 
 
 @dataclass
 class Findings:
     before: Size
-    after: Size
+    after: Size = Size(0, 0)
     # Answers by status.
     answers: Counter[int] = field(default_factory=Counter)
     # The series that are new, by metric.
@@ -61,21 +63,24 @@ class Findings:
 def run(folder: Path, settings: Settings, progress: Callable[[str], None] = lambda _: None) -> Findings:
     """Invents so many names of each kind."""
     key = processes.create_key()
-    with processes.start_mock(folder / "mock") as mock:
+    with Daemon(MOCK, folder / "mock") as mock:
         text = configuration.gateway(
             folder / "data",
             configuration.key_row(key),
+            # Few answers are remembered: it is names whose memory is told.
+            configuration.table("cache.memory", entries=100),
             # It takes any model's name.
             configuration.provider("mock", mock.port),
             configuration.alias("smart", ("mock/instant", 1)),
         )
         with processes.start_gateway(folder / "gateway", text) as gateway:
             usual(gateway, key["key"])
-            names = series(gateway)
-            before = size(gateway)
-            answers = invent(gateway, key["key"], settings, progress)
-            found = Findings(before, size(gateway), answers)
-            found.fresh = Counter(name.partition("{")[0] for name in series(gateway) - names)
+            before = metrics(gateway)
+            found = Findings(size(gateway, before))
+            found.answers = invent(gateway, key["key"], settings, progress)
+            after = metrics(gateway)
+            found.after = size(gateway, after)
+            found.fresh = Counter(name.partition("{")[0] for name in after.keys() - before.keys())
     judge(found, settings)
     return found
 
@@ -85,29 +90,27 @@ def judge(found: Findings, settings: Settings) -> None:
         found.wrong.append(f"{found.made} new series, mostly {found.fresh.most_common(3)}")
     # Otherwise it was not seen what names do, but what refusals do.
     wanted = {200: settings.count // 2, 401: settings.count, 404: settings.count}
-    short = {status: found.answers[status] for status, count in wanted.items() if found.answers[status] < count}
-    if short or set(found.answers) - set(wanted):
+    if any(found.answers[status] < count * ANSWERED_MIN for status, count in wanted.items()):
         found.wrong.append(f"the answers are {dict(found.answers)}, and should be {wanted}")
 
 
 def usual(gateway: Daemon, secret: str) -> None:
     """What callers do who invent nothing: so much is there in any case."""
     with Connection(gateway.port) as connection:
-        for model, status in (("smart", 200), ("mock/instant", 200)):
-            body = {"model": model, "messages": [{"role": "user", "content": "hello"}], "temperature": 0}
-            response = connection.post(body, PATH, authorization=f"Bearer {secret}")
-            assert response.status == status, response.body
+        for model in ("smart", "mock/instant"):
+            response = connection.post(chat(model, temperature=0), PATH, authorization=f"Bearer {secret}")
+            assert response.status == 200, response.body
 
 
-def series(gateway: Daemon) -> set[str]:
-    """The names of all series, with their labels."""
+def metrics(gateway: Daemon) -> dict[str, float]:
+    """All series, by name and labels."""
     text = ask(gateway.admin_port, "GET", "/metrics").body.decode()
-    return {line.rpartition(" ")[0] for line in text.splitlines() if line and not line.startswith("#")}
+    rows = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: float(value) for name, _, value in rows}
 
 
-def size(gateway: Daemon) -> Size:
-    text = ask(gateway.admin_port, "GET", "/metrics").body
-    return Size(len(series(gateway)), gateway.resident_bytes(), len(text))
+def size(gateway: Daemon, now: dict[str, float]) -> Size:
+    return Size(len(now), gateway.resident_bytes())
 
 
 def requests(port: int, secret: str, number: int) -> Iterator[bytes]:
@@ -115,12 +118,10 @@ def requests(port: int, secret: str, number: int) -> Iterator[bytes]:
 
     def request(path: str, model: str, secret: str, **more: str) -> bytes:
         body = {
-            "model": model,
-            "messages": [{"role": "user", "content": "hello"}],
+            # So that the answer is kept, under its tag.
+            **chat(model, temperature=0),
             "user": f"user-{number}",
             "metadata": {f"member-{number}": f"value-{number}"},
-            "temperature": 0,
-            "max_tokens": 1,
         }
         data = json.dumps(body).encode()
         headers = {
