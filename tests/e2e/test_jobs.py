@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from support import configuration, jobs, processes
+from support import configuration, jobs, processes, workflows
 from support.durable.grounds import locked
 from support.jobs import Application, add, added, get, in_state, listed, model_job, over, ready, webhooks
 from support.prompts import directive
@@ -287,6 +287,37 @@ def test_what_is_done_is_told_signed(gateway):
         own = added(gateway, {"kind": "webhook", "url": application.url, "body": {"hello": [1, 2.0]}})
         assert over(gateway, own["id"])["result"] == {"status_code": 200}
         assert (application.told[1].id, application.told[1].event) == (own["id"], {"hello": [1, 2.0]})
+
+
+def test_a_job_that_never_began_is_told_of_too(gateway):
+    with Application() as application:
+        hook = {"webhook": {"url": application.url}}
+        cancelled = added(gateway, model_job(delay=60, **hook))["id"]
+        assert ask(gateway.port, "DELETE", f"/v1/jobs/{cancelled}").status == 200
+        wait_until("it is told", lambda: application.told)
+        late = added(gateway, model_job(deadline=time.time() + 1.2, delay="1199ms", **hook))["id"]
+        assert over(gateway, late)["state"] in {"dead", "done"}
+        wait_until("both are told", lambda: len(application.told) == 2)
+        events = {each.event["data"]["id"]: each.event for each in application.told}
+        assert events[cancelled]["type"] == "job.cancelled" and events[cancelled]["data"]["error"] is None
+        assert len({each.id for each in application.told}) == 2
+
+
+def test_a_backlog_has_a_bound_for_each_tenant(launch):
+    keys = [processes.create_key(), processes.create_key()]
+    rows = [configuration.key_row(key, tenant=f"tenant-{place}") for place, key in enumerate(keys)]
+    gateway = launch(*rows, configuration.table("jobs", backlog_max=3))
+    first, other = ({"authorization": f"Bearer {key['key']}"} for key in keys)
+    wait_until("the store is open", lambda: ask(gateway.port, "GET", "/v1/jobs", **first).status == 200)
+    ids = [added(gateway, model_job(delay=60), **first)["id"] for _ in range(3)]
+    refused = add(gateway, model_job(), **first)
+    assert (refused.status, refused.error()["code"]) == (429, "backlog_full"), refused.body
+    assert "jobs.backlog_max" in refused.error()["message"] and int(refused.header("retry-after")) >= 1
+    run = workflows.start(gateway, "none", **first)
+    assert (run.status, run.error()["code"]) == (429, "backlog_full")
+    assert add(gateway, model_job(), **other).status == 202, "another tenant has its own"
+    assert ask(gateway.port, "DELETE", f"/v1/jobs/{ids[0]}", **first).status == 200
+    wait_until("there is room again", lambda: add(gateway, model_job(), **first).status == 202)
 
 
 def test_no_webhook_goes_where_no_caller_may_send_one(launch):

@@ -15,6 +15,7 @@
 //! What a kind of jobs does stands in [`kinds`]; what callers see of it under `http/durable`.
 
 pub mod api;
+mod backlog;
 mod batch;
 mod completion;
 mod depths;
@@ -88,6 +89,8 @@ pub struct Open {
     pub workflows: work::workflow::Engine,
     /// What does the jobs here.
     pub runner: work::runner::Handle,
+    /// How many jobs each tenant has waiting.
+    pub backlogs: backlog::Backlogs,
     /// How many jobs wait, as of a few seconds ago.
     pub depths: ArcSwap<Vec<Depth>>,
     /// How many batches are in each state that is not final, looked at every few seconds.

@@ -335,6 +335,15 @@ pub struct Job {
     pub ended: Option<Time>,
 }
 
+/// What follows a job that ended in the store itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Which.
+    pub id: JobId,
+    /// What is added; nothing: the end is all there is.
+    pub then: Vec<NewJob>,
+}
+
 /// Which jobs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
@@ -401,9 +410,17 @@ pub trait Jobs: Send + Sync {
     /// Takes back what nobody has renewed in time: ready again with a fault of the class `lease`, dead with
     /// that where no attempt is left, or cancelled where that was asked for. So many at most; says how many.
     ///
-    /// Nobody else hears of such a death, nor of one by the deadline: a kind whose end is to be recorded
-    /// elsewhere (a line of a batch, a step of a run) is given attempts enough, and judges for itself.
+    /// Whoever holds no lease cannot say what follows such an end: see [`untold`](Self::untold).
     fn reap(&self, now: Time, limit: u32) -> Answer<'_, u64>;
+
+    /// Jobs that ended in the store itself, so that nobody has said yet what follows: cancelled before they began
+    /// or where they were put back, dead at their deadline or with their last lease. From the oldest on, so many at
+    /// most. Steps of runs and lines of batches that are taken back are not among them.
+    fn untold(&self, limit: u32) -> Answer<'_, Vec<Job>>;
+
+    /// Adds what follows such ends, all in one step, and says of each whether it was: nothing of one that somebody
+    /// else has told of.
+    fn tell(&self, ends: Vec<Told>, now: Time) -> Answer<'_, Vec<bool>>;
 
     /// The job; `tenant` `None`: whosever it is.
     fn get(&self, id: JobId, tenant: Option<&str>) -> Answer<'_, Option<Job>>;
@@ -422,8 +439,12 @@ pub trait Jobs: Send + Sync {
     /// taken, that job.
     fn replay(&self, id: JobId, now: Time) -> Answer<'_, Option<JobId>>;
 
-    /// Forgets jobs that were over before `before`; so many at most. Says how many.
+    /// Forgets jobs that were over before `before`, but those [`untold`](Self::untold); so many at most. Says how
+    /// many.
     fn purge(&self, filter: Filter, before: Time, limit: u32) -> Answer<'_, u64>;
+
+    /// How many jobs of a tenant wait, ready or scheduled; counted no further than `most`.
+    fn backlog(&self, tenant: &str, most: u64) -> Answer<'_, u64>;
 
     /// How many are not over, by queue and state. Exact up to some ten thousand of each, and at least that
     /// beyond: nobody waits for a count of millions. A queue where nothing waits or runs is not named.

@@ -34,6 +34,7 @@ macro_rules! suite {
             many_are_added_in_one_step,
             lists_go_from_the_newest_on,
             depths_count_what_is_not_over,
+            a_backlog_is_one_tenants_and_counted_up_to_a_bound,
             what_is_over_is_purged,
         }
         suite! { $fresh, jobs_claimed:
@@ -59,6 +60,8 @@ macro_rules! suite {
             what_nobody_renews_is_taken_back,
             a_cancellation_reaches_a_job_in_every_state,
             a_dead_letter_is_replayed,
+            ends_that_nobody_spoke_for_are_told_of_once,
+            ends_that_somebody_spoke_for_are_not_told_of_again,
         }
         suite! { $fresh, schedules:
             a_schedule_is_written_by_whoever_read_it_last,

@@ -10,6 +10,8 @@ mod server;
 mod addressed;
 #[path = "postgres_processes/crowd.rs"]
 mod crowd;
+#[path = "postgres_processes/earlier.rs"]
+mod earlier;
 #[path = "postgres_processes/outage.rs"]
 mod outage;
 #[path = "postgres_processes/plans.rs"]

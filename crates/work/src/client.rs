@@ -68,8 +68,10 @@ impl Client {
     /// Where the store does not answer.
     pub async fn cancel(&self, id: JobId, tenant: Option<&str>) -> Result<Cancel> {
         let cancel = self.jobs.cancel(id, tenant, self.clock.now()).await?;
-        if cancel == Cancel::Asked {
-            self.held.of(id).iter().for_each(|context| context.stop(Stop::Cancelled));
+        match cancel {
+            Cancel::Asked => self.held.of(id).iter().for_each(|context| context.stop(Stop::Cancelled)),
+            Cancel::Done => self.hints.untold.notify_one(),
+            Cancel::Over(_) | Cancel::Unknown => {}
         }
         self.hints.changed(id);
         Ok(cancel)
@@ -110,6 +112,14 @@ impl Client {
             self.hints.ready();
         }
         Ok(replay)
+    }
+
+    /// How many jobs of a tenant wait, ready or scheduled; counted no further than `most`.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn backlog(&self, tenant: &str, most: u64) -> Result<u64> {
+        self.jobs.backlog(tenant, most).await
     }
 
     /// How many wait, by queue and state.

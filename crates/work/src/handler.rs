@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use store::Time;
 use store::batches::LineEnd;
 use store::jobs::{End, NewJob, Running};
 
@@ -102,7 +103,7 @@ pub type Attempt = Pin<Box<dyn Future<Output = Result<Outcome, Failed>> + Send>>
 pub(crate) type Handler = Arc<dyn Fn(Context) -> Attempt + Send + Sync>;
 
 /// Adds to the end of a job; see [`Handlers::at_end`].
-pub(crate) type AtEnd = Arc<dyn Fn(&Running, &End) -> Extra + Send + Sync>;
+pub(crate) type AtEnd = Arc<dyn Fn(&Running, &End, Time) -> Extra + Send + Sync>;
 
 /// A function for each kind of jobs.
 #[derive(Clone, Default)]
@@ -158,11 +159,12 @@ impl Handlers {
     }
 
     /// `extra` says what is recorded in one step with the last end of a job, be it done, dead or cancelled,
-    /// beside what its handler gives: a message to whoever waits for it, say. It is asked by the runner that
-    /// holds the job, so not for one that is cancelled before it begins, nor for one whose last lease
-    /// expires.
+    /// beside what its handler gives: a message to whoever waits for it, say. It is told when that was.
+    ///
+    /// Of a job that ended in the store, cancelled before it began or with its last lease, it is asked a moment
+    /// later by whichever runner comes first: what is added then is added once, and lines of batches are not.
     #[must_use]
-    pub fn at_end(mut self, extra: impl Fn(&Running, &End) -> Extra + Send + Sync + 'static) -> Self {
+    pub fn at_end(mut self, extra: impl Fn(&Running, &End, Time) -> Extra + Send + Sync + 'static) -> Self {
         self.at_end = Some(Arc::new(extra));
         self
     }
@@ -173,10 +175,10 @@ impl Handlers {
     }
 
     /// What is recorded with this end. Where whoever says it panics, it is nothing: the end itself counts.
-    pub(crate) fn extra(&self, job: &Running, end: &End) -> Extra {
+    pub(crate) fn extra(&self, job: &Running, end: &End, at: Time) -> Extra {
         let is_last = !matches!(end, End::Again { .. } | End::Released | End::Later { .. });
         let Some(at_end) = self.at_end.as_ref().filter(|_| is_last) else { return Extra::default() };
-        catch_unwind(AssertUnwindSafe(|| at_end(job, end))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| at_end(job, end, at))).unwrap_or_else(|_| {
             tracing::error!(job = job.lease.id.0, "jobs: what was to be added at the end of a job panicked");
             Extra::default()
         })

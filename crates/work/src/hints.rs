@@ -20,6 +20,8 @@ pub(crate) struct Hints {
     next_due: AtomicI64,
     /// A running job says how far it is.
     pub progress: Notify,
+    /// A job may have ended in the store itself.
+    pub untold: Notify,
     watched: Mutex<HashMap<JobId, watch::Sender<()>>>,
 }
 
@@ -31,6 +33,7 @@ impl Hints {
             due: Notify::new(),
             next_due: AtomicI64::new(i64::MIN),
             progress: Notify::new(),
+            untold: Notify::new(),
             watched: Mutex::default(),
         }
     }

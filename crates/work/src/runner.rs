@@ -22,6 +22,7 @@ mod heart;
 mod keep;
 mod settle;
 mod slots;
+mod tell;
 mod tick;
 
 use crate::client::Client;
@@ -135,6 +136,7 @@ impl Runner {
         others.spawn(until(kill.clone(), heart::lapse(Arc::clone(&shared))));
         others.spawn(until(kill.clone(), keep::promote(Arc::clone(&shared), drain.clone())));
         others.spawn(until(kill.clone(), keep::reap(Arc::clone(&shared), drain.clone())));
+        others.spawn(until(kill.clone(), tell::tell(Arc::clone(&shared), drain.clone())));
         others.spawn(until(kill.clone(), keep::sweep(Arc::clone(&shared), drain.clone())));
         others.spawn(until(kill.clone(), tick::tick(Arc::clone(&shared), drain.clone())));
         let crew = feed::Crew { attempts: attempts.clone(), ended, kill: kill.clone() };

@@ -30,6 +30,8 @@ pub struct Jobs {
     pub workers_max: u32,
     /// Lines of batches under way at once in this process.
     pub batch_workers_max: u32,
+    /// Jobs of one tenant that may wait.
+    pub backlog_max: u64,
     /// Largest job that is taken, in bytes.
     pub payload_bytes_max: usize,
     /// Largest result that is kept, in bytes.

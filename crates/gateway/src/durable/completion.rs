@@ -14,15 +14,16 @@ use work::Draft;
 use work::handler::Extra;
 
 /// What is recorded with the last end of a job that names somebody to be told.
-pub(super) fn announce(job: &Running, end: &End) -> Extra {
+pub(super) fn announce(job: &Running, end: &End, at: Time) -> Extra {
     let shown = Shown::of(&job.payload);
-    let then = shown.webhook.as_ref().and_then(|url| notice(job, end, url, shown.metadata));
+    let then = shown.webhook.as_ref().and_then(|url| notice(job, end, at, url, shown.metadata));
     Extra { then: then.into_iter().collect(), line: None }
 }
 
 fn notice(
     job: &Running,
     end: &End,
+    at: Time,
     url: &str,
     metadata: Option<&serde_json::value::RawValue>,
 ) -> Option<NewJob> {
@@ -32,11 +33,10 @@ fn notice(
         End::Cancelled => (State::Cancelled, None),
         End::Again { .. } | End::Released | End::Later { .. } => return None,
     };
-    let now = Time::now();
     let word = state_name(state);
     let event = json!({
         "type": format!("job.{word}"),
-        "timestamp": units::rfc3339(SystemTime::UNIX_EPOCH + now.since(Time(0)).max(Duration::ZERO)),
+        "timestamp": units::rfc3339(SystemTime::UNIX_EPOCH + at.since(Time(0)).max(Duration::ZERO)),
         "data": {
             "id": id::show(job.lease.id),
             "object": "job",
@@ -44,7 +44,7 @@ fn notice(
             "state": word,
             "attempts": job.attempt,
             "created_at": seconds(job.created),
-            "ended_at": seconds(now),
+            "ended_at": seconds(at),
             "error": fault.map(|fault| json!({ "type": fault.class, "message": fault.message })),
             "metadata": metadata,
         },

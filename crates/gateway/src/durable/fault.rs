@@ -6,6 +6,9 @@ use wire::failure::{Failure, Kind, Retry};
 /// When to come again while the store is away.
 const COME_AGAIN: Duration = Duration::from_secs(2);
 
+/// When to come again where too much waits.
+const COME_AGAIN_TO_ADD: Duration = Duration::from_secs(10);
+
 /// Why a question to the store has no answer.
 #[derive(Debug)]
 pub enum Fault {
@@ -46,6 +49,16 @@ pub fn away() -> Failure {
     let public = "The database does not answer now; what it has acknowledged is kept. Ask again, with the same \
                   Idempotency-Key if this adds anything.";
     Failure::new(Kind::Overloaded, public).with_code("store_away").with_retry(Retry::After(COME_AGAIN))
+}
+
+/// As many jobs of the tenant wait as may.
+pub fn backlog_full(most: u64) -> Failure {
+    let public = format!(
+        "{most} jobs of this tenant wait, and no more may: come again when some are done, or ask the gateway's \
+         operator to raise 'jobs.backlog_max'."
+    );
+    let failure = Failure::new(Kind::RateLimited, public).with_code("backlog_full");
+    failure.with_retry(Retry::After(COME_AGAIN_TO_ADD))
 }
 
 /// More is asked of the store than it can answer.

@@ -4,6 +4,7 @@
 use super::{batch, completion, model, webhook};
 use crate::gateway::Gateway;
 use std::sync::Arc;
+use store::Time;
 use store::jobs::{End, Running};
 use work::handler::Extra;
 use work::{Clock, Context, Failed, Handlers, Outcome};
@@ -24,9 +25,9 @@ pub(super) fn handlers(gateway: &Arc<Gateway>, batches: &work::batches::Rows) ->
 }
 
 /// What is recorded with a job's last end.
-fn at_end(job: &Running, end: &End) -> Extra {
+fn at_end(job: &Running, end: &End, at: Time) -> Extra {
     match job.kind.as_str() {
-        model::KIND => completion::announce(job, end),
+        model::KIND => completion::announce(job, end, at),
         _ => Extra::default(),
     }
 }

@@ -1,5 +1,6 @@
 //! The durable thread: opens the store, does jobs, and leaves when the last request has.
 
+use super::backlog::Backlogs;
 use super::settings::FLUSH;
 use super::{Open, depths, kinds, opening, settings, workflow};
 use crate::gateway::Gateway;
@@ -88,8 +89,18 @@ async fn work_on(gateway: &Arc<Gateway>, store: store::Store, options: Options, 
     let batches = Batches::new(of_batches.clone(), jobs.clone(), Clock::default());
     let keeper = Keeper::new(of_batches, Clock::default());
     let (open_batches, runs) = (ArcSwap::default(), ArcSwap::default());
-    let open =
-        Open { store, jobs, batches, timetable, workflows, runner: handle, depths, open_batches, runs };
+    let open = Open {
+        store,
+        jobs,
+        batches,
+        timetable,
+        workflows,
+        runner: handle,
+        backlogs: Backlogs::default(),
+        depths,
+        open_batches,
+        runs,
+    };
     let open = Arc::new(open);
     gateway.durable.open.store(Some(Arc::clone(&open)));
     gateway.durable.tried.cancel();

@@ -7,11 +7,12 @@ pub(super) mod end;
 mod forget;
 mod look;
 mod rate;
+mod tell;
 
 use super::Postgres;
 use crate::jobs::{
     Added, Beat, Cancel, Claim, Claimed, Depth, Filter, Finish, Job, JobId, Jobs, NewJob, PastFault, Pulse,
-    State,
+    State, Told,
 };
 use crate::{Answer, Time};
 pub(super) use due::counted;
@@ -50,6 +51,14 @@ impl Jobs for Postgres {
 
     fn reap(&self, now: Time, limit: u32) -> Answer<'_, u64> {
         self.write((now, limit), |transaction, (now, limit)| Box::pin(due::reap(transaction, *now, *limit)))
+    }
+
+    fn untold(&self, limit: u32) -> Answer<'_, Vec<Job>> {
+        self.write(limit, |transaction, limit| Box::pin(tell::untold(transaction, *limit)))
+    }
+
+    fn tell(&self, ends: Vec<Told>, now: Time) -> Answer<'_, Vec<bool>> {
+        self.write((ends, now), |transaction, (ends, now)| Box::pin(tell::tell(transaction, ends, *now)))
     }
 
     /// A replica that has not heard of the job yet is not believed.
@@ -98,6 +107,12 @@ impl Jobs for Postgres {
                 }
             }
             Ok(forgotten)
+        })
+    }
+
+    fn backlog(&self, tenant: &str, most: u64) -> Answer<'_, u64> {
+        self.read((tenant.to_owned(), most), |transaction, (tenant, most)| {
+            Box::pin(look::backlog(transaction, tenant, *most))
         })
     }
 

@@ -13,7 +13,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Every step, from the first on.
-const STEPS: [&str; 2] = [include_str!("schema/1_tables.sql"), include_str!("schema/2_functions.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("schema/1_tables.sql"),
+    include_str!("schema/2_functions.sql"),
+    include_str!("schema/3_untold.sql"),
+];
 /// Longest time for all of them, the wait for another replica that is at it included.
 const LONGEST: Duration = Duration::from_secs(600);
 /// The lock's number, for everybody who brings a database up: `tide` in ASCII.

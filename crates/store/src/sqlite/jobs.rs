@@ -11,10 +11,12 @@ mod forget;
 mod look;
 mod rate;
 pub(super) mod row;
+mod tell;
 
 use super::Sqlite;
 use crate::jobs::{
     Added, Beat, Cancel, Claim, Claimed, Depth, Filter, Finish, Job, JobId, Jobs, NewJob, PastFault, Pulse,
+    Told,
 };
 use crate::{Answer, Time};
 
@@ -49,6 +51,14 @@ impl Jobs for Sqlite {
         self.write(move |db| due::reap(db, now, limit))
     }
 
+    fn untold(&self, limit: u32) -> Answer<'_, Vec<Job>> {
+        self.read(move |db| tell::untold(db, limit))
+    }
+
+    fn tell(&self, ends: Vec<Told>, now: Time) -> Answer<'_, Vec<bool>> {
+        self.write(move |db| ends.iter().map(|told| tell::tell(db, told, now)).collect())
+    }
+
     fn get(&self, id: JobId, tenant: Option<&str>) -> Answer<'_, Option<Job>> {
         let tenant = tenant.map(str::to_owned);
         self.read(move |db| look::get(db, id, tenant.as_deref()))
@@ -73,6 +83,11 @@ impl Jobs for Sqlite {
 
     fn purge(&self, filter: Filter, before: Time, limit: u32) -> Answer<'_, u64> {
         Box::pin(self.forget_jobs(filter, before, limit))
+    }
+
+    fn backlog(&self, tenant: &str, most: u64) -> Answer<'_, u64> {
+        let tenant = tenant.to_owned();
+        self.read(move |db| depth::backlog(db, &tenant, most))
     }
 
     fn depths(&self) -> Answer<'_, Vec<Depth>> {

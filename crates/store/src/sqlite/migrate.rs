@@ -4,16 +4,17 @@ use crate::{Error, Result};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// Says whose file it is: "Tide".
-const APPLICATION: i64 = 0x5469_6465;
+pub(super) const APPLICATION: i64 = 0x5469_6465;
 
 /// Each step once, in this order; the file knows how many it has had. A step that was released never changes.
-const STEPS: &[&str] = &[
+pub(super) const STEPS: &[&str] = &[
     include_str!("schema/0001_jobs.sql"),
     include_str!("schema/0002_schedules.sql"),
     include_str!("schema/0003_runs.sql"),
     include_str!("schema/0004_files.sql"),
     include_str!("schema/0005_batches.sql"),
     include_str!("schema/0006_keys.sql"),
+    include_str!("schema/0007_untold.sql"),
 ];
 
 /// Brings the file up to this release's schema. Several processes that do so at once wait for each other, and

@@ -186,6 +186,21 @@ pub async fn depths_count_what_is_not_over(store: &Store) {
     assert_eq!(found, expected);
 }
 
+pub async fn a_backlog_is_one_tenants_and_counted_up_to_a_bound(store: &Store) {
+    let backlog = async |tenant, most| store.jobs.backlog(tenant, most).await.unwrap();
+    assert_eq!(backlog("acme", 9).await, 0);
+    let second = || NewJob { queue: "second".to_owned(), band: Band::Low, ..job() };
+    let later = NewJob { run_at: NOW.after(SECOND), ..job() };
+    let bobs = [job_of("bob"), NewJob { run_at: NOW.after(SECOND), ..job_of("bob") }];
+    add_all(store, vec![job(), second(), second(), later.clone(), later, job()]).await;
+    add_all(store, bobs.into()).await;
+    run(store, NewJob { run_at: NOW.before(SECOND), ..job() }).await;
+    let over = add(store, job()).await;
+    store.jobs.cancel(over, None, NOW).await.unwrap();
+    assert_eq!((backlog("acme", 100).await, backlog("bob", 100).await, backlog("zoe", 100).await), (6, 2, 0));
+    assert_eq!((backlog("acme", 6).await, backlog("acme", 3).await, backlog("acme", 1).await), (6, 3, 1));
+}
+
 pub async fn what_is_over_is_purged(store: &Store) {
     let ready = add(store, NewJob { queue: "never".to_owned(), ..job() }).await;
     let mut over = Vec::new();

@@ -3,6 +3,7 @@
 use super::make::*;
 use store::jobs::{
     Beat, Cancel, Claim, End, Filter, Finish, Idempotency, JobId, Lease, NewJob, PastFault, Pulse, State,
+    Told,
 };
 use store::{Store, Time};
 
@@ -237,4 +238,74 @@ pub async fn a_dead_letter_is_replayed(store: &Store) {
     assert_eq!(store.jobs.replay(id, later).await.unwrap(), None, "it went well");
     assert_eq!(store.jobs.replay(JobId(id.0 + 1), later).await.unwrap(), None);
     assert_eq!(get(store, lease.id).await.state, State::Dead, "the old one stays as it was");
+}
+
+/// The jobs that ended in the store, with nobody to say what follows.
+async fn untold(store: &Store) -> Vec<JobId> {
+    store.jobs.untold(100).await.unwrap().iter().map(|job| job.id).collect()
+}
+
+pub async fn ends_that_nobody_spoke_for_are_told_of_once(store: &Store) {
+    let later = NOW.after(LEASE + SECOND);
+    let cancelled = add(store, job()).await;
+    store.jobs.cancel(cancelled, None, NOW).await.unwrap();
+    let late = add(store, NewJob { deadline: Some(NOW.after(SECOND)), ..job() }).await;
+    assert!(claim_one(store, NOW.after(SECOND)).await.is_none());
+    let mut expected = vec![cancelled, late];
+    for how in [End::Again { run_at: NOW, fault: fault("bad") }, End::Released, End::Later { run_at: later }]
+    {
+        let lease = run(store, job()).await.lease;
+        store.jobs.cancel(lease.id, None, NOW).await.unwrap();
+        assert!(end(store, finish(lease, how)).await);
+        expected.push(lease.id);
+    }
+    for (attempts_max, is_cancelled) in [(1, false), (3, true)] {
+        let lease = run(store, NewJob { attempts_max, ..job() }).await.lease;
+        if is_cancelled {
+            store.jobs.cancel(lease.id, None, NOW).await.unwrap();
+        }
+        expected.push(lease.id);
+    }
+    assert_eq!(store.jobs.reap(later, 9).await.unwrap(), 2);
+    assert_eq!(untold(store).await, expected);
+    assert_eq!(store.jobs.untold(2).await.unwrap().len(), 2, "so many at most");
+    let purged = store.jobs.purge(Filter::default(), later.after(SECOND), 100).await.unwrap();
+    assert_eq!((purged, untold(store).await), (0, expected.clone()), "they are not forgotten before");
+
+    let told = |id| Told { id, then: vec![job_of("told")] };
+    let strange = JobId(expected[0].0 + 1000);
+    let answer =
+        store.jobs.tell(vec![told(late), told(strange), told(cancelled), told(late)], NOW).await.unwrap();
+    assert_eq!(answer, [true, false, true, false], "each once");
+    let rest = expected[2..].iter().map(|id| Told { id: *id, then: Vec::new() }).collect();
+    assert!(store.jobs.tell(rest, NOW).await.unwrap().iter().all(|is_ours| *is_ours));
+    assert_eq!(untold(store).await, []);
+    let added = store.jobs.claim(claim(9)).await.unwrap();
+    assert_eq!(tenants(&added), ["told", "told"]);
+    assert_eq!(store.jobs.purge(Filter::default(), later.after(SECOND), 100).await.unwrap(), 7);
+}
+
+pub async fn ends_that_somebody_spoke_for_are_not_told_of_again(store: &Store) {
+    let ends = [
+        End::Done { result: Vec::new() },
+        End::Dead { fault: fault("bad") },
+        End::Cancelled,
+        End::Again { run_at: NOW.after(SECOND), fault: fault("bad") },
+    ];
+    for how in ends {
+        for is_cancelled in [false, true] {
+            if is_cancelled && matches!(how, End::Again { .. }) {
+                continue;
+            }
+            let lease = run(store, job()).await.lease;
+            if is_cancelled {
+                store.jobs.cancel(lease.id, None, NOW).await.unwrap();
+            }
+            assert!(end(store, finish(lease, how.clone())).await);
+            assert_eq!(untold(store).await, [], "{how:?}");
+        }
+    }
+    let lease = run(store, job()).await.lease;
+    assert_eq!(store.jobs.reap(NOW.after(LEASE + SECOND), 9).await.unwrap(), 1);
+    assert_eq!((get(store, lease.id).await.state, untold(store).await), (State::Ready, vec![]));
 }

@@ -9,9 +9,9 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Rows changed in one step: few enough that nobody waits long behind it.
-const ROWS_MAX: u32 = 500;
+pub(super) const ROWS_MAX: u32 = 500;
 /// Between two steps of a long work, so that others come between.
-const BREATH: Duration = Duration::from_millis(20);
+pub(super) const BREATH: Duration = Duration::from_millis(20);
 
 /// Makes ready what is due when it is due. What others add is found when it is looked for again.
 pub(super) async fn promote(shared: Arc<Shared>, drain: CancellationToken) {
@@ -67,6 +67,7 @@ pub(super) async fn reap(shared: Arc<Shared>, drain: CancellationToken) {
             tracing::warn!(reaped, "jobs: leases had expired; their jobs are taken back");
             shared.stats.reaped.add(reaped);
             shared.hints.ready();
+            shared.hints.untold.notify_one();
         }
         pause = if reaped < ROWS_MAX.into() { often } else { BREATH };
     }

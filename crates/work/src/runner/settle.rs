@@ -64,7 +64,7 @@ async fn record(shared: &Shared, mut batch: Vec<Ended>) -> Vec<Ended> {
     for ended in &mut batch {
         ended.at = now;
         if let Some((end, extra)) = &mut ended.end {
-            let more = shared.handlers.extra(ended.context.job(), end);
+            let more = shared.handlers.extra(ended.context.job(), end, now);
             extra.then.extend(more.then);
             extra.line = extra.line.take().or(more.line);
         }

@@ -144,7 +144,7 @@ async fn what_follows_a_job_is_added_with_its_end_and_only_then() {
         .on("second", async |_| Ok(()))
         .on("dies", async |_| Err::<(), _>(Failed::lasting("bad", "")))
         .on("tell", async |_| Ok(()))
-        .at_end(|job, end| {
+        .at_end(|job, end, _| {
             let word = match end {
                 End::Done { .. } => "done",
                 End::Dead { .. } => "dead",
@@ -175,10 +175,56 @@ async fn what_follows_a_job_is_added_with_its_end_and_only_then() {
     act.drain().await;
 }
 
+/// Cancelled before it began, dead at its deadline, dead with its last lease.
+#[tokio::test]
+async fn what_follows_a_job_that_nobody_held_is_added_once_too() {
+    let stage = Stage::new().await;
+    let hangs = Handlers::new().on("work", |_| std::future::pending::<Result<(), Failed>>());
+    let killed = stage.run(hangs, short_leases());
+    let lost = add(&killed.client, draft("work").attempts(1)).await;
+    eventually(async || (stage.job(lost).await.state == State::Running).then_some(())).await;
+    killed.kill().await;
+    let cancelled = add(&stage.client(), draft("work").run_at(Time::now().after(ms(60_000)))).await;
+    stage.client().cancel(cancelled, None).await.unwrap();
+    let late = add(&stage.client(), draft("work").deadline(Time::now().after(ms(1)))).await;
+    tokio::time::sleep(ms(5)).await;
+
+    let handlers = || {
+        Handlers::new().on("tell", async |_| Ok(())).at_end(|job, end, at| {
+            assert!(at <= Time::now() && at >= job.created);
+            let word = match end {
+                End::Dead { fault } => fault.class.clone(),
+                End::Cancelled => "cancelled".to_owned(),
+                _ => "other".to_owned(),
+            };
+            let told = draft("tell").payload(format!("{} {word}", job.lease.id.0));
+            let is_told = job.kind == "tell";
+            Extra { then: (!is_told).then(|| told.into()).into_iter().collect(), line: None }
+        })
+    };
+    let acts = [(); 2].map(|()| stage.run(handlers(), options()));
+    let told = eventually(async || {
+        let filter = store::jobs::Filter { kind: Some("tell".into()), ..Default::default() };
+        let jobs = acts[0].client.list(filter, None, 100).await.unwrap();
+        (jobs.len() >= 3 && jobs.iter().all(|job| job.state == State::Done)).then_some(jobs)
+    });
+    let mut told: Vec<_> =
+        told.await.into_iter().map(|job| String::from_utf8(job.new.payload).unwrap()).collect();
+    told.sort();
+    let mut expected =
+        [format!("{} lease", lost.0), format!("{} cancelled", cancelled.0), format!("{} deadline", late.0)];
+    expected.sort();
+    assert_eq!(told, expected);
+    for act in acts {
+        act.drain().await;
+    }
+    assert!(stage.store.jobs.untold(9).await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_panic_in_what_follows_costs_only_that() {
     let stage = Stage::new().await;
-    let handlers = Handlers::new().on("work", async |_| Ok(())).at_end(|_, _| panic!("no end"));
+    let handlers = Handlers::new().on("work", async |_| Ok(())).at_end(|_, _, _| panic!("no end"));
     let act = stage.run(handlers, options());
     for _ in 0..2 {
         let id = add(&act.client, draft("work")).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::jobs::{
     Added, Beat, Cancel, Claim, Claimed, Depth, End, Filter, Finish, Job, JobId, Jobs, NewJob, PastFault,
-    Pulse, State,
+    Pulse, State, Told,
 };
 use store::{Answer, Error, Time};
 use tokio::sync::watch;
@@ -79,6 +79,15 @@ impl Jobs for Weather {
     }
     fn reap(&self, now: Time, limit: u32) -> Answer<'_, u64> {
         self.pass(self.jobs.reap(now, limit))
+    }
+    fn untold(&self, limit: u32) -> Answer<'_, Vec<Job>> {
+        self.pass(self.jobs.untold(limit))
+    }
+    fn tell(&self, ends: Vec<Told>, now: Time) -> Answer<'_, Vec<bool>> {
+        self.pass(self.jobs.tell(ends, now))
+    }
+    fn backlog(&self, tenant: &str, most: u64) -> Answer<'_, u64> {
+        self.pass(self.jobs.backlog(tenant, most))
     }
     fn get(&self, id: JobId, tenant: Option<&str>) -> Answer<'_, Option<Job>> {
         self.pass(self.jobs.get(id, tenant))

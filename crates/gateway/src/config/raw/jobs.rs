@@ -52,6 +52,9 @@ pub(in crate::config) struct Jobs {
     /// Lines of batches under way at once in this process.
     #[schemars(range(min = 1, max = 1000))]
     pub(in crate::config) batch_workers_max: u32,
+    /// Jobs of one tenant that may wait; whoever adds more is told to come again.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub(in crate::config) backlog_max: u64,
     /// Largest job that is taken.
     pub(in crate::config) payload_bytes_max: Size,
     /// Largest result that is kept.
@@ -71,6 +74,7 @@ impl Default for Jobs {
         Self {
             workers_max: 100,
             batch_workers_max: 16,
+            backlog_max: 1_000_000,
             payload_bytes_max: Size(1 << 20),
             result_bytes_max: Size(8 << 20),
             keep_done: Span::seconds(7 * 86_400),

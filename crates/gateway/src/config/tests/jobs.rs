@@ -44,6 +44,7 @@ fn what_cannot_be_is_told_with_its_mend() {
         ("[jobs.queues.Reports]", "jobs.queues.Reports", "lower-case"),
         ("[jobs.queues.q]\nburst = 2.0", "jobs.queues.q.burst", "rate_per_second"),
         ("[jobs.queues.q]\nattempt_max = '1ms'", "jobs.queues.q.attempt_max", "within the range"),
+        ("[jobs]\nbacklog_max = 0", "jobs.backlog_max", "within the range"),
         ("[jobs]\nkeep_done = '1s'", "jobs.keep_done", "within the range"),
         ("[jobs]\npayload_bytes_max = '1GiB'", "jobs.payload_bytes_max", "within the range"),
         ("[jobs.webhook]\nsecret = 'plain'", "jobs.webhook.secret", "openssl rand"),

@@ -91,6 +91,7 @@ impl Judge<'_> {
         Jobs {
             workers_max: raw.workers_max,
             batch_workers_max: raw.batch_workers_max,
+            backlog_max: raw.backlog_max,
             payload_bytes_max: self.size(
                 &at.key("payload_bytes_max"),
                 raw.payload_bytes_max,

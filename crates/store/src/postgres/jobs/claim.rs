@@ -20,7 +20,7 @@ use tokio_postgres::Row;
 /// Most rounds of one claim: whatever is left then is left for the next.
 const ROUNDS_MAX: usize = 16;
 
-const DEAL: &str = "SELECT * FROM tidegate_deal_1($1, $2, $3, $4, $5, $6, $7)";
+const DEAL: &str = "SELECT * FROM tidegate_deal_2($1, $2, $3, $4, $5, $6, $7)";
 
 /// Leases up to the claim's limit.
 pub(super) async fn claim(transaction: &Transaction, claim: &Claim) -> Result<Claimed, Fault> {

@@ -73,7 +73,7 @@ const REAP: &str = "
     ), changed AS (
         UPDATE tidegate_jobs j
         SET state = expired.next, owner = NULL, lease_until = NULL,
-            ended = CASE WHEN expired.next >= 3 THEN $1 END
+            ended = CASE WHEN expired.next >= 3 THEN $1 END, untold = expired.next >= 3
         FROM expired WHERE j.id = expired.id
     )
     SELECT count(*) FROM expired";

@@ -9,7 +9,7 @@ use crate::postgres::transaction::Transaction;
 use crate::{Result, Time};
 use std::collections::HashSet;
 
-const FINISH: &str = "SELECT * FROM tidegate_finish_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+const FINISH: &str = "SELECT * FROM tidegate_finish_2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
 /// Ends attempts, and says of each whether its lease was held.
 pub(super) async fn finish(transaction: &Transaction, ends: &[Finish]) -> Result<Vec<bool>, Fault> {
@@ -82,7 +82,7 @@ async fn finish_all(transaction: &Transaction, ends: &[Finish], is_last: bool) -
     Ok(ends.iter().zip(firsts).map(|(end, first)| first && held.contains(&end.lease)).collect())
 }
 
-/// Ends by columns; see `tidegate_finish_1`.
+/// Ends by columns; see `tidegate_finish_2`.
 #[derive(Default)]
 struct Ends<'e> {
     id: Vec<i64>,
@@ -126,7 +126,7 @@ const CANCEL: &str = "
     ), changed AS (
         UPDATE tidegate_jobs j
         SET state = CASE WHEN found.state < 2 THEN 5 ELSE j.state END,
-            ended = CASE WHEN found.state < 2 THEN $3 END,
+            ended = CASE WHEN found.state < 2 THEN $3 END, untold = found.state < 2,
             cancel_requested = found.state = 2 OR j.cancel_requested
         FROM found WHERE j.id = found.id AND found.state <= 2
     )

@@ -12,7 +12,7 @@ const PURGE: &str = "
     WITH old AS MATERIALIZED (
         SELECT id FROM tidegate_jobs
         WHERE state >= 3 AND state = $1 AND ended < $2 AND ($3 IS NULL OR tenant = $3)
-            AND ($4 IS NULL OR queue = $4) AND ($5 IS NULL OR kind = $5)
+            AND ($4 IS NULL OR queue = $4) AND ($5 IS NULL OR kind = $5) AND NOT untold
         ORDER BY ended LIMIT $6 FOR UPDATE SKIP LOCKED
     ), gone AS (
         DELETE FROM tidegate_jobs j USING old WHERE j.id = old.id

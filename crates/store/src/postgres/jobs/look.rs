@@ -1,5 +1,6 @@
 //! Looking at jobs without changing them.
 
+use super::due::counted;
 use crate::jobs::{Depth, Fault as Why, Filter, Job, JobId, PastFault};
 use crate::postgres::fault::Fault;
 use crate::postgres::param::params;
@@ -100,6 +101,30 @@ const RUNNING: &str = "
     SELECT queue, 2::smallint AS state, count(*) AS count, min(run_at) AS oldest
     FROM (SELECT queue, run_at FROM tidegate_jobs WHERE state = 2 LIMIT 100000) AS counted
     GROUP BY queue";
+
+/// What of a tenant is ready, in each queue and band, and what is scheduled: each a range of an index.
+const BACKLOG: &str = "
+    WITH RECURSIVE names (queue) AS (
+        (SELECT queue FROM tidegate_jobs WHERE state = 1 ORDER BY queue, band, tenant, run_at, id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT j.queue FROM tidegate_jobs j WHERE j.state = 1 AND j.queue > names.queue
+                ORDER BY j.queue, j.band, j.tenant, j.run_at, j.id LIMIT 1)
+        FROM names WHERE names.queue IS NOT NULL
+    )
+    SELECT count(*) FROM (
+        SELECT FROM names CROSS JOIN generate_series(0, 3) AS bands (band) CROSS JOIN LATERAL (
+            SELECT FROM tidegate_jobs j
+            WHERE j.state = 1 AND j.queue = names.queue AND j.band = bands.band AND j.tenant = $1
+        ) AS ready
+        UNION ALL
+        SELECT FROM tidegate_jobs WHERE state = 0 AND tenant = $1
+        LIMIT $2
+    ) AS counted";
+
+/// How many jobs of a tenant wait, counted no further than `most`.
+pub(super) async fn backlog(transaction: &Transaction, tenant: &str, most: u64) -> Result<u64, Fault> {
+    counted(&transaction.last(BACKLOG, params![tenant, row::big(most)]).await?)
+}
 
 /// How many are not over, by queue and state.
 pub(super) async fn depths(transaction: &Transaction) -> Result<Vec<Depth>, Fault> {

@@ -27,6 +27,30 @@ pub(super) fn depths(db: &Connection) -> Result<Vec<Depth>> {
     Ok(depths)
 }
 
+/// How many jobs of a tenant wait, counted no further than `most`: each count is a range of an index.
+pub(super) fn backlog(db: &Connection, tenant: &str, most: u64) -> Result<u64> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut scheduled = db.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_scheduled_of \
+         WHERE state = 0 AND tenant = ? LIMIT ?)",
+    )?;
+    let mut ready = db.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_ready \
+         WHERE state = 1 AND queue = ? AND band = ? AND tenant = ? LIMIT ?)",
+    )?;
+    let mut count: i64 = scheduled.query_row(params![tenant, most], |row| row.get(0))?;
+    let mut from = String::new();
+    while let Some(queue) = next_queue(db, State::Ready, "jobs_ready", &from)? {
+        from = following(&queue);
+        for band in Band::ALL {
+            let found = ready.query_row(params![queue, band as i64, tenant, most - count], |row| row.get(0));
+            let found: i64 = found?;
+            count += found;
+        }
+    }
+    Ok(count.unsigned_abs())
+}
+
 fn next_queue(db: &Connection, state: State, index: &str, from: &str) -> Result<Option<String>> {
     let mut sql = db.prepare_cached(&format!(
         "SELECT queue FROM jobs INDEXED BY {index} WHERE state = {} AND queue >= ? ORDER BY queue LIMIT 1",

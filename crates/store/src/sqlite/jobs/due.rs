@@ -53,8 +53,8 @@ pub(super) fn reap(db: &Connection, now: Time, limit: u32) -> Result<u64> {
     for &(id, attempt, attempts_max, cancel_requested) in &expired {
         end::note(db, id, attempt, now, &fault)?;
         match () {
-            () if cancel_requested => end::close(db, id, State::Cancelled, now)?,
-            () if attempt >= attempts_max => end::close(db, id, State::Dead, now)?,
+            () if cancel_requested => end::close_untold(db, id, State::Cancelled, now)?,
+            () if attempt >= attempts_max => end::close_untold(db, id, State::Dead, now)?,
             () => end::put_back(db, id)?,
         }
     }

@@ -42,19 +42,23 @@ pub(in crate::sqlite) fn attempt(db: &Connection, lease: Lease, at: Time, end: &
         End::Done { result } => done(db, &job, at, result)?,
         End::Again { fault, .. } if job.cancel_requested => {
             note(db, job.id, job.attempt, at, fault)?;
-            close(db, job.id, State::Cancelled, at)?;
+            close_untold(db, job.id, State::Cancelled, at)?;
         }
         End::Again { run_at, fault } => {
             note(db, job.id, job.attempt, at, fault)?;
             again(db, job.id, *run_at, at)?;
         }
-        End::Dead { fault } => bury(db, job.id, job.attempt, at, fault)?,
+        End::Dead { fault } => {
+            note(db, job.id, job.attempt, at, fault)?;
+            close(db, job.id, State::Dead, at)?;
+        }
         End::Released if !job.cancel_requested => release(db, job.id)?,
         End::Later { run_at } if !job.cancel_requested => {
             release(db, job.id)?;
             again(db, job.id, *run_at, at)?;
         }
-        End::Cancelled | End::Released | End::Later { .. } => close(db, job.id, State::Cancelled, at)?,
+        End::Cancelled => close(db, job.id, State::Cancelled, at)?,
+        End::Released | End::Later { .. } => close_untold(db, job.id, State::Cancelled, at)?,
     }
     Ok(true)
 }
@@ -113,10 +117,17 @@ pub(super) fn put_back(db: &Connection, id: JobId) -> Result<()> {
     Ok(())
 }
 
-/// Makes it a dead letter.
+/// Makes it a dead letter of which nobody has told.
 pub(super) fn bury(db: &Connection, id: JobId, attempt: u32, at: Time, fault: &Fault) -> Result<()> {
     note(db, id, attempt, at, fault)?;
-    close(db, id, State::Dead, at)
+    close_untold(db, id, State::Dead, at)
+}
+
+/// Over, without a result, and nobody has said what follows.
+pub(super) fn close_untold(db: &Connection, id: JobId, state: State, at: Time) -> Result<()> {
+    close(db, id, state, at)?;
+    db.prepare_cached("UPDATE jobs SET untold = 1 WHERE id = ?")?.execute([id.0])?;
+    Ok(())
 }
 
 /// Over, without a result.
@@ -161,7 +172,7 @@ pub(in crate::sqlite) fn cancel(
     match found {
         None => Ok(Cancel::Unknown),
         Some(State::Scheduled | State::Ready) => {
-            close(db, id, State::Cancelled, now)?;
+            close_untold(db, id, State::Cancelled, now)?;
             Ok(Cancel::Done)
         }
         Some(State::Running) => {

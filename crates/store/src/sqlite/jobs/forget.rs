@@ -38,7 +38,8 @@ impl Sqlite {
 fn over(db: &Connection, filter: &Filter, before: Time, most: u64) -> Result<Vec<JobId>> {
     let state = filter.state.unwrap_or(State::Done);
     let mut text =
-        "SELECT id FROM jobs INDEXED BY jobs_over WHERE state >= 3 AND state = ? AND ended < ?".to_owned();
+        "SELECT id FROM jobs INDEXED BY jobs_over WHERE state >= 3 AND state = ? AND ended < ? AND untold = 0"
+            .to_owned();
     let mut values: Vec<Value> = vec![(state as i64).into(), before.0.into()];
     look::narrow(filter, &mut text, &mut values);
     text.push_str(" ORDER BY ended LIMIT ?");

@@ -34,11 +34,12 @@ pub(super) async fn create(asked: &mut Asked) -> Answered {
     let body = asked.body(BYTES_MAX, "bound on a batch's request").await?;
     let new = read(asked, &Members::read(&body, &MEMBERS)?)?;
     drop(body);
-    let batch = asked.durable().ask(move |open| add(open, new)).await?;
+    let backlog_max = asked.snapshot.config.jobs.backlog_max;
+    let batch = asked.durable().ask(move |open| add(open, new, backlog_max)).await?;
     asked.json(StatusCode::OK, &View::of(&batch)).await
 }
 
-async fn add(open: Arc<Open>, new: NewBatch) -> Result<Batch, Fault> {
+async fn add(open: Arc<Open>, new: NewBatch, backlog_max: u64) -> Result<Batch, Fault> {
     let file = open.store.files.file(&new.input_file, Some(&new.tenant)).await?;
     match file {
         Some(file) if file.purpose == "batch" => {}
@@ -51,6 +52,7 @@ async fn add(open: Arc<Open>, new: NewBatch) -> Result<Batch, Fault> {
             return Err(Fault::Answer(refusal("input_file_id", public).with_code("file_not_found")));
         }
     }
+    open.backlogs.admit(&open, &new.tenant, backlog_max).await?;
     match open.batches.create(new).await? {
         Created::Batch(batch) => Ok(batch),
         Created::TooMany => {

@@ -33,14 +33,15 @@ enum Came {
 
 /// Adds a job; says so once it is on disk.
 pub(super) async fn create(asked: &mut Asked) -> Answered {
-    let bytes_max = asked.snapshot.config.jobs.payload_bytes_max;
+    let jobs = &asked.snapshot.config.jobs;
+    let (bytes_max, backlog_max) = (jobs.payload_bytes_max, jobs.backlog_max);
     let body = asked.body(bytes_max, "jobs.payload_bytes_max").await?;
     let members = Members::read(&body, &MEMBERS)?;
     let draft = order::timed(order::read(asked, &members)?, &members, Time::now())?;
     let mut job = NewJob::from(draft);
     job.idempotency = idempotency(&asked.headers, &body)?;
     drop(body);
-    match asked.durable().ask(move |open| add(open, job)).await? {
+    match asked.durable().ask(move |open| add(open, job, backlog_max)).await? {
         Came::There(job, id, status) => {
             let mut response = asked.json(status, &job).await?;
             locate(&mut response, id);
@@ -54,8 +55,9 @@ pub(super) async fn create(asked: &mut Asked) -> Answered {
     }
 }
 
-async fn add(open: Arc<Open>, job: NewJob) -> Result<Came, Fault> {
+async fn add(open: Arc<Open>, job: NewJob, backlog_max: u64) -> Result<Came, Fault> {
     let tenant = job.tenant.clone();
+    open.backlogs.admit(&open, &tenant, backlog_max).await?;
     let now = Time::now();
     let (added, job) = (open.jobs.add(job.clone()).await?, job);
     match added {

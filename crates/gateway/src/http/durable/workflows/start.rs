@@ -1,6 +1,7 @@
 //! `POST /v1/workflows/{name}/runs`: `input`, and `version` where it is not to be the newest.
 
 use super::refused::{What, refused, told};
+use crate::durable::Open;
 use crate::durable::workflow::caller;
 use crate::durable::workflow::view::RunView;
 use crate::http::durable::Answered;
@@ -10,6 +11,7 @@ use crate::http::durable::members::Members;
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use wire::failure::Failure;
 use work::workflow::engine::{OUTPUT_BYTES_MAX, Start};
 
@@ -29,8 +31,12 @@ pub(super) async fn start(asked: &mut Asked, name: &str) -> Answered {
         key: idempotency_key(&asked.headers)?.map(str::to_owned),
         caller: caller(&asked.caller.principal()),
     };
-    let started =
-        asked.durable().ask(move |open| async move { told(open.workflows.start(start).await) }).await?;
+    let backlog_max = asked.snapshot.config.jobs.backlog_max;
+    let work = move |open: Arc<Open>| async move {
+        open.backlogs.admit(&open, &start.tenant, backlog_max).await?;
+        told(open.workflows.start(start).await)
+    };
+    let started = asked.durable().ask(work).await?;
     let started = match started {
         Ok(started) => started,
         Err(refusal) => return refused(What::Input, refusal),
