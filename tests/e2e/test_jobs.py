@@ -289,17 +289,22 @@ def test_what_is_done_is_told_signed(gateway):
         assert (application.told[1].id, application.told[1].event) == (own["id"], {"hello": [1, 2.0]})
 
 
-def test_a_job_that_never_began_is_told_of_too(gateway):
+def test_a_job_that_never_began_is_told_of_too(launch):
+    # One at once, and the next after five seconds: by then its deadline has passed.
+    gateway = launch(webhooks(), configuration.table("jobs.queues.seldom", rate_per_second=0.2, burst=1.0))
+    ready(gateway)
     with Application() as application:
         hook = {"webhook": {"url": application.url}}
         cancelled = added(gateway, model_job(delay=60, **hook))["id"]
         assert ask(gateway.port, "DELETE", f"/v1/jobs/{cancelled}").status == 200
         wait_until("it is told", lambda: application.told)
-        late = added(gateway, model_job(deadline=time.time() + 1.2, delay="1199ms", **hook))["id"]
-        assert over(gateway, late)["state"] in {"dead", "done"}
+        assert over(gateway, added(gateway, model_job(queue="seldom"))["id"])["state"] == "done"
+        late = added(gateway, model_job(queue="seldom", deadline=time.time() + 0.5, **hook))["id"]
+        assert over(gateway, late)["state"] == "dead"
         wait_until("both are told", lambda: len(application.told) == 2)
         events = {each.event["data"]["id"]: each.event for each in application.told}
         assert events[cancelled]["type"] == "job.cancelled" and events[cancelled]["data"]["error"] is None
+        assert events[late]["type"] == "job.dead" and events[late]["data"]["error"]["type"] == "deadline"
         assert len({each.id for each in application.told}) == 2
 
 

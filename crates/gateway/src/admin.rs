@@ -8,6 +8,7 @@ pub mod cache;
 mod config;
 mod explain;
 pub mod jobs;
+mod keys;
 mod limits;
 mod openapi;
 pub mod performance;
@@ -18,6 +19,7 @@ mod profile;
 pub mod requests;
 mod system;
 pub mod targets;
+mod usage;
 mod workflows;
 
 use crate::dashboard::{self, Door};
@@ -76,6 +78,8 @@ pub const INDEX: &[(&str, &str)] = &[
     ("pools", "/admin/pools"),
     ("cache", "/admin/cache"),
     ("limits", "/admin/limits"),
+    ("keys", "/admin/keys"),
+    ("usage", "/admin/usage"),
     ("pressure", "/admin/pressure"),
     ("jobs", "/admin/jobs"),
     ("workflows", "/admin/workflows"),
@@ -115,9 +119,12 @@ fn guarded() -> Router<Plane> {
         .route("/admin/jobs/{id}", get(jobs::show))
         .route("/admin/jobs/{id}/retry", post(jobs::retry))
         .route("/admin/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/admin/keys", get(keys::list).post(keys::create))
+        .route("/admin/keys/{id}", get(keys::show).patch(keys::change).delete(keys::revoke))
         .route("/admin/limits", get(limits::show))
         .route("/admin/live", get(dashboard::live::show))
         .route("/admin/playground", post(playground::ask))
+        .route("/admin/usage", get(usage::show))
         .route("/admin/workflows", get(workflows::list))
         .route("/admin/workflows/runs", get(workflows::runs))
         .route("/admin/workflows/runs/{id}", get(workflows::show))

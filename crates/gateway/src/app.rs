@@ -106,6 +106,7 @@ pub fn run(
     let serving = async {
         let mut signals = Signals::listen()?;
         gateway.runtimes.join("control");
+        gateway.durable.settled().await;
         announce(config, listening);
         let drain = config.server.timeouts.drain;
         let connections_max = config.server.connections_max;

@@ -1,22 +1,58 @@
 //! Who is calling: a caller's key to the caller it belongs to.
 //!
-//! All keys are held in memory, so that no store that is down can turn a valid key into a 401. A
-//! data-plane key says nothing to the admin plane, which has a key of its own.
+//! All keys, the file's and the store's, are held in memory, so that no store that is down can turn a valid key into
+//! a 401. A data-plane key says nothing to the admin plane, which has a key of its own.
 
-use crate::config::{Key, Priority};
+use crate::config::{Config, Key, Priority};
+use crate::durable::fault;
+use crate::durable::keys::Known;
 use crate::keys::{CallerKey, KeyHash};
 use crate::limits::{Account, Accounts, Scope, Subject};
-use foldhash::HashMap;
 use foldhash::HashMapExt as _;
+use foldhash::{HashMap, HashSet};
 use http::header::{AUTHORIZATION, HeaderMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use subtle::ConstantTimeEq;
 use wire::failure::{Failure, Kind};
 
+/// Every key there is, wherever it is kept, and whether one is needed.
+#[derive(Debug)]
+pub struct Keyring {
+    /// The file's, then the store's; ids unique.
+    pub keys: Vec<Key>,
+    /// Whether callers need a key.
+    pub needed: bool,
+    /// The store may hold keys that are not among these.
+    unread: Arc<AtomicBool>,
+}
+
+impl Keyring {
+    /// The keys of the file and those of the store. Where both have one of the same id the file's is meant.
+    pub fn new(config: &Config, stored: &Known, unread: &Arc<AtomicBool>) -> Self {
+        let of_file: HashSet<&str> = config.keys.iter().map(|key| key.id.as_str()).collect();
+        let is_shadowed = |key: &&Key| of_file.contains(key.id.as_str());
+        for key in stored.keys().iter().filter(is_shadowed) {
+            tracing::warn!(
+                id = key.id,
+                "a stored key has the id of one in the file, and only that one is valid"
+            );
+        }
+        let of_store = stored.keys().iter().filter(|key| !is_shadowed(key));
+        let keys = config.keys.iter().chain(of_store).cloned().collect();
+        let needed = config.server.keys_required || !config.keys.is_empty() || stored.ever();
+        Self { keys, needed, unread: Arc::clone(unread) }
+    }
+}
+
 /// Everyone who may call.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Callers {
     by_id: HashMap<Box<str>, Arc<Holder>>,
+    /// Whether a key is needed, also where there is none.
+    needed: bool,
+    /// There may be keys that are not known here.
+    unread: Arc<AtomicBool>,
     /// What all may use together where nobody has a key.
     anyone: Option<Arc<Account>>,
 }
@@ -53,10 +89,10 @@ pub struct Principal {
 }
 
 impl Callers {
-    /// The callers that the configuration names, and their accounts.
-    pub fn new(keys: &[Key], accounts: &Accounts) -> Self {
-        let mut by_id = HashMap::with_capacity(keys.len());
-        for key in keys {
+    /// Whoever has one of these keys, and their accounts.
+    pub fn new(keyring: &Keyring, accounts: &Accounts) -> Self {
+        let mut by_id = HashMap::with_capacity(keyring.keys.len());
+        for key in &keyring.keys {
             let holder = Holder {
                 key: key.clone(),
                 own: accounts.get(Scope::Key, &key.id),
@@ -68,45 +104,64 @@ impl Callers {
             };
             by_id.insert(key.id.as_str().into(), Arc::new(holder));
         }
-        Self { by_id, anyone: accounts.get(Scope::Tenant, "") }
+        let (needed, unread) = (keyring.needed, Arc::clone(&keyring.unread));
+        Self { by_id, needed, unread, anyone: accounts.get(Scope::Tenant, "") }
     }
 
     /// Whether anyone may call without a key.
     pub fn open(&self) -> bool {
-        self.by_id.is_empty()
+        !self.needed
     }
 
     /// Finds the caller by `Authorization: Bearer` or `x-api-key`.
     ///
     /// # Errors
-    /// 401, with the same words whether the key is unknown, wrong or malformed.
+    /// 401, with the same words whether the key is unknown, wrong or malformed; 503 where it has a key's form and may
+    /// be one that the store knows, which is away.
     pub fn identify(&self, headers: &HeaderMap) -> Result<Caller, Failure> {
+        let presented = presented(headers);
         if self.open() {
-            return Ok(Caller::Anyone(self.anyone.clone()));
+            // A key that may be somebody's is not passed over: its holder has limits and a tenant.
+            return match presented.and_then(CallerKey::parse) {
+                Some(_) if self.unread() => Err(fault::key_unknown()),
+                _ => Ok(Caller::Anyone(self.anyone.clone())),
+            };
         }
-        let Some(presented) = presented(headers) else {
+        let Some(presented) = presented else {
             return Err(unauthenticated(
                 "No API key was provided: send it as 'Authorization: Bearer tg-…' or as 'x-api-key'.",
             ));
         };
-        self.check(presented)
-            .map(Caller::Holder)
-            .ok_or_else(|| unauthenticated("Incorrect API key provided."))
+        let known = CallerKey::parse(presented).map(|presented| self.check(&presented));
+        match known {
+            Some(Some(holder)) => Ok(Caller::Holder(holder)),
+            // Whatever is wrong with it, so that nobody learns which ids there are.
+            Some(None) if self.unread() => Err(fault::key_unknown()),
+            _ => Err(unauthenticated("Incorrect API key provided.")),
+        }
+    }
+
+    fn unread(&self) -> bool {
+        self.unread.load(Relaxed)
     }
 
     /// Finds the caller on whose behalf something is to be done.
     ///
     /// # Errors
     /// 401 where its key is no more, or keys are asked for by now and it has none; 403 where its key belongs to
-    /// another tenant by now: what was begun for one must not end up with the other.
+    /// another tenant by now: what was begun for one must not end up with the other; 503 where it may be one that the
+    /// store knows, which is away.
     pub fn on_behalf_of(&self, principal: &Principal) -> Result<Caller, Failure> {
         let holder = match &principal.key {
             None if self.open() => return Ok(Caller::Anyone(self.anyone.clone())),
             None => None,
             Some(id) => self.by_id.get(id),
         };
-        let holder = holder.ok_or_else(|| {
-            unauthenticated("The API key on whose behalf this was to be done is not valid any more.")
+        let holder = holder.ok_or_else(|| match principal.key.is_some() && self.unread() {
+            true => fault::key_unknown(),
+            false => {
+                unauthenticated("The API key on whose behalf this was to be done is not valid any more.")
+            }
         })?;
         if holder.key.tenant_name() != &*principal.tenant {
             let public = "The API key on whose behalf this was to be done belongs to another tenant now.";
@@ -115,12 +170,11 @@ impl Callers {
         Ok(Caller::Holder(Arc::clone(holder)))
     }
 
-    fn check(&self, presented: &[u8]) -> Option<Arc<Holder>> {
-        let presented = CallerKey::parse(presented)?;
+    fn check(&self, presented: &CallerKey<'_>) -> Option<Arc<Holder>> {
         let known = self.by_id.get(presented.id);
         // An unknown id takes the same path as a known one, so that time does not tell them apart.
         let hash = known.map_or(KeyHash::NOBODY, |holder| holder.key.hash);
-        (hash.verify(&presented) && known.is_some()).then(|| known.map(Arc::clone)).flatten()
+        (hash.verify(presented) && known.is_some()).then(|| known.map(Arc::clone)).flatten()
     }
 }
 
@@ -176,7 +230,7 @@ impl Caller {
         match self {
             Self::Holder(holder) if !holder.key.allows(model) => Err(Failure::new(
                 Kind::Forbidden,
-                format!("This API key may not use the model '{model}'. Its allowed models are set in the gateway's configuration."),
+                format!("This API key may not use the model '{model}'. Its allowed models are set by the gateway's operator."),
             )
             .with_param("model")
             .with_code("model_not_allowed")),

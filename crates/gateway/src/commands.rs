@@ -24,6 +24,7 @@ mod serve;
 mod signals;
 mod targets;
 mod top;
+mod usage;
 mod workflow;
 
 use clap::{Parser, Subcommand};
@@ -50,7 +51,7 @@ enum Command {
     /// Show the configuration's schema, or the merged configuration with secrets redacted.
     #[command(subcommand)]
     Config(config::Command),
-    /// Callers' keys.
+    /// Callers' keys: for the file, or in the store of the running gateway.
     #[command(subcommand)]
     Keys(keys::Command),
     /// What the running gateway remembers: look at it, take it back, fill it beforehand.
@@ -78,6 +79,8 @@ enum Command {
     /// Dashboards and rules for others' tools.
     #[command(subcommand)]
     Dashboard(dashboard::Command),
+    /// What callers have used and what it cost, by day, key, tenant and model.
+    Usage(usage::Args),
     /// Run the simulated provider as a server of its own.
     Mock(mock::Args),
     /// Load-test any OpenAI-compatible URL.
@@ -105,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Alerts(command) => alerts::run(&command),
         Command::Jobs(command) => jobs::run(&command),
         Command::Dashboard(command) => dashboard::run(&command),
+        Command::Usage(args) => usage::run(&args),
         Command::Mock(args) => mock::run(&args),
         Command::Bench(command) => bench::run(&command),
         Command::Completions(args) => manual::completions(&args),

@@ -60,6 +60,7 @@ pub use models::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Coalesc
 pub use observe::Observe;
 pub use schema::schema;
 pub use traces::{Collector, TraceProtocol, Traces};
+pub use validate::stored::{KeyFault, KeySettings};
 pub use workflows::{NamedHost, Workflows};
 
 use crate::keys::KeyHash;
@@ -77,7 +78,8 @@ pub struct Config {
     pub server: Server,
     /// The admin plane: metrics and whatever operators see.
     pub admin: Admin,
-    /// Callers' keys, ids unique. Empty: the data plane is open, which is allowed on loopback only.
+    /// Callers' keys, ids unique; those of the store are not among them. Where neither has any and none is required
+    /// the data plane is open, which is allowed on loopback only.
     pub keys: Vec<Key>,
     /// Providers by name; `sim` is always among them.
     pub providers: BTreeMap<String, Provider>,
@@ -172,6 +174,8 @@ pub struct Server {
     /// Hosts that requests may name, besides loopback names and the listener's own address: in lower case,
     /// without a port, IPv6 addresses in brackets; `"*"` stands for any. Empty: beyond loopback any.
     pub hosts: Vec<String>,
+    /// Whether callers need a key, also where none is known.
+    pub keys_required: bool,
     /// Whole answers of more bytes than this are compressed for callers who accept that; `None`: none is.
     pub compress_above: Option<usize>,
     /// How long each part of a request may take.

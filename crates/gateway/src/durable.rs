@@ -10,7 +10,8 @@
 //! there; until then, and whenever it is away, whoever asks is told so, and nothing else is.
 //!
 //! A store in which nothing was ever kept is opened for the first who asks: who only proxies has no database, no
-//! file and no memory for one.
+//! file and no memory for one. Callers' keys and what they use are kept there too, and are no part of a request's own
+//! path: [`keys`] are held in memory, [`usage`] is summed there.
 //!
 //! What a kind of jobs does stands in [`kinds`]; what callers see of it under `http/durable`.
 
@@ -21,6 +22,7 @@ mod completion;
 mod depths;
 pub mod fault;
 pub mod id;
+pub mod keys;
 pub mod kinds;
 pub mod model;
 mod opening;
@@ -28,13 +30,16 @@ pub mod page;
 pub mod payload;
 mod settings;
 mod thread;
+pub mod usage;
 pub mod webhook;
 pub mod workflow;
 
 pub use fault::Fault;
 pub use thread::{Running, start};
 
+use crate::config::Config;
 use arc_swap::{ArcSwap, ArcSwapOption};
+use keys::{Known, Ring};
 use measure::metrics::QueryTimes;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -46,6 +51,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use usage::Books;
 use wire::failure::{Failure, Kind};
 use work::schedules::Timetable;
 use work::stats::BOUNDS;
@@ -54,6 +60,8 @@ use work::stats::BOUNDS;
 const ASKED_MAX: usize = 1024;
 /// The longest that a caller waits for the store.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How often it is looked whether another process has made the database.
+const MADE: Duration = Duration::from_secs(1);
 /// Streams of events at once.
 const STREAMS_MAX: usize = 1024;
 
@@ -62,7 +70,11 @@ pub struct Durable {
     /// The durable thread's runtime, once it runs.
     runtime: OnceLock<Handle>,
     open: ArcSwapOption<Open>,
-    /// Somebody asked for the store.
+    /// Callers' keys that the store holds.
+    pub keys: Ring,
+    /// What was used, as far as the store has yet to be told.
+    pub books: Arc<Books>,
+    /// There may be something in the store: somebody asked for it, or it was there before.
     wanted: CancellationToken,
     /// It was tried once whether the store can be opened.
     tried: CancellationToken,
@@ -99,11 +111,17 @@ pub struct Open {
     pub runs: ArcSwap<Vec<(RunState, u64)>>,
 }
 
-impl Default for Durable {
-    fn default() -> Self {
-        Self {
+impl Durable {
+    /// The way to the store of this configuration, for so many workers; and the stored keys that are known before it
+    /// is open.
+    pub fn new(config: &Config, workers: usize) -> (Self, Known) {
+        let blank = settings::store(config).is_blank();
+        let (keys, known) = Ring::open(config, blank);
+        let durable = Self {
             runtime: OnceLock::new(),
             open: ArcSwapOption::empty(),
+            keys,
+            books: Arc::new(Books::new(workers)),
             wanted: CancellationToken::new(),
             tried: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -111,11 +129,53 @@ impl Default for Durable {
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             times: QueryTimes::new(&BOUNDS),
             leaving: CancellationToken::new(),
+        };
+        if !blank {
+            durable.is_there();
+        }
+        (durable, known)
+    }
+
+    /// Whether there may be something in the store. It is not to be asked where there is nothing, as that makes one.
+    pub fn has_store(&self) -> bool {
+        self.wanted.is_cancelled()
+    }
+
+    /// Has the store opened, in the background.
+    fn want(&self) {
+        self.wanted.cancel();
+    }
+
+    /// There is a store: whoever calls is counted, and it may hold keys.
+    fn is_there(&self) {
+        if self.open.load().is_none() {
+            self.keys.appears();
+        }
+        self.books.count_anyone();
+        self.want();
+    }
+
+    /// Waits until somebody asks for the store, or another process has made it.
+    async fn is_wanted_or_made(&self, database: &store::Options) {
+        let made = async {
+            while database.is_blank() {
+                tokio::time::sleep(MADE).await;
+            }
+        };
+        tokio::select! {
+            () = self.wanted.cancelled() => {}
+            () = made => {}
         }
     }
-}
 
-impl Durable {
+    /// Waits a moment until stored keys are known, where nothing else says whether callers need a key.
+    pub async fn settled(&self) {
+        tokio::select! {
+            () = self.keys.settled() => {}
+            () = self.tried.cancelled() => {}
+        }
+    }
+
     /// The store and what works on it; `None` while it is not open, or not wanted yet.
     pub fn open(&self) -> Option<Arc<Open>> {
         self.open.load_full()
@@ -132,7 +192,7 @@ impl Durable {
     /// 503 while it cannot be opened.
     async fn opened(&self) -> Result<Arc<Open>, Failure> {
         if !self.tried.is_cancelled() && self.runtime.get().is_some() {
-            self.wanted.cancel();
+            self.want();
             // Where that takes longer, the store is as good as away.
             let _ = tokio::time::timeout(WAIT_MAX, self.tried.cancelled()).await;
         }

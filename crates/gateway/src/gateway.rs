@@ -8,6 +8,7 @@ use crate::config::{CacheRedis, Config, Loaded};
 use crate::dashboard::Live;
 use crate::desk::Desk;
 use crate::durable::Durable;
+use crate::durable::keys::Known;
 use crate::limits::{Accounts, Limits};
 use crate::observe::Observer;
 use crate::pressure::Pressure;
@@ -15,7 +16,7 @@ use crate::remember::Remembered;
 use crate::remember::tiers::redis_options;
 use crate::resources::Resources;
 use crate::runtimes::Runtimes;
-use crate::snapshot::{Common, Snapshot};
+use crate::snapshot::{Common, Ground, Snapshot};
 use crate::trace;
 use crate::upstream::Error;
 use crate::worker::Worker;
@@ -29,6 +30,8 @@ use tokio::sync::watch;
 pub struct Gateway {
     /// One for each worker.
     snapshots: Box<[ArcSwap<Snapshot>]>,
+    /// What they are made of. Locked while others are made.
+    ground: Mutex<Ground>,
     remembered: watch::Sender<Arc<Remembered>>,
     draining: AtomicBool,
     /// How hard pressed the process is.
@@ -106,12 +109,14 @@ impl Gateway {
     pub fn new(loaded: &Loaded, workers: usize, metrics: Metrics) -> Result<Self, (String, Error)> {
         let limits = Limits::default();
         let traces = trace::Queue::new(&loaded.config.traces, &metrics);
-        let mut common = Common::new(&loaded.config, &limits, None, workers, &metrics);
+        let (durable, stored) = Durable::new(&loaded.config, workers);
+        let ground = Ground::new(loaded, Arc::new(stored));
+        let mut common = Common::new(&ground, &durable, &limits, None, workers, &metrics);
         common.traces = traces.inlet();
         let sharing = Sharing::of(&loaded.config, &common.accounts);
         sharing.apply(&limits);
         let snapshots: Result<Vec<_>, _> = (0..workers)
-            .map(|worker| Snapshot::new(loaded, None, &common, worker, &metrics))
+            .map(|worker| Snapshot::new(&ground, None, &common, worker, &metrics))
             .map(|snapshot| snapshot.map(ArcSwap::from_pointee))
             .collect();
         let (remembered, observer) = (watch::Sender::new(common.remembered), common.observer);
@@ -120,9 +125,10 @@ impl Gateway {
         let snapshots = snapshots?.into();
         let (chores, sharing) = (Mutex::default(), Mutex::new(sharing));
         let gatherings = Gatherings::default();
-        let (desk, durable) = (Desk::new(workers), Durable::default());
+        let (desk, ground) = (Desk::new(workers), Mutex::new(ground));
         Ok(Self {
             snapshots,
+            ground,
             remembered,
             draining,
             pressure,
@@ -166,20 +172,48 @@ impl Gateway {
     /// # Errors
     /// As [`Snapshot::new`]; nothing has changed then.
     pub fn replace(&self, loaded: &Loaded) -> Result<(), (String, Error)> {
+        self.rebuild(|ground| Ground::new(loaded, Arc::clone(&ground.stored)))
+    }
+
+    /// Puts the keys that the store holds now in force on all workers, for the requests to come.
+    pub fn know(&self, stored: Known) {
+        let rebuilt = self.rebuild(|ground| Ground { stored: Arc::new(stored), ..ground.clone() });
+        if let Err((provider, error)) = rebuilt {
+            // Not to be expected: every provider is kept as it was prepared.
+            tracing::error!(provider, %error, "stored keys cannot be put in force");
+        }
+    }
+
+    /// The keys that the store holds, as they are in force.
+    pub fn stored(&self) -> Arc<Known> {
+        Arc::clone(&self.ground.lock().unwrap_or_else(PoisonError::into_inner).stored)
+    }
+
+    /// Makes snapshots of another ground. One at a time, and beside the path of requests.
+    fn rebuild(&self, change: impl FnOnce(&Ground) -> Ground) -> Result<(), (String, Error)> {
+        let mut current = self.ground.lock().unwrap_or_else(PoisonError::into_inner);
+        let ground = change(&current);
+        self.put(&ground)?;
+        *current = ground;
+        Ok(())
+    }
+
+    fn put(&self, ground: &Ground) -> Result<(), (String, Error)> {
         let workers = self.snapshots.len();
         let before = self.snapshot(0);
-        let common = Common::new(&loaded.config, &self.limits, Some(&before.common), workers, &self.metrics);
+        let (limits, metrics) = (&self.limits, &self.metrics);
+        let common = Common::new(ground, &self.durable, limits, Some(&before.common), workers, metrics);
         let fresh: Result<Vec<_>, _> = (0..workers)
             .map(|worker| {
                 let before = self.snapshot(worker);
-                Snapshot::new(loaded, Some(&before), &common, worker, &self.metrics)
+                Snapshot::new(ground, Some(&before), &common, worker, &self.metrics)
             })
             .collect();
         for (snapshot, fresh) in self.snapshots.iter().zip(fresh?) {
             snapshot.store(Arc::new(fresh));
         }
-        common.stocks.bound(&loaded.config);
-        let sharing = Sharing::of(&loaded.config, &common.accounts);
+        common.stocks.bound(&ground.config);
+        let sharing = Sharing::of(&ground.config, &common.accounts);
         let mut known = self.sharing.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != sharing {
             sharing.apply(&self.limits);

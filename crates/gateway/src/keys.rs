@@ -83,6 +83,18 @@ impl KeyHash {
         Self(*blake3::keyed_hash(key.as_bytes(), secret).as_bytes())
     }
 
+    /// The hash of these bytes, as a store keeps it; `None` where they are no hash.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// Its bytes, for a store to keep.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Whether a presented key has this hash, in a time that does not depend on how much of it is right.
     #[must_use]
     pub fn verify(&self, presented: &CallerKey<'_>) -> bool {

@@ -13,6 +13,7 @@ use target::Origin;
 pub use target::{Care, Target, account};
 
 use crate::config::{self, AliasCache, Config};
+use crate::durable::usage::Sheet;
 use crate::limits::{Account, Scope};
 use crate::observe::trail::Label;
 use crate::observe::tray::Tray;
@@ -60,6 +61,8 @@ pub struct Route {
     pub name: Arc<str>,
     /// Where its worker puts down what there is to tell.
     pub tray: Arc<Tray>,
+    /// Where its worker adds what callers use.
+    pub sheet: Arc<Sheet>,
     /// The metrics, by operation.
     metrics: [RouteMetrics; 3],
 }
@@ -97,6 +100,8 @@ pub struct Place<'a> {
     pub metrics: Shard<'a>,
     /// Its tray.
     pub tray: &'a Arc<Tray>,
+    /// Its sheet of what callers use.
+    pub sheet: &'a Arc<Sheet>,
 }
 
 /// What is to be done for one request.
@@ -137,7 +142,8 @@ impl Draw {
 impl Route {
     fn new(place: Place<'_>, model: &str) -> Arc<Self> {
         let of = |operation: Operation| place.metrics.route(operation.name(), model);
-        Arc::new(Self { name: model.into(), tray: Arc::clone(place.tray), metrics: INFERENCE.map(of) })
+        let (tray, sheet) = (Arc::clone(place.tray), Arc::clone(place.sheet));
+        Arc::new(Self { name: model.into(), tray, sheet, metrics: INFERENCE.map(of) })
     }
 
     /// The handles for one operation.

@@ -2,9 +2,9 @@
 //! answer closes it when it is handed over; a stream takes it along and closes it at its end. Wherever
 //! it is dropped before, it closes itself.
 //!
-//! Closing is a handful of increments on handles resolved beforehand, and putting its [`Account`] on the
-//! worker's tray. Nothing here waits, and a record that is dropped is a caller who left. What it is told of tries at
-//! providers is in `tries`.
+//! Closing is a handful of increments on handles resolved beforehand, adding to the worker's sheet of what callers
+//! use, and putting its [`Account`] on the worker's tray. Nothing here waits, and a record that is dropped is a caller
+//! who left. What it is told of tries at providers is in `tries`.
 
 mod traced;
 mod tries;
@@ -240,6 +240,7 @@ impl Record {
             self.settle(outcome, now);
             self.account.ends(outcome, total, overhead);
             self.hand_over_trace();
+            self.route.sheet.note(&self.route.name, &self.account);
             self.tell();
         }
     }

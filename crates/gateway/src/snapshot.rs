@@ -2,8 +2,11 @@
 //! nothing that a request touches: not a reference count, not a counter. A request takes the snapshot of the
 //! moment it arrives and keeps it to its end, so that a reload never changes a request under way.
 
-use crate::auth::Callers;
+use crate::auth::{Callers, Keyring};
 use crate::config::{Config, Loaded, Server};
+use crate::durable::Durable;
+use crate::durable::keys::Known;
+use crate::durable::usage::Books;
 use crate::limits::{Accounts, Limits};
 use crate::observe::Observer;
 use crate::plan::{Place, Routes};
@@ -15,6 +18,25 @@ use measure::metrics::{CacheMetrics, Metrics};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// What snapshots are made of: a configuration, and the keys that the store holds beside it.
+#[derive(Clone)]
+pub struct Ground {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The same as JSON, to be shown: without secrets.
+    pub shown: String,
+    /// The keys.
+    pub stored: Arc<Known>,
+}
+
+impl Ground {
+    /// Of a configuration that may be run.
+    pub fn new(loaded: &Loaded, stored: Arc<Known>) -> Self {
+        let shown = format!("{:#}", loaded.to_json());
+        Self { config: Arc::new(loaded.config.clone()), shown, stored }
+    }
+}
 
 /// One configuration, ready to serve.
 pub struct Snapshot {
@@ -53,6 +75,10 @@ pub struct Common {
     pub remembered: Arc<Remembered>,
     /// What protects the targets.
     pub protection: Arc<Protection>,
+    /// Every caller's key.
+    pub keyring: Arc<Keyring>,
+    /// Where is summed what callers use.
+    pub books: Arc<Books>,
     /// What is limited, and how much of it is used.
     pub accounts: Arc<Accounts>,
     /// Every provider's connections, and room for them.
@@ -64,19 +90,24 @@ pub struct Common {
 }
 
 impl Common {
-    /// What `config` asks for on so many workers; `before` is kept where it asks for the same.
+    /// What `ground` asks for on so many workers; `before` is kept where it asks for the same.
     pub fn new(
-        config: &Config,
+        ground: &Ground,
+        durable: &Durable,
         limits: &Limits,
         before: Option<&Self>,
         workers: usize,
         metrics: &Metrics,
     ) -> Self {
+        let config = &ground.config;
         let stocks = before.map(|before| &*before.stocks);
-        let accounts = Arc::new(Accounts::of(config, limits, Instant::now()));
+        let keyring = Arc::new(Keyring::new(config, &ground.stored, durable.keys.unread()));
+        let accounts = Arc::new(Accounts::of(config, &keyring, limits, Instant::now()));
         let remembered = before.map(|before| &before.remembered);
         let protection = before.map(|before| &before.protection);
         Self {
+            keyring,
+            books: Arc::clone(&durable.books),
             accounts,
             traces: before.and_then(|before| before.traces.clone()),
             stocks: Arc::new(Stocks::new(config, workers, metrics, stocks)),
@@ -103,13 +134,13 @@ impl Snapshot {
     /// # Errors
     /// The first provider that cannot be prepared, by name, and why.
     pub fn new(
-        loaded: &Loaded,
+        ground: &Ground,
         before: Option<&Self>,
         common: &Common,
         worker: usize,
         metrics: &Metrics,
     ) -> Result<Self, (String, Error)> {
-        let config = loaded.config.clone();
+        let config = Config::clone(&ground.config);
         let mut upstreams = Vec::with_capacity(config.providers.len());
         for settings in config.providers.values() {
             let known =
@@ -123,17 +154,18 @@ impl Snapshot {
                 }
             });
         }
-        let place = Place { metrics: metrics.shard(worker), tray: common.observer.tray(worker) };
+        let (tray, sheet) = (common.observer.tray(worker), common.books.sheet(worker));
+        let place = Place { metrics: metrics.shard(worker), tray, sheet };
         Ok(Self {
             server: config.server.clone(),
-            callers: Callers::new(&config.keys, &common.accounts),
+            callers: Callers::new(&common.keyring, &common.accounts),
             routes: Routes::new(&config, &upstreams, common, place),
             common: common.clone(),
             cache_metrics: metrics.shard(worker).cache(),
             tracer: tracer(&config, common),
             upstreams,
             config,
-            shown: format!("{:#}", loaded.to_json()),
+            shown: ground.shown.clone(),
         })
     }
 }

@@ -24,6 +24,9 @@ pub trait Keys: Send + Sync {
     /// Adds a key; `false` where one has this id.
     fn add(&self, key: Key) -> Answer<'_, bool>;
 
+    /// Gives the key `was` another tenant and other settings; `false` where it is not, or not any more, as `was` says.
+    fn change(&self, was: Key, tenant: &str, settings: Vec<u8>) -> Answer<'_, bool>;
+
     /// Revokes a key; whether there was one that was not.
     fn revoke(&self, id: &str, now: Time) -> Answer<'_, bool>;
 

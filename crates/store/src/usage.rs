@@ -27,12 +27,25 @@ pub struct Usage {
     pub cost_micro_usd: u64,
 }
 
+/// Which rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// From this day on.
+    pub from: i32,
+    /// Up to this day, and with it.
+    pub to: i32,
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// Of this key.
+    pub key: Option<String>,
+}
+
 /// The rows of usage.
 pub trait Ledger: Send + Sync {
     /// Adds to what is there, all in one step. `part` makes a repetition harmless: what was added under the
     /// same word before is not added again.
     fn add(&self, part: &str, usage: Vec<Usage>) -> Answer<'_, ()>;
 
-    /// What was used from one day to another, both included; of one tenant or key if given.
-    fn read(&self, from: i32, to: i32, tenant: Option<&str>, key: Option<&str>) -> Answer<'_, Vec<Usage>>;
+    /// What was used, by day, key, tenant and model; so many rows at most.
+    fn read(&self, filter: Filter, most: u32) -> Answer<'_, Vec<Usage>>;
 }

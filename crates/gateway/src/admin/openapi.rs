@@ -130,6 +130,19 @@ const TABLE: &[Row] = &[
     row("get", "/admin/jobs/{id}", "All there is to know of one job."),
     row("post", "/admin/jobs/{id}/retry", "Does a dead job anew."),
     row("post", "/admin/jobs/{id}/cancel", "Takes a job back."),
+    row("get", "/admin/keys", "Callers' keys, the file's and the stored ones, and how each stands."),
+    row("post", "/admin/keys", "Makes a stored key. The answer holds its secret, this once.")
+        .with_body("any members of the file's `[[keys]]` but `hash`"),
+    row("get", "/admin/keys/{id}", "One key, without its secret."),
+    row("patch", "/admin/keys/{id}", "Changes what is said of a stored key.")
+        .with_body("the settings to be changed; `null` takes one out"),
+    row("delete", "/admin/keys/{id}", "Revokes a stored key. Its id is not given again."),
+    row("get", "/admin/usage", "What was used and what it cost, by day, key, tenant and model.").with_query(&[
+        ("from", "from this day of UTC on, as in 2026-01-31: 30 days back"),
+        ("to", "up to this day: today"),
+        ("key", "only of this key"),
+        ("tenant", "only of this tenant"),
+    ]),
     row("get", "/admin/workflows", "Workflows, and how many runs are in each state."),
     row("get", "/admin/workflows/runs", "Runs of workflows, from the newest on.").with_query(&[
         ("tenant", "only this tenant's"),

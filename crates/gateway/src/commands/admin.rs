@@ -53,7 +53,9 @@ impl AdminArgs {
         let answer = answer.map_err(|error| refusal(&error))?;
         let url = client.url();
         match answer.status {
-            StatusCode::OK => serde_json::from_slice(&answer.body).map_err(|_| Refusal::Failed(foreign(url))),
+            StatusCode::OK | StatusCode::CREATED => {
+                serde_json::from_slice(&answer.body).map_err(|_| Refusal::Failed(foreign(url)))
+            }
             StatusCode::UNAUTHORIZED if client.has_key() => Err(Refusal::Failed(format!(
                 "{url} does not take this admin key; it is `admin.key` of the running gateway's configuration"
             ))),

@@ -84,7 +84,11 @@ fn summary(loaded: &Loaded) -> String {
 fn listeners(out: &mut String, config: &Config) {
     let scheme = |tls: bool| if tls { "https" } else { "http" };
     let server = &config.server;
-    let guard = if config.keys.is_empty() { "open: no keys, loopback only" } else { "keys required" };
+    let guard = match (config.keys.is_empty(), config.server.keys_required) {
+        (false, _) => "keys required",
+        (true, true) => "keys required: those of the store",
+        (true, false) => "open: no keys, loopback only",
+    };
     let _ = writeln!(out, "data plane   {}://{}  {guard}", scheme(server.tls.is_some()), server.listen);
     let admin = &config.admin;
     let guard = if admin.key.is_some() { "key required" } else { "open: no key, loopback only" };

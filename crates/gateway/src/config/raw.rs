@@ -146,6 +146,8 @@ pub(super) struct Server {
     /// loopback any.
     #[schemars(length(max = 1000))]
     pub(super) hosts: Vec<String>,
+    /// Whether callers need a key.
+    pub(super) keys: KeysNeeded,
     /// Whether whole answers are compressed for callers who accept it; a stream never is.
     pub(super) compress: bool,
     /// Answers of no more than this are not worth it.
@@ -166,12 +168,24 @@ impl Default for Server {
             connections_max: 10_000,
             upstream_connections_max: None,
             hosts: Vec::new(),
+            keys: KeysNeeded::Auto,
             compress: true,
             compress_above: Size(4 << 10),
             timeouts: ServerTimeouts::default(),
             tls: None,
         }
     }
+}
+
+/// Whether callers need a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum KeysNeeded {
+    /// As soon as there is one, in this file or in the store, and from then on.
+    #[default]
+    Auto,
+    /// Always: until there is one nobody calls. Lets keys of the store alone guard a listener beyond loopback.
+    Required,
 }
 
 /// Deadlines on the data plane.

@@ -14,6 +14,7 @@ mod listeners;
 mod models;
 mod observe;
 mod providers;
+pub(super) mod stored;
 mod strategies;
 mod traces;
 mod workflows;

@@ -61,6 +61,12 @@ pub fn backlog_full(most: u64) -> Failure {
     failure.with_retry(Retry::After(COME_AGAIN_TO_ADD))
 }
 
+/// The store is away, and it alone knows whether this key is valid.
+pub fn key_unknown() -> Failure {
+    let public = "Whether this API key is valid cannot be told now: the database that knows does not answer. Ask again.";
+    Failure::new(Kind::Overloaded, public).with_code("store_away").with_retry(Retry::After(COME_AGAIN))
+}
+
 /// More is asked of the store than it can answer.
 pub fn busy() -> Failure {
     let public = "More is asked of the database than it can answer now; ask again.";

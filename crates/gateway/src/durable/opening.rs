@@ -26,7 +26,9 @@ pub(super) async fn open(options: &Options, failed: &CancellationToken) -> Store
                 failed.cancel();
                 let text = error.to_string();
                 if told.is_none() {
-                    tracing::warn!("{text}; jobs wait until it can be opened, all else is served");
+                    tracing::warn!(
+                        "{text}; jobs wait until it can be opened, keys that are known stay valid, all else is served"
+                    );
                 } else if told.as_ref() != Some(&text) {
                     tracing::debug!("{text}");
                 }

@@ -2,16 +2,22 @@
 
 use super::backlog::Backlogs;
 use super::settings::FLUSH;
-use super::{Open, depths, kinds, opening, settings, workflow};
+use super::{Open, depths, keys, kinds, opening, settings, usage, workflow};
+use crate::config::Config;
 use crate::gateway::Gateway;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
+use store::Store;
 use tokio_util::sync::CancellationToken;
+use work::Clock;
 use work::batches::{Batches, Keeper};
 use work::runner::{Rows, Runner};
 use work::schedules::Timetable;
-use work::{Clock, Options};
+
+/// The longest that jobs wait for stored keys to be read.
+const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// The durable thread, while it runs.
 pub struct Running {
@@ -58,31 +64,48 @@ async fn live(gateway: Arc<Gateway>, abort: CancellationToken, end: Cancellation
     gateway.runtimes.join("durable");
     let durable = &gateway.durable;
     let config = gateway.snapshot(0).config.clone();
-    let store = async {
-        let database = settings::store(&config);
-        if database.is_blank() {
-            durable.wanted.cancelled().await;
+    let database = settings::store(&config);
+    let lasting = async {
+        let store = async {
+            if database.is_blank() {
+                durable.is_wanted_or_made(&database).await;
+            }
+            durable.is_there();
+            opening::open(&database, &durable.tried).await
+        };
+        if let Some(store) = durable.leaving.run_until_cancelled(store).await {
+            work_on(&gateway, &config, store, &abort).await;
         }
-        opening::open(&database, &durable.tried).await
+        durable.tried.cancel();
+        end.cancelled().await;
     };
-    if let Some(store) = durable.leaving.run_until_cancelled(store).await {
-        let options = settings::runner(&config);
-        work_on(&gateway, store, options, &abort).await;
+    tokio::select! {
+        () = lasting => {}
+        () = usage::keep(durable) => {}
     }
-    durable.tried.cancel();
-    end.cancelled().await;
     durable.tasks.close();
     let _ = tokio::time::timeout(FLUSH, durable.tasks.wait()).await;
+    let store = async {
+        match durable.open() {
+            Some(open) => Ok(open.store.clone()),
+            None => Store::open(&database).await,
+        }
+    };
+    usage::finish(&durable.books, store).await;
     durable.open.store(None);
 }
 
 /// Does jobs until the gateway leaves.
-async fn work_on(gateway: &Arc<Gateway>, store: store::Store, options: Options, abort: &CancellationToken) {
+async fn work_on(gateway: &Arc<Gateway>, config: &Config, store: Store, abort: &CancellationToken) {
+    // First of all: a job is done on behalf of who had a key when it was added.
+    let mut keys = keys::Keeper::new(gateway, config, &store.keys);
+    let _ = tokio::time::timeout(LOOK_MAX, keys.look()).await;
+    let options = settings::runner(config);
     let rows = Rows { jobs: Arc::clone(&store.jobs), schedules: Some(Arc::clone(&store.schedules)) };
     let timetable = Timetable::new(Arc::clone(&store.schedules), Clock::default());
     let of_batches = work::batches::Rows::from(&store);
     let workflows = workflow::engine(gateway, &store);
-    let sweep = workflow::sweep(Arc::clone(&store.runs), gateway.snapshot(0).config.workflows.keep);
+    let sweep = workflow::sweep(Arc::clone(&store.runs), config.workflows.keep);
     let runner = Runner::new(rows, workflows.handlers(kinds::handlers(gateway, &of_batches)), options);
     workflows.wakes(runner.client());
     let (jobs, handle, depths) = (runner.client(), runner.handle(), ArcSwap::default());
@@ -118,5 +141,6 @@ async fn work_on(gateway: &Arc<Gateway>, store: store::Store, options: Options, 
         () = sweep => {}
         () = cut_short => {}
         () = depths::keep(&open) => {}
+        () = keys.keep() => {}
     }
 }

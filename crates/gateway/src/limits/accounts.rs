@@ -1,6 +1,7 @@
 //! The accounts that a configuration asks for, resolved once: a request looks none up.
 
 use super::{Account, Limits, Scope};
+use crate::auth::Keyring;
 use crate::config::{Config, Rates};
 use foldhash::{HashMap, HashMapExt as _};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ pub struct Accounts(HashMap<(Scope, Box<str>), Arc<Account>>);
 impl Accounts {
     /// Opens those that are limited at all; what they have used stays used.
     #[must_use]
-    pub fn of(config: &Config, limits: &Limits, now: Instant) -> Self {
+    pub fn of(config: &Config, keyring: &Keyring, limits: &Limits, now: Instant) -> Self {
         let mut accounts = Self(HashMap::new());
         let mut open = |scope: Scope, name: &str, rates: &Rates| {
             let known = (scope, Box::from(name));
@@ -23,11 +24,11 @@ impl Accounts {
                 accounts.0.insert(known, account);
             }
         };
-        for key in &config.keys {
+        for key in &keyring.keys {
             open(Scope::Key, &key.id, &key.rates);
             open(Scope::Tenant, key.tenant_name(), config.limits.of(key.tenant.as_deref()));
         }
-        if config.keys.is_empty() {
+        if !keyring.needed {
             open(Scope::Tenant, "", config.limits.of(None));
         }
         for (name, alias) in &config.models {

@@ -118,6 +118,11 @@ impl Account {
         self.cost_micro_usd = cost_micro_usd.map(narrow);
     }
 
+    /// What was used is as that one says.
+    pub fn adopts_use(&mut self, other: &Self) {
+        (self.tokens, self.cost_micro_usd) = (other.tokens, other.cost_micro_usd);
+    }
+
     /// When it was over.
     pub fn ended(&self) -> Instant {
         self.trail.began() + self.total.after()

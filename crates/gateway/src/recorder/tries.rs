@@ -114,6 +114,10 @@ impl Record {
             self.attempt_is_over(&Ending::CANCELLED, now);
         }
         self.account.trail.adopts(&mut aside.account.trail);
+        if aside.tokens.is_some() {
+            self.tokens = aside.tokens;
+            self.account.adopts_use(&aside.account);
+        }
         self.target = aside.target.take();
         self.lease = aside.lease.take();
         // The watch has run since the first of the two began.

@@ -18,6 +18,15 @@ const ADD: &str = "
     )
     SELECT FROM added";
 
+const CHANGE: &str = "
+    WITH changed AS (
+        UPDATE tidegate_keys SET tenant = $1, settings = $2
+        WHERE id = $3 AND tenant = $4 AND settings = $5 AND revoked IS NULL RETURNING 1
+    ), counted AS (
+        UPDATE tidegate_keys_version SET version = version + 1 WHERE EXISTS (SELECT FROM changed)
+    )
+    SELECT FROM changed";
+
 const REVOKE: &str = "
     WITH revoked AS (
         UPDATE tidegate_keys SET revoked = $2 WHERE id = $1 AND revoked IS NULL RETURNING 1
@@ -35,6 +44,16 @@ impl Keys for Postgres {
                 let rows = transaction
                     .last(ADD, params![id, hash, tenant, settings, key.created.0, revoked])
                     .await?;
+                Ok(!rows.is_empty())
+            })
+        })
+    }
+
+    fn change(&self, was: Key, tenant: &str, settings: Vec<u8>) -> Answer<'_, bool> {
+        self.write((was, tenant.to_owned(), settings), |transaction, (was, tenant, settings)| {
+            Box::pin(async move {
+                let Key { id, tenant: before, settings: were, .. } = was;
+                let rows = transaction.last(CHANGE, params![tenant, settings, id, before, were]).await?;
                 Ok(!rows.is_empty())
             })
         })

@@ -5,7 +5,7 @@ use super::fault::Fault;
 use super::param::params;
 use super::row::{amount, big};
 use super::transaction::Transaction;
-use crate::usage::{Ledger, Usage};
+use crate::usage::{Filter, Ledger, Usage};
 use crate::{Answer, Result};
 use tokio_postgres::Row;
 
@@ -43,15 +43,16 @@ impl Ledger for Postgres {
         })
     }
 
-    fn read(&self, from: i32, to: i32, tenant: Option<&str>, key: Option<&str>) -> Answer<'_, Vec<Usage>> {
-        let given = (from, to, tenant.map(str::to_owned), key.map(str::to_owned));
-        Postgres::read(self, given, |transaction, (from, to, tenant, key)| {
+    fn read(&self, filter: Filter, most: u32) -> Answer<'_, Vec<Usage>> {
+        Postgres::read(self, (filter, most), |transaction, (filter, most)| {
             Box::pin(async move {
+                let (Filter { from, to, tenant, key }, most) = (filter, i64::from(*most));
                 let sql = "
                     SELECT * FROM tidegate_usage WHERE day BETWEEN $1 AND $2
                         AND ($3 IS NULL OR tenant = $3) AND ($4 IS NULL OR key = $4)
-                    ORDER BY day, key, tenant, model";
-                transaction.last(sql, params![from, to, tenant, key]).await?.iter().map(from_row).collect()
+                    ORDER BY day, key, tenant, model LIMIT $5";
+                let rows = transaction.last(sql, params![from, to, tenant, key, most]).await?;
+                rows.iter().map(from_row).collect()
             })
         })
     }

@@ -16,6 +16,17 @@ impl Keys for Sqlite {
         })
     }
 
+    fn change(&self, was: Key, tenant: &str, settings: Vec<u8>) -> Answer<'_, bool> {
+        let tenant = tenant.to_owned();
+        self.write(move |db| {
+            let mut sql = db.prepare_cached(
+                "UPDATE keys SET tenant = ?, settings = ? \
+                 WHERE id = ? AND tenant = ? AND settings = ? AND revoked IS NULL",
+            )?;
+            count(db, sql.execute(params![tenant, settings, was.id, was.tenant, was.settings])?)
+        })
+    }
+
     fn revoke(&self, id: &str, now: Time) -> Answer<'_, bool> {
         let id = id.to_owned();
         self.write(move |db| {

@@ -1,7 +1,7 @@
 //! The rows of usage.
 
 use super::Sqlite;
-use crate::usage::{Ledger, Usage};
+use crate::usage::{Filter, Ledger, Usage};
 use crate::{Answer, Result};
 use rusqlite::{Connection, Row, params};
 
@@ -14,14 +14,14 @@ impl Ledger for Sqlite {
         self.write(move |db| add(db, &part, &usage))
     }
 
-    fn read(&self, from: i32, to: i32, tenant: Option<&str>, key: Option<&str>) -> Answer<'_, Vec<Usage>> {
-        let (tenant, key) = (tenant.map(str::to_owned), key.map(str::to_owned));
+    fn read(&self, filter: Filter, most: u32) -> Answer<'_, Vec<Usage>> {
         Sqlite::read(self, move |db| {
+            let Filter { from, to, tenant, key } = &filter;
             let mut sql = db.prepare_cached(
                 "SELECT * FROM usage WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR tenant = ?3) \
-                 AND (?4 IS NULL OR key = ?4) ORDER BY day, key, tenant, model",
+                 AND (?4 IS NULL OR key = ?4) ORDER BY day, key, tenant, model LIMIT ?5",
             )?;
-            let rows = sql.query_map(params![from, to, tenant, key], from_row)?;
+            let rows = sql.query_map(params![from, to, tenant, key, most], from_row)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }

@@ -3,7 +3,7 @@
 use super::make::*;
 use store::Store;
 use store::keys::Key;
-use store::usage::Usage;
+use store::usage::{Filter, Usage};
 
 fn key(id: &str) -> Key {
     Key {
@@ -31,6 +31,20 @@ pub async fn keys_are_added_once_and_revoked_once(store: &Store) {
     assert_eq!(store.keys.all().await.unwrap(), expected);
 }
 
+pub async fn a_key_is_changed_only_by_who_knows_it_as_it_is(store: &Store) {
+    assert!(store.keys.add(key("a")).await.unwrap());
+    let change = async |was, tenant| store.keys.change(was, tenant, b"{\"x\":1}".to_vec()).await.unwrap();
+    assert!(change(key("a"), "other").await);
+    assert_eq!(store.keys.version().await.unwrap(), 2);
+    let changed = Key { tenant: "other".to_owned(), settings: b"{\"x\":1}".to_vec(), ..key("a") };
+    assert_eq!(store.keys.all().await.unwrap(), std::slice::from_ref(&changed));
+    assert!(!change(key("a"), "third").await, "it is not so any more");
+    assert!(!change(key("b"), "third").await, "there is none");
+    assert!(store.keys.revoke("a", NOW).await.unwrap());
+    assert!(!change(changed, "third").await, "it is revoked");
+    assert_eq!(store.keys.version().await.unwrap(), 3);
+}
+
 fn usage(day: i32, key: &str, requests: u64) -> Usage {
     Usage {
         day,
@@ -52,7 +66,13 @@ pub async fn usage_adds_up_each_part_once(store: &Store) {
     store.ledger.add("part-1", part()).await.unwrap();
     store.ledger.add("part-1", part()).await.unwrap();
     store.ledger.add("part-2", vec![usage(10, "a", 6), usage(10, "a", 1)]).await.unwrap();
-    let read = async |from, to, tenant, key| store.ledger.read(from, to, tenant, key).await.unwrap();
+    let read = async |from, to, tenant: Option<&str>, key: Option<&str>| {
+        let filter = Filter { from, to, tenant: tenant.map(str::to_owned), key: key.map(str::to_owned) };
+        let rows = store.ledger.read(filter.clone(), 9).await.unwrap();
+        let first = store.ledger.read(filter, 1).await.unwrap();
+        assert_eq!(first, rows.iter().take(1).cloned().collect::<Vec<_>>(), "so many at most");
+        rows
+    };
     let sum = Usage {
         requests: 8,
         hits: 3,

@@ -82,9 +82,14 @@ impl Judge<'_> {
             let what = format!("{} allows nothing: no alias or provider is named so", self.quoted(at, text));
             self.warn(at, what, "check the name");
         }
-        match prefix {
-            Some(prefix) => ModelPattern::Prefix(prefix.to_owned()),
-            None => ModelPattern::Exactly(text.to_owned()),
-        }
+        model_pattern(text)
+    }
+}
+
+/// What a text means that is a model's name or a pattern of them.
+pub(super) fn model_pattern(text: &str) -> ModelPattern {
+    match text.strip_suffix('*') {
+        Some(prefix) => ModelPattern::Prefix(prefix.to_owned()),
+        None => ModelPattern::Exactly(text.to_owned()),
     }
 }

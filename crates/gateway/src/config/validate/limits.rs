@@ -14,8 +14,8 @@ impl Judge<'_> {
             if !is_tenant(name) {
                 self.fault_of_key(&at, "this is not a tenant's name", TENANT_MEND);
             } else if !keys.iter().any(|key| key.tenant.as_ref() == Some(name)) {
-                let what = "it limits nobody: no key belongs to this tenant";
-                self.warn(&at, what, "check the name, or give a key `tenant`");
+                let what = "it limits nobody: no key of this file belongs to this tenant";
+                self.warn(&at, what, "check the name, or give a key `tenant`, here or in the store");
             }
         }
         Limits {

@@ -43,6 +43,7 @@ impl Judge<'_> {
             connections_max: raw.connections_max as usize,
             upstream_connections_max: files::given(raw.upstream_connections_max),
             hosts: self.hosts(&at.key("hosts"), &raw.hosts),
+            keys_required: raw.keys == raw::KeysNeeded::Required,
             compress_above: raw.compress.then_some(compress_above),
             timeouts: self.server_timeouts(&raw.timeouts),
             tls: raw.tls.as_ref().and_then(|tls| self.tls(&at.key("tls"), tls)),
@@ -180,8 +181,8 @@ impl Judge<'_> {
         if !admin.key.as_ref().is_some_and(is_strong) && !self.is_told(&Path::of(&["admin", "key"])) {
             missing.push("TIDEGATE_ADMIN_KEY of 32 bytes or more (`openssl rand -hex 32`)");
         }
-        if raw.keys.is_empty() {
-            missing.push("callers' keys (`tidegate keys create`)");
+        if raw.keys.is_empty() && !server.keys_required {
+            missing.push("callers' keys (`tidegate keys create`; for those of the store, `server.keys = \"required\"`)");
         }
         for (plane, listen) in [("server", server.listen), ("admin", admin.listen)] {
             if !listen.ip().is_loopback() && !missing.is_empty() {

@@ -1,0 +1,235 @@
+//! `keys.cache` in the data folder: the stored keys as they were read last, for a start while the store is away.
+//!
+//! It holds hashes, never a secret; what is in it cannot be presented. It is replaced whole or not at all, readable by
+//! its owner alone, and believed only where it is whole and was read from the same database.
+
+use super::known::{Known, Row};
+use crate::config::Config;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use store::Time;
+
+const NAME: &str = "keys.cache";
+/// The first word of the file: what it is, and its form.
+const FORM: &str = "tidegate-keys-1";
+/// The largest file that is read, in bytes.
+const BYTES_MAX: u64 = 64 << 20;
+
+/// What the file says.
+#[derive(Debug, Default)]
+pub(super) struct Saved {
+    /// Whether a stored key was ever known here.
+    pub(super) ever: bool,
+    /// What the store held, revoked keys too.
+    pub(super) rows: Vec<Row>,
+}
+
+/// What was found in the data folder.
+pub(super) enum Found {
+    /// No file.
+    Nothing,
+    /// A whole one, of the database that the configuration names.
+    Saved(Saved),
+    /// One of another database, or one that cannot be believed.
+    Foreign { ever: bool },
+}
+
+/// The file's content, behind its checksum.
+#[derive(Deserialize, Serialize)]
+struct Content {
+    ever: bool,
+    /// Which database it was read from.
+    store: String,
+    keys: Vec<Line>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Line {
+    id: String,
+    hash: Vec<u8>,
+    tenant: String,
+    settings: String,
+    created: i64,
+    revoked: Option<i64>,
+}
+
+fn path(config: &Config) -> PathBuf {
+    config.data.join(NAME)
+}
+
+/// Reads the file; what cannot be believed is told of.
+pub(super) fn read(config: &Config) -> Found {
+    let path = path(config);
+    let bytes = match bytes(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Nothing,
+        Err(error) => return unbelievable(&path, &error.to_string()),
+    };
+    let Some(content) = parse(&bytes) else { return unbelievable(&path, "it is torn, or none of ours") };
+    if content.store != place(config) {
+        let path = path.display();
+        tracing::warn!("{path} is of another database: its keys are not valid here");
+        return Found::Foreign { ever: content.ever };
+    }
+    Found::Saved(Saved { ever: content.ever, rows: content.keys.into_iter().map(row).collect() })
+}
+
+/// Nobody knows what it said: it may have said that callers need a key.
+fn unbelievable(path: &Path, why: &str) -> Found {
+    let path = path.display();
+    tracing::warn!(
+        "{path} is ignored: {why}; callers need a key from now on. Where there never was a stored key, remove it and \
+         start again"
+    );
+    Found::Foreign { ever: true }
+}
+
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn parse(bytes: &[u8]) -> Option<Content> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (head, body) = text.split_once('\n')?;
+    let sum = head.strip_prefix(FORM)?.strip_prefix(' ')?;
+    (blake3::hash(body.as_bytes()).to_hex().as_str() == sum).then_some(())?;
+    serde_json::from_str(body).ok()
+}
+
+fn row(line: Line) -> Row {
+    Row {
+        id: line.id,
+        hash: line.hash,
+        tenant: line.tenant,
+        settings: line.settings.into_bytes(),
+        created: Time(line.created),
+        revoked: line.revoked.map(Time),
+    }
+}
+
+/// The text of the file for what is known.
+pub(super) fn text(config: &Config, known: &Known) -> String {
+    let line = |row: &Row| Line {
+        id: row.id.clone(),
+        hash: row.hash.clone(),
+        tenant: row.tenant.clone(),
+        settings: String::from_utf8_lossy(&row.settings).into_owned(),
+        created: row.created.0,
+        revoked: row.revoked.map(|at| at.0),
+    };
+    let content =
+        Content { ever: known.ever(), store: place(config), keys: known.rows().map(line).collect() };
+    let body = serde_json::to_string(&content).unwrap_or_default();
+    format!("{FORM} {}\n{body}", blake3::hash(body.as_bytes()).to_hex())
+}
+
+/// Puts the text in the file's place: whole, or not at all, whenever the machine stops.
+///
+/// # Errors
+/// Where the folder does not take it; the file before stays.
+pub(super) fn write(folder: &Path, text: &str) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let (path, fresh) = (folder.join(NAME), folder.join(format!("{NAME}.{}", std::process::id())));
+    // Of an earlier process of the same number: its rights may be others.
+    let _ = fs::remove_file(&fresh);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let moved = written.and_then(|()| fs::rename(&fresh, &path));
+    if moved.is_err() {
+        let _ = fs::remove_file(&fresh);
+    }
+    moved?;
+    File::open(folder)?.sync_all()
+}
+
+/// Which database, without who asks it: a password may change.
+fn place(config: &Config) -> String {
+    let url = config.store.url.expose();
+    let Some((scheme, rest)) = url.split_once("://") else { return hashed(url) };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, name) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    hashed(&format!("{scheme}://{host}/{name}"))
+}
+
+/// A digest: the file is not to tell where the database is.
+fn hashed(place: &str) -> String {
+    blake3::hash(place.as_bytes()).to_hex()[..32].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::config::Sources;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn config(data: &Path, url: &str) -> Config {
+        let variables = [("TIDEGATE__DATA", data.to_str().unwrap()), ("DATABASE_URL", url)];
+        let file = data.join("tidegate.toml");
+        std::fs::write(&file, "").unwrap();
+        let sources =
+            Sources { path: Some(file), environment: variables.into_iter().collect(), ..Sources::default() };
+        Config::load(&sources).ok().unwrap().config
+    }
+
+    fn known() -> Known {
+        let row = |id: &str, revoked| Row {
+            id: id.to_owned(),
+            hash: vec![7; 32],
+            tenant: "search".to_owned(),
+            settings: b"{}".to_vec(),
+            created: Time(1),
+            revoked,
+        };
+        Known::new(vec![row("tg-AAAAAAAAAAAA", None), row("tg-BBBBBBBBBBBB", Some(Time(2)))], true)
+    }
+
+    const URL: &str = "postgres://me:one@db/tidegate";
+
+    #[test]
+    fn what_was_written_is_found_by_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path(), URL);
+        assert!(matches!(read(&config), Found::Nothing));
+        for known in [known(), Known::default()] {
+            write(folder.path(), &text(&config, &known)).unwrap();
+            let Found::Saved(saved) = read(&config) else { panic!("believed") };
+            assert!(known.is(&saved.rows) && saved.ever == known.ever());
+        }
+        let mode = folder.path().join(NAME).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn of_another_database_only_that_there_were_keys_is_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &text(&config(folder.path(), URL), &known())).unwrap();
+        let found = |url| read(&config(folder.path(), url));
+        assert!(matches!(found("postgres://me:another@db/tidegate?sslmode=require"), Found::Saved(_)));
+        for url in
+            ["postgres://me:one@db/other", "postgres://me:one@elsewhere/tidegate", "sqlite:/x/tidegate.db"]
+        {
+            assert!(matches!(found(url), Found::Foreign { ever: true }), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_torn_at_any_byte_closes_the_door() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path(), URL);
+        let text = text(&config, &Known::default());
+        for length in 0..text.len() {
+            std::fs::write(folder.path().join(NAME), &text[..length]).unwrap();
+            assert!(matches!(read(&config), Found::Foreign { ever: true }), "{length}");
+        }
+        std::fs::write(folder.path().join(NAME), text.replace("false", "true ")).unwrap();
+        assert!(matches!(read(&config), Found::Foreign { ever: true }));
+    }
+}
