@@ -1,6 +1,7 @@
 //! The admin plane: what operators and their scrapers see. It listens apart from the data plane,
 //! on the control thread, so that looking never delays a request.
 
+mod advice;
 pub mod alerts;
 mod asked;
 pub mod breakers;
@@ -89,6 +90,7 @@ pub const INDEX: &[(&str, &str)] = &[
     ("requests", "/admin/requests"),
     ("performance", "/admin/performance"),
     ("alerts", "/admin/alerts"),
+    ("advice", "/admin/advice"),
     ("system", "/admin/system"),
     ("profile", "/admin/profile/cpu"),
     ("openapi", "/admin/openapi.json"),
@@ -103,6 +105,9 @@ fn guarded() -> Router<Plane> {
         .route("/admin/config/file", get(config::file))
         .route("/admin/config/reload", post(config::reload))
         .route("/admin/targets", get(targets::show))
+        .route("/admin/advice", get(advice::show))
+        .route("/admin/advice/{id}/apply", post(advice::apply))
+        .route("/admin/advice/{id}/revert", post(advice::revert))
         .route("/admin/alerts", get(alerts::show))
         .route("/admin/alerts/test", post(alerts::test))
         .route("/admin/alerts/silences", post(alerts::silence))

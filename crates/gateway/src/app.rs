@@ -16,7 +16,7 @@ use crate::gateway::{Gateway, Shared};
 use crate::listener::watch::{SWEEP, Watches};
 use crate::listener::{self, Accepted, Bounds};
 use crate::worker::{self, Dealt, Worker};
-use crate::{admin, dashboard, http, pressure, remember, resources};
+use crate::{admin, advice, dashboard, http, pressure, remember, resources};
 use beside::Beside;
 use control::Signals;
 use measure::metrics::Metrics;
@@ -120,6 +120,7 @@ pub fn run(
             () = upkeep::keep(&gateway) => {}
             () = resources::watch(&gateway) => {}
             () = dashboard::live::keep(&gateway) => {}
+            () = advice::keep(&gateway) => {}
             () = signals.run(reload) => {}
         }
         gateway.drain();

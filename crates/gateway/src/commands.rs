@@ -1,6 +1,7 @@
 //! The command line: what there is to say, and which command says it.
 
 mod admin;
+mod advice;
 mod alerts;
 mod bench;
 mod breakers;
@@ -73,6 +74,9 @@ enum Command {
     /// What fires on the running gateway; silences, and a test of who is told.
     #[command(subcommand)]
     Alerts(alerts::Command),
+    /// What might be changed on the running gateway and what for; apply it, and take it back.
+    #[command(subcommand)]
+    Advice(advice::Command),
     /// What the running gateway does later: list, inspect, retry, cancel, forget.
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -106,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Top(args) => top::run(&args),
         Command::Breakers(command) => breakers::run(&command),
         Command::Alerts(command) => alerts::run(&command),
+        Command::Advice(command) => advice::run(&command),
         Command::Jobs(command) => jobs::run(&command),
         Command::Dashboard(command) => dashboard::run(&command),
         Command::Usage(args) => usage::run(&args),

@@ -9,6 +9,7 @@
 //! It is not a place for state: nothing here opens a socket, starts a task or reads the process environment
 //! (that is handed in as [`Sources`]).
 
+mod advice;
 mod alerts;
 mod base_url;
 mod cache;
@@ -44,6 +45,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use advice::Advice;
 pub use alerts::{Alerts, Mail, Receiver, Spot, Way};
 pub use base_url::BaseUrl;
 pub use cache::{Accept, AliasCache, Cache, CacheDisk, CacheRedis, CacheSemantic, EmbeddedBy};
@@ -103,6 +105,8 @@ pub struct Config {
     pub traces: Traces,
     /// When to call for somebody, and whom.
     pub alerts: Alerts,
+    /// On which terms advice is given.
+    pub advice: Advice,
 }
 
 impl Config {

@@ -1,5 +1,6 @@
 //! What all requests share: the snapshot in force, the metrics, and whether we are leaving.
 
+use crate::advice::Advising;
 use crate::alerts::Alerting;
 use crate::app::Reloading;
 use crate::chores::Chores;
@@ -52,6 +53,8 @@ pub struct Gateway {
     pub traces: trace::Queue,
     /// When somebody is to be called, and whom.
     pub alerting: Alerting,
+    /// What might be changed, and what was.
+    pub advising: Advising,
     /// What the process takes of the machine.
     pub resources: Resources,
     /// The threads that run tasks.
@@ -140,6 +143,7 @@ impl Gateway {
             observer,
             traces,
             alerting: Alerting::default(),
+            advising: Advising::default(),
             resources: Resources::default(),
             runtimes: Runtimes::default(),
             chores,

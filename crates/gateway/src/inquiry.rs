@@ -62,6 +62,8 @@ pub struct Standing {
     pub tenant: u64,
     /// Tokens that it is expected to cost.
     pub tokens: u64,
+    /// Tokens that its answer may have, where it says so.
+    pub tokens_max: Option<u32>,
 }
 
 impl Standing {
@@ -78,7 +80,9 @@ impl Standing {
             Priority::Batch => Band::Batch,
         };
         let tenant = FixedState::with_seed(0).hash_one(caller.tenant());
-        Ok(Self { band, tenant, tokens: ask.tokens_expected().total() })
+        let expected = ask.tokens_expected();
+        let tokens_max = expected.is_bounded.then(|| u32::try_from(expected.output).unwrap_or(u32::MAX));
+        Ok(Self { band, tenant, tokens: expected.total(), tokens_max })
     }
 }
 
@@ -100,7 +104,7 @@ impl Inquiry {
 
     /// Its ticket for a target's queue.
     pub fn ticket(&self, target: &Target) -> Ticket {
-        let Standing { band, tenant, tokens } = self.standing;
+        let Standing { band, tenant, tokens, .. } = self.standing;
         Ticket { band, tenant, cost: tokens, deadline: Some(self.deadline(target)) }
     }
 

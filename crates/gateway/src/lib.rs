@@ -5,6 +5,7 @@
 
 pub mod commands;
 
+pub mod advice;
 pub mod app;
 pub mod config;
 pub mod desk;

@@ -3,7 +3,7 @@
 //! ```text
 //! a request fills in its Account ─► at its end: its worker's Tray ─┐   every 100 ms, or before where a tray fills
 //! a stream's gaps, a few at once ─► the same ──────────────────────┴─► the observer thread
-//!                                      live figures · the requests that are kept · a line for each slow one
+//!                  live figures · the requests that are kept · what advice rests on · a line for each slow one
 //! the admin plane ─► Door: a question ─► answered between two looks, with what has been put down by then
 //! ```
 //!
@@ -30,6 +30,7 @@ pub use entry::Entry;
 pub use figures::{Figures, Reading};
 pub use recent::{Bounds, Recent};
 
+use crate::advice::Evidence;
 use crate::config::{self, Config};
 use crate::gateway::Gateway;
 use archive::Archive;
@@ -171,6 +172,8 @@ pub struct Seen {
     pub figures: Figures,
     /// The requests that are kept.
     pub recent: Recent,
+    /// What advice rests on.
+    pub evidence: Evidence,
     slow: SlowLog,
     archive: Archive,
     /// Requests told so far.
@@ -186,7 +189,8 @@ impl Seen {
         let mut figures = Figures::new(settings.figures_bytes_max, now);
         archive.last_day(now.wall, |minute| figures.restore(&minute));
         let recent = Recent::new(bounds(settings));
-        Self { figures, recent, slow: SlowLog::default(), archive, told: 0 }
+        let evidence = Evidence::new(now.at);
+        Self { figures, recent, evidence, slow: SlowLog::default(), archive, told: 0 }
     }
 
     fn tick(&mut self, now: Moment) {
@@ -216,6 +220,7 @@ impl Seen {
         let mut runs: Vec<_> = runs.collect();
         while let Some(account) = first_to_end(&mut runs) {
             self.figures.note(&account);
+            self.evidence.note(&account, now.at);
             if account.role == Role::Request {
                 let entry = Entry::new(self.told, account, now);
                 self.told += 1;

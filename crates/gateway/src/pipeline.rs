@@ -11,6 +11,7 @@
 mod answered;
 mod boarding;
 
+use crate::advice::{Fingerprint, fingerprint};
 use crate::alarm::Alarm;
 use crate::auth::Caller;
 use crate::coalesce::{self, Joins};
@@ -208,6 +209,9 @@ async fn exchange(
     let ready = Ready { asked, brought, ask: &ask, plan: &plan, standing, hedges };
     let tally = Tally { metrics: &snapshot.cache_metrics, stats: &plan.hour };
     let question = snapshot.remembered.question(&ready.to_remember(), &tally)?;
+    if snapshot.config.advice.enabled && record.is_seen() {
+        record.asks(Fingerprint::of(&ready.to_tell_apart(), &question), standing.tokens_max);
+    }
     record.passes(Mark::Planned, Instant::now());
     let question = match question {
         Ok(question) => question,
@@ -247,6 +251,15 @@ impl Ready<'_> {
             tenant: self.brought.caller.tenant(),
             request: self.ask,
             plan: self.plan,
+        }
+    }
+
+    fn to_tell_apart(&self) -> fingerprint::Asked<'_> {
+        fingerprint::Asked {
+            headers: self.asked.headers,
+            tenant: self.brought.caller.tenant(),
+            request: self.ask,
+            target: self.plan.target.id,
         }
     }
 

@@ -9,6 +9,7 @@
 mod traced;
 mod tries;
 
+use crate::advice::Fingerprint;
 use crate::auth::Caller;
 use crate::ending::Ending;
 use crate::limits::{Denied, Granted, Levels, Measure};
@@ -139,6 +140,18 @@ impl Record {
         if let Some(traced) = &mut self.account.traced {
             traced.stream = stream;
         }
+    }
+
+    /// Whether anybody looks at what becomes of it.
+    pub fn is_seen(&self) -> bool {
+        self.route.tray.is_wanted()
+    }
+
+    /// What advice goes by: what tells the question from others, and how long its answer may be.
+    pub fn asks(&mut self, question: Option<Fingerprint>, tokens_max: Option<u32>) {
+        self.account.question = question.map(|question| question.bits);
+        self.account.sampled = question.is_some_and(|question| question.sampled);
+        self.account.max_tokens = tokens_max.unwrap_or(0);
     }
 
     /// The caller's limits allow it; what is used of them is settled at the end.

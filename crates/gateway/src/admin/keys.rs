@@ -63,7 +63,7 @@ async fn made(gateway: &Gateway, asked: Asked) -> Result<Value, Failure> {
         Some(Value::String(id)) if is_id(&id) => Some(id),
         Some(_) => return Err(bad("id", "an id is tg- and 12 letters or digits")),
     };
-    let KeySettings { tenant, rest } = KeySettings::check(asked).map_err(unsound)?;
+    let KeySettings { tenant, rest } = KeySettings::check(asked).map_err(|fault| unsound(&fault))?;
     has_room(gateway)?;
     let fresh = FreshKey::make(id.as_deref()).map_err(|error| {
         Failure::new(Kind::Internal, "The system has no randomness to give.").with_detail(error.to_string())
@@ -109,7 +109,7 @@ async fn changed(gateway: &Gateway, id: String, asked: Asked) -> Result<Value, F
             let mut wanted = settings(&row).to_asked().unwrap_or_default();
             wanted.extend(asked.clone());
             wanted.retain(|_, value| !value.is_null());
-            let KeySettings { tenant, rest } = KeySettings::check(wanted).map_err(unsound)?;
+            let KeySettings { tenant, rest } = KeySettings::check(wanted).map_err(|fault| unsound(&fault))?;
             if open.store.keys.change(row, &tenant, rest).await? {
                 return Ok(());
             }
@@ -206,7 +206,7 @@ fn members(asked: Asked) -> Result<Map<String, Value>, Failure> {
     Ok(asked)
 }
 
-fn unsound(fault: KeyFault) -> Failure {
+fn unsound(fault: &KeyFault) -> Failure {
     bad(&fault.key, &fault.what)
 }
 

@@ -95,6 +95,9 @@ const TABLE: &[Row] = &[
         ("figure", "which; without it the rates"),
         ("window", "over `10s` to `24h` from memory, or days as in `30d` from disk"),
     ]),
+    row("get", "/admin/advice", "What might be changed: evidence, what it would save, the change; and what was applied."),
+    row("post", "/admin/advice/{id}/apply", "Writes what is advised into the configuration file and puts it in force."),
+    row("post", "/admin/advice/{id}/revert", "Takes what was applied out of the file again."),
     row("get", "/admin/alerts", "What fires, what did, silences, and how those are who are told."),
     row("post", "/admin/alerts/test", "Sends a test through every receiver, and says what came of it."),
     row("post", "/admin/alerts/silences", "Keeps alerts silent.")

@@ -25,8 +25,18 @@ pub struct Reloading {
 }
 
 struct Question {
-    apply: bool,
+    wish: Wish,
     reply: oneshot::Sender<Told>,
+}
+
+/// What is to be done with the files.
+enum Wish {
+    /// Read them, and change nothing.
+    Look,
+    /// The same, with this one in the configuration file's place.
+    Judge(PathBuf),
+    /// Put them in force.
+    Apply,
 }
 
 /// What the configuration's files say now.
@@ -51,8 +61,18 @@ impl Reloading {
     /// Reads the files anew, and puts them in force where `apply` says so and nothing is wrong. `None` where too many
     /// ask, or nobody answers any more.
     pub async fn ask(&self, apply: bool) -> Option<Told> {
+        self.wish(if apply { Wish::Apply } else { Wish::Look }).await
+    }
+
+    /// Reads the files anew as if `file` were the configuration file, and changes nothing: what a reload would say of
+    /// it. `None` as with [`ask`](Self::ask).
+    pub async fn judge(&self, file: PathBuf) -> Option<Told> {
+        self.wish(Wish::Judge(file)).await
+    }
+
+    async fn wish(&self, wish: Wish) -> Option<Told> {
         let (reply, told) = oneshot::channel();
-        self.questions.try_send(Question { apply, reply }).ok()?;
+        self.questions.try_send(Question { wish, reply }).ok()?;
         told.await.ok()
     }
 }
@@ -76,18 +96,27 @@ pub(super) fn watch<'a>(
                     result = hangups.changed() => (result.is_ok(), None),
                     question = questions.recv() => (false, question),
                 };
-                if let Some(Question { apply: false, reply }) = question {
-                    let _ = reply.send(preview(gateway, sources));
-                    continue;
-                }
+                let question = match question {
+                    Some(Question { wish: Wish::Apply, reply }) => Some(reply),
+                    Some(Question { wish: Wish::Look, reply }) => {
+                        let _ = reply.send(preview(gateway, sources));
+                        continue;
+                    }
+                    Some(Question { wish: Wish::Judge(file), reply }) => {
+                        let sources = Sources { path: Some(file), ..sources.clone() };
+                        let _ = reply.send(preview(gateway, &sources));
+                        continue;
+                    }
+                    None => None,
+                };
                 let now = stamps(&inputs);
                 if !asked && question.is_none() && now == seen {
                     continue;
                 }
                 let told = apply(gateway, sources, &mut inputs);
                 seen = stamps(&inputs);
-                if let Some(question) = question {
-                    let _ = question.reply.send(told);
+                if let Some(reply) = question {
+                    let _ = reply.send(told);
                 }
             }
         })

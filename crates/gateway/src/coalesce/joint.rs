@@ -90,6 +90,7 @@ impl Joint {
                 band: standings().map(|standing| standing.band).min()?,
                 tenant: standings().next()?.tenant,
                 tokens: standings().fold(0, |sum, standing| sum.saturating_add(standing.tokens)),
+                tokens_max: None,
             },
             tools: false,
             request_id: self.request_id.clone(),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::quantity::{Size, Span};
 
+mod advice;
 mod alerts;
 mod cache;
 mod guard;
@@ -22,6 +23,7 @@ mod observe;
 mod traces;
 mod workflows;
 
+pub(super) use advice::Advice;
 pub(super) use alerts::{AlertRule, Alerts, Burn, MailTls, Receiver, ReceiverKind, RuleKind, Severity};
 pub(super) use cache::{Accept, AliasCache, Cache, Disk, Redis, Semantic};
 pub(super) use guard::{
@@ -78,6 +80,8 @@ pub(super) struct File {
     pub(super) traces: Traces,
     /// When to call for somebody, and whom.
     pub(super) alerts: Alerts,
+    /// What to change.
+    pub(super) advice: Advice,
 }
 
 /// A set of defaults.

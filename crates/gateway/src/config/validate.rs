@@ -27,7 +27,7 @@ use super::environment::Environment;
 use super::fault::{Finding, Findings};
 use super::quantity::{Size, Span};
 use super::tree::{Node, Origin, Path};
-use super::{Config, Log, LogFormat, Profile, Sources, raw, read, schema};
+use super::{Advice, Config, Log, LogFormat, Profile, Sources, raw, read, schema};
 
 /// Largest file a value may name (certificates), in bytes.
 const NAMED_FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -88,6 +88,7 @@ impl<'a> Judge<'a> {
             observe: self.observe(&raw.observe),
             traces: self.traces(&raw.traces),
             alerts,
+            advice: Advice { enabled: raw.advice.enabled, requests_min: raw.advice.requests_min },
         }
     }
 

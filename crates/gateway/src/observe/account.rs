@@ -7,6 +7,7 @@ use crate::remember::status::Status;
 use crate::trace::Traced;
 use http::HeaderValue;
 use measure::metrics::Outcome;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::failure::Kind;
@@ -69,6 +70,12 @@ pub struct Account {
     pub cache: Option<Status>,
     /// Whether the answer was a stream.
     pub stream: bool,
+    /// What tells its question from others, where advice is given; see [`crate::advice::fingerprint`].
+    pub question: Option<NonZeroU64>,
+    /// Whether that leaves its answer to chance.
+    pub sampled: bool,
+    /// Tokens that its answer may have; 0 where it does not say.
+    pub max_tokens: u32,
     /// What was used.
     pub tokens: Tokens,
     /// What that cost, in millionths of a US dollar, where that is known.
@@ -96,6 +103,9 @@ impl Account {
             status: 0,
             cache: None,
             stream: false,
+            question: None,
+            sampled: false,
+            max_tokens: 0,
             tokens: Tokens::default(),
             cost_micro_usd: None,
             traced: None,
@@ -155,11 +165,11 @@ mod tests {
         Account::new(id, Operation::ChatCompletions, Role::Request, Instant::now())
     }
 
-    /// It lies in every request's record and is copied once.
+    /// It lies in every request's record and is copied once: 288 bytes, and 16 for advice.
     #[test]
     fn it_stays_small() {
         let size = size_of::<Account>();
-        assert!(size <= 288, "{size} bytes");
+        assert!(size <= 304, "{size} bytes");
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Errands {
             usage_chunk: UsageChunk::Drop,
             timeout: Some(PATIENCE),
             arrived: Instant::now(),
-            standing: Standing { band, tenant: ERRANDS, tokens: 0 },
+            standing: Standing { band, tenant: ERRANDS, tokens: 0, tokens_max: None },
             tools: false,
             request_id: id,
             carried: Carried::default(),

@@ -29,6 +29,8 @@ pub struct TokensExpected {
     pub input: u64,
     /// Written by it: the bound that the request gives, for each answer it asks for.
     pub output: u64,
+    /// Whether the request gives one; else `output` is what is usual.
+    pub is_bounded: bool,
 }
 
 impl TokensExpected {
@@ -65,6 +67,7 @@ impl Request<'_> {
         TokensExpected {
             input: text.div_ceil(TOKEN_BYTES).max(1) + u64::from(data.pieces) * PIECE_TOKENS,
             output: members.output(self.operation),
+            is_bounded: members.max_completion_tokens.or(members.max_tokens).is_some(),
         }
     }
 }
@@ -205,7 +208,8 @@ mod tests {
 
     #[test]
     fn both_together_do_not_overflow() {
-        assert_eq!(TokensExpected { input: 7, output: 5 }.total(), 12);
-        assert_eq!(TokensExpected { input: 7, output: u64::MAX }.total(), u64::MAX);
+        let of = |output| TokensExpected { input: 7, output, is_bounded: true };
+        assert_eq!(of(5).total(), 12);
+        assert_eq!(of(u64::MAX).total(), u64::MAX);
     }
 }

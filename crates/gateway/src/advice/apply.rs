@@ -1,0 +1,241 @@
+//! Applying advice, and taking it back: the configuration file is edited, judged as a reload would judge it, replaced
+//! and put in force.
+//!
+//! ```text
+//! read ─► edit ─► beside the file ─► judged (a reload's own eyes) ─► remembered ─► in the file's place ─► reloaded
+//! ```
+//!
+//! Up to the last step but one nothing has changed, whatever fails. What is to be written is remembered before it is,
+//! so that a crash between the two leaves a note of something that is not there, which says so, and never a change that
+//! cannot be taken back.
+
+use super::edit::{self, Written};
+use super::file::{self, Candidate};
+use super::kept::{self, APPLIED_MAX, Applied};
+use super::{Advising, look};
+use crate::app::Told;
+use crate::gateway::Gateway;
+use measure::advice::{Advice, Key, Step, Value};
+use rig::load::units;
+use serde_json::Value as Json;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+/// Why nothing was applied or taken back. Nothing has changed then, unless it says so.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// There is none of that id.
+    #[error("there is no such advice, or its evidence has gone")]
+    Unknown,
+    /// It is for people to decide.
+    #[error(
+        "this may change answers or what they cost: write it into the configuration yourself if you want it"
+    )]
+    Unsafe,
+    /// Somebody is at it.
+    #[error("another piece of advice is applied or taken back just now")]
+    Busy,
+    /// It is applied.
+    #[error("this is applied already")]
+    Already,
+    /// There is too much of it.
+    #[error("{APPLIED_MAX} pieces of advice are applied already; take one back first")]
+    TooMany,
+    /// There is nothing to write to.
+    #[error("{0}")]
+    NoFile(String),
+    /// The keys cannot be written or taken back.
+    #[error(transparent)]
+    Edit(#[from] edit::Fault),
+    /// The file says something that is not taken, as it is or as it would be.
+    #[error("the configuration would be refused:\n{0}")]
+    Faulty(String),
+    /// The file would say it and nobody would heed.
+    #[error("`{0}` is set elsewhere, by a variable of the environment or a flag: change it there")]
+    Overridden(String),
+    /// The system refused.
+    #[error("the files cannot be written: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Who is at work, for as long as this lives.
+struct AtWork<'a>(&'a AtomicBool);
+
+impl<'a> AtWork<'a> {
+    fn begin(advising: &'a Advising) -> Result<Self, Refused> {
+        let is_taken = advising.at_work.swap(true, Ordering::AcqRel);
+        if is_taken { Err(Refused::Busy) } else { Ok(Self(&advising.at_work)) }
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Advising {
+    /// Writes the advice of this id into the configuration file and puts it in force.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn apply(&self, gateway: &Gateway, id: &str) -> Result<Applied, Refused> {
+        let _at_work = AtWork::begin(self)?;
+        let view = look(gateway).await.ok_or(Refused::Unknown)?;
+        let mut standing = view.advice.into_iter().map(|standing| standing.advice);
+        let known = self.applied().into_iter().find(|applied| applied.id == id);
+        let Some(advice) = standing.find(|advice| advice.id == id) else {
+            return Err(if known.is_some() { Refused::Already } else { Refused::Unknown });
+        };
+        if !advice.safe {
+            return Err(Refused::Unsafe);
+        }
+        let (file, text) = open(gateway).await?;
+        if known.is_some_and(|known| edit::stands(&text, &known.written)) {
+            return Err(Refused::Already);
+        }
+        let changes = advice.change.iter().map(|change| (&change.key, &change.to));
+        let (fresh, written) = edit::write(&text, changes)?;
+        let values: Vec<(Key, Value)> =
+            advice.change.iter().map(|change| (change.key.clone(), change.to.clone())).collect();
+        let candidate = judged(gateway, &file, text, fresh, &values).await?;
+        let applied = of(&advice, file, written);
+        let before = self.applied();
+        let mut after: Vec<Applied> = before.iter().filter(|it| it.id != id).cloned().collect();
+        if after.len() >= APPLIED_MAX {
+            return Err(Refused::TooMany);
+        }
+        after.push(applied.clone());
+        self.save(after).await?;
+        if let Err(error) = put(candidate).await {
+            // It was not written after all.
+            self.save(before).await?;
+            return Err(error);
+        }
+        in_force(gateway).await?;
+        tracing::info!(id, title = applied.title, "advice was applied to the configuration file");
+        Ok(applied)
+    }
+
+    /// Takes what was applied out of the file again, where it still stands there as it was written.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn revert(&self, gateway: &Gateway, id: &str) -> Result<Applied, Refused> {
+        let _at_work = AtWork::begin(self)?;
+        let mut after = self.applied();
+        let place = after.iter().position(|applied| applied.id == id).ok_or(Refused::Unknown)?;
+        let applied = after.remove(place);
+        let (file, text) = open(gateway).await?;
+        if file != applied.file {
+            let words = format!(
+                "it was written to {}, which is not the configuration file any more",
+                applied.file.display()
+            );
+            return Err(Refused::NoFile(words));
+        }
+        let fresh = edit::take_back(&text, &applied.written)?;
+        let candidate = judged(gateway, &file, text, fresh, &[]).await?;
+        put(candidate).await?;
+        self.save(after).await?;
+        in_force(gateway).await?;
+        tracing::info!(id, title = applied.title, "advice was taken back from the configuration file");
+        Ok(applied)
+    }
+
+    /// Remembers what is applied from now on; it is on disk when this returns.
+    async fn save(&self, applied: Vec<Applied>) -> Result<(), Refused> {
+        let Some(path) = self.kept.get().cloned() else {
+            return Err(std::io::Error::other("the gateway is not up yet").into());
+        };
+        let to_write = applied.clone();
+        aside(move || kept::save(&path, &to_write)).await?;
+        *self.lock() = applied;
+        Ok(())
+    }
+}
+
+/// The configuration file that is edited, where there is one that can be: where not, why.
+///
+/// # Errors
+/// There is none, or it is no TOML.
+pub fn editable(path: Option<&Path>) -> Result<&Path, Refused> {
+    let no = |words: &str| Refused::NoFile(words.to_owned());
+    let path =
+        path.ok_or_else(|| no("there is no configuration file to write to: name one with --config"))?;
+    match path.extension() {
+        None => Ok(path),
+        Some(ending) if ending.eq_ignore_ascii_case("toml") => Ok(path),
+        Some(_) => {
+            Err(no("only files of TOML are written to: make the change in the configuration file yourself"))
+        }
+    }
+}
+
+async fn open(gateway: &Gateway) -> Result<(PathBuf, String), Refused> {
+    let told = gateway.reloading.ask(false).await.ok_or(Refused::Busy)?;
+    if let Err(faults) = told.verdict {
+        return Err(Refused::Faulty(faults));
+    }
+    let path = editable(told.path.as_deref())?.to_owned();
+    Ok(aside(move || file::read(&path)).await?)
+}
+
+/// Lays the new text beside the file, and has it judged.
+async fn judged(
+    gateway: &Gateway,
+    file: &Path,
+    before: String,
+    text: String,
+    values: &[(Key, Value)],
+) -> Result<Candidate, Refused> {
+    let file = file.to_owned();
+    let candidate = aside(move || Candidate::write(&file, before, &text)).await?;
+    let told = gateway.reloading.judge(candidate.path().to_owned()).await;
+    let Told { verdict, .. } = told.ok_or(Refused::Busy)?;
+    let config = verdict.map_err(Refused::Faulty)?;
+    match values.iter().find(|(key, to)| at(&config, key) != Some(&serde_json::json!(to))) {
+        Some((key, _)) => Err(Refused::Overridden(key.to_string())),
+        None => Ok(candidate),
+    }
+}
+
+async fn put(candidate: Candidate) -> Result<(), Refused> {
+    Ok(aside(move || candidate.put()).await?)
+}
+
+async fn in_force(gateway: &Gateway) -> Result<(), Refused> {
+    match gateway.reloading.ask(true).await {
+        Some(Told { verdict: Err(faults), .. }) => Err(Refused::Faulty(faults)),
+        // Where too many ask, the file is seen to have changed within a second.
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn of(advice: &Advice, file: PathBuf, written: Vec<Written>) -> Applied {
+    Applied {
+        id: advice.id.clone(),
+        rule: advice.rule.to_owned(),
+        subject: advice.subject.clone(),
+        title: advice.title.clone(),
+        at: units::rfc3339(SystemTime::now()),
+        file,
+        written,
+    }
+}
+
+/// What a configuration says at a key.
+fn at<'a>(config: &'a Json, key: &Key) -> Option<&'a Json> {
+    key.0.iter().try_fold(config, |value, step| match step {
+        Step::Member(name) => value.get(name),
+        Step::Entry(member, is) => value.as_array()?.iter().find(|entry| entry[member] == is.as_str()),
+    })
+}
+
+/// Work with files, off the control thread.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|fell| Err(std::io::Error::other(fell)))
+}
