@@ -150,13 +150,14 @@ export class Watched {
   }
 }
 
-export async function startStage() {
+/** `more`: what the configuration says besides. */
+export async function startStage(more = '') {
   assert.ok(existsSync(CHROMIUM), `${CHROMIUM} is missing: apt-get install chromium, or run scripts/test`);
   mkdirSync(SCREENS, { recursive: true });
   const folder = mkdtempSync(join(tmpdir(), 'tidegate-dashboard-'));
   const mock = await Daemon.start(folder, 'mock', ['mock', '--listen', '127.0.0.1:0']);
   const file = join(folder, 'tidegate.toml');
-  writeFileSync(file, configuration(mock, join(folder, 'data')));
+  writeFileSync(file, configuration(mock, join(folder, 'data')) + more);
   const gateway = await Daemon.start(folder, 'gateway', ['serve', '--config', file], { TIDEGATE_ADMIN_KEY: ADMIN_KEY });
   const load = new Load(gateway.url);
   // Debian's Chromium finds no sandbox of its own within a container.

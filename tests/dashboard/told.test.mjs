@@ -42,7 +42,13 @@ const ALERTS = {
 };
 
 const ADVICE = {
-  advice: [{ id: 'cache-smart', rule: 'duplicates', title: 'Remember answers of “smart”', words: 'Of the last 10,000 requests 41 % were asked before, and none was remembered.', evidence: { requests: 10000, duplicates: 4100 }, saving: { usd_per_month: 312.5 }, patch: '[models.smart.cache]\nany_temperature = true', safe: true, applied: false }],
+  advice: [{ id: 'cache-smart', rule: 'duplicates', title: 'Remember answers of “smart”', words: 'Of the last 10,000 requests 41 % were asked before, and none was remembered.', subject: 'smart', since: ago(60),
+    evidence: [{ name: 'requests', value: 10000 }, { name: 'repeated', value: 4100 }, { name: 'repeated_share', value: 0.41 }],
+    saving: { usd_per_day: 312.5, seconds_p95: null, seconds_p99: null, requests_share: 0.41 },
+    change: [{ key: 'models.smart.cache.enabled', from: false, to: true }], safe: true }],
+  enabled: true, since: ago(3600), requests_min: 200, file: { path: '/etc/tidegate.toml', editable: true, why_not: null },
+  applied: [{ id: 'skew-smart', rule: 'skew', subject: 'smart', title: 'Send fewer requests of smart to a/m', at: ago(600), file: '/etc/tidegate.toml',
+    change: [{ key: 'models.smart.targets[model = "b/m"].weight', from: null, to: 3 }] }],
 };
 
 const trend = Array.from({ length: 60 }, (_, minute) => ({

@@ -71,7 +71,7 @@ impl Advising {
         match kept::load(&path) {
             Ok(applied) => *self.lock() = applied,
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "what advice was applied could not be read")
+                tracing::warn!(path = %path.display(), %error, "what advice was applied could not be read");
             }
         }
         let _ = self.kept.set(path);

@@ -135,7 +135,7 @@ impl Evidence {
         let own = account.trail.attempts().iter().filter(own);
         own.clone().for_each(|attempt| self.note_attempt(attempt, slot));
         let Some(name) = account.route.as_ref().filter(|_| account.is_alias) else { return };
-        let answered = own.last().filter(|attempt| attempt.came == Came::Ended(AttemptResult::Ok));
+        let answered = own.next_back().filter(|attempt| attempt.came == Came::Ended(AttemptResult::Ok));
         let Self { aliases, repeats, .. } = self;
         if !aliases.contains_key(name) {
             if aliases.len() >= ALIASES_MAX {

@@ -25,7 +25,7 @@ fn request(kind: &str, inputs: usize, tokens: u64) -> (Joins, Member, oneshot::R
     let terms = Coalesce { wait: WAIT, items: 5, tokens: 100 };
     let joins = Joins { key: Key::new(&secret, &parts).unwrap(), inputs: parsed.clone(), tokens, terms };
     let (reply, outcome) = oneshot::channel();
-    let standing = Standing { band: Band::Normal, tenant: 0, tokens };
+    let standing = Standing { band: Band::Normal, tenant: 0, tokens, tokens_max: None };
     (joins, Member { body: body.into(), inputs: parsed, standing, arrived: Instant::now(), reply }, outcome)
 }
 
