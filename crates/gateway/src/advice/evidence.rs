@@ -132,7 +132,7 @@ impl Evidence {
         let since = now.saturating_duration_since(self.began);
         let slot = slot(since);
         let own = |attempt: &&Attempt| !attempt.borrowed && attempt.began().is_some();
-        let own = account.trail.attempts().iter().filter(own);
+        let mut own = account.trail.attempts().iter().filter(own);
         own.clone().for_each(|attempt| self.note_attempt(attempt, slot));
         let Some(name) = account.route.as_ref().filter(|_| account.is_alias) else { return };
         let answered = own.next_back().filter(|attempt| attempt.came == Came::Ended(AttemptResult::Ok));
