@@ -181,9 +181,9 @@ impl Durable {
         self.open.load_full()
     }
 
-    /// Whether it should be open and is not.
+    /// Whether it should be open and is not: where there may be something in it, from the start on.
     pub fn is_away(&self) -> bool {
-        self.tried.is_cancelled() && self.open.load().is_none()
+        self.wanted.is_cancelled() && self.open.load().is_none()
     }
 
     /// The store, opened for who is the first to ask.

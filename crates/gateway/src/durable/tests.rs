@@ -179,6 +179,24 @@ async fn while_the_store_is_away_whoever_asks_is_told_to_come_again() {
 }
 
 #[tokio::test]
+async fn a_configured_database_is_away_until_it_has_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("other.db");
+    std::fs::write(&place, "").unwrap();
+    let config = format!("data = '{}'\nstore.url = 'sqlite:{}'\n", folder.path().display(), place.display());
+    let is_up = |stand: &Stand| {
+        crate::admin::jobs::measure(&stand.gateway);
+        stand.metrics().contains("tidegate_store_up 1\n")
+    };
+    // The durable thread does not run: it has not answered.
+    assert!(!is_up(&Stand::start(&config)));
+    let stand = Stand::lasting(folder.path(), &format!("store.url = 'sqlite:{}'\n", place.display()));
+    stand.open().await;
+    assert!(is_up(&stand));
+    assert!(is_up(&Stand::start("")), "there is none, and none is wanted");
+}
+
+#[tokio::test]
 async fn a_database_is_made_for_the_first_who_asks_and_found_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tidegate.db");
