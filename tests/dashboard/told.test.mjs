@@ -159,7 +159,9 @@ describe('pages by what they are told', () => {
 
   it('shows advice with its evidence, and applies it once that is confirmed', async () => {
     await open('advice');
-    assert.ok((await page.locator('.advice').innerText()).includes('$312.50'));
+    const shown = await page.locator('[data-advice]').innerText();
+    for (const said of ['$312.50', '10,000', '41 %', 'models.smart.cache.enabled']) assert.ok(shown.replaceAll('\u00a0', ' ').includes(said), `${said}: ${shown}`);
+    assert.match(await page.locator('[data-applied]').innerText(), /weight\s+3/);
     await picture('advice-told');
     await page.click('text=Apply…');
     await page.click('dialog[open] button.primary');

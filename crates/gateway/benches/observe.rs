@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use gateway::advice::fingerprint;
 use gateway::observe::account::{Account, Role};
 use gateway::observe::door::Door;
 use gateway::observe::trail::{Label, Mark};
@@ -132,5 +133,13 @@ fn observer(bench: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, requests, pieces, observer);
+/// What a request pays whose question no cache has made a key for.
+fn questions(bench: &mut Criterion) {
+    let body = vec![b'x'; 1024];
+    bench.bench_function("fingerprint of 1 KiB", |b| {
+        b.iter(|| fingerprint::hash("tenant", 7, black_box(&body)))
+    });
+}
+
+criterion_group!(benches, requests, pieces, questions, observer);
 criterion_main!(benches);

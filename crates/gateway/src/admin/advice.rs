@@ -89,7 +89,10 @@ fn failure(why: &Refused) -> Failure {
         Refused::Edit(_) => (Kind::Conflict, "config_changed"),
         Refused::Faulty(_) => (Kind::Conflict, "config_refused"),
         Refused::Overridden(_) => (Kind::Conflict, "config_overridden"),
+        Refused::NotInForce(_) => (Kind::Conflict, "config_not_in_force"),
         Refused::Io(_) => (Kind::Conflict, "config_not_written"),
     };
-    Failure::new(kind, format!("Nothing was changed: {why}.")).with_code(code)
+    let begun = matches!(why, Refused::NotInForce(_));
+    let stand = if begun { "The configuration was written" } else { "Nothing was changed" };
+    Failure::new(kind, format!("{stand}: {why}.")).with_code(code)
 }

@@ -15,7 +15,7 @@ use super::kept::{self, APPLIED_MAX, Applied};
 use super::{Advising, look};
 use crate::app::Told;
 use crate::gateway::Gateway;
-use measure::advice::{Advice, Key, Step, Value};
+use measure::advice::{Advice, Key, Step};
 use rig::load::units;
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
@@ -54,6 +54,9 @@ pub enum Refused {
     /// The file would say it and nobody would heed.
     #[error("`{0}` is set elsewhere, by a variable of the environment or a flag: change it there")]
     Overridden(String),
+    /// It is in the file and not in force: what else has changed there is at fault.
+    #[error("it is in the file, and what ran before goes on:\n{0}")]
+    NotInForce(String),
     /// The system refused.
     #[error("the files cannot be written: {0}")]
     Io(#[from] std::io::Error),
@@ -82,27 +85,18 @@ impl Advising {
     /// Why not.
     pub async fn apply(&self, gateway: &Gateway, id: &str) -> Result<Applied, Refused> {
         let _at_work = AtWork::begin(self)?;
-        let view = look(gateway).await.ok_or(Refused::Unknown)?;
-        let mut standing = view.advice.into_iter().map(|standing| standing.advice);
-        let known = self.applied().into_iter().find(|applied| applied.id == id);
-        let Some(advice) = standing.find(|advice| advice.id == id) else {
-            return Err(if known.is_some() { Refused::Already } else { Refused::Unknown });
-        };
-        if !advice.safe {
-            return Err(Refused::Unsafe);
-        }
+        let advice = self.wanted(gateway, id).await?;
         let (file, text) = open(gateway).await?;
-        if known.is_some_and(|known| edit::stands(&text, &known.written)) {
+        let mut after = self.applied();
+        if after.iter().any(|known| known.id == id && edit::stands(&text, &known.written)) {
             return Err(Refused::Already);
         }
         let changes = advice.change.iter().map(|change| (&change.key, &change.to));
         let (fresh, written) = edit::write(&text, changes)?;
-        let values: Vec<(Key, Value)> =
-            advice.change.iter().map(|change| (change.key.clone(), change.to.clone())).collect();
-        let candidate = judged(gateway, &file, text, fresh, &values).await?;
+        let candidate = judged(gateway, &file, text, fresh, &written).await?;
         let applied = of(&advice, file, written);
-        let before = self.applied();
-        let mut after: Vec<Applied> = before.iter().filter(|it| it.id != id).cloned().collect();
+        let before = after.clone();
+        after.retain(|known| known.id != id);
         if after.len() >= APPLIED_MAX {
             return Err(Refused::TooMany);
         }
@@ -116,6 +110,19 @@ impl Advising {
         in_force(gateway).await?;
         tracing::info!(id, title = applied.title, "advice was applied to the configuration file");
         Ok(applied)
+    }
+
+    /// The advice of this id, where it stands and may be applied.
+    async fn wanted(&self, gateway: &Gateway, id: &str) -> Result<Advice, Refused> {
+        let view = look(gateway).await.ok_or(Refused::Unknown)?;
+        let mut standing = view.advice.into_iter().map(|standing| standing.advice);
+        match standing.find(|advice| advice.id == id) {
+            Some(advice) if advice.safe => Ok(advice),
+            Some(_) => Err(Refused::Unsafe),
+            // What was applied is not advised any more.
+            None if self.applied().iter().any(|known| known.id == id) => Err(Refused::Already),
+            None => Err(Refused::Unknown),
+        }
     }
 
     /// Takes what was applied out of the file again, where it still stands there as it was written.
@@ -182,21 +189,23 @@ async fn open(gateway: &Gateway) -> Result<(PathBuf, String), Refused> {
     Ok(aside(move || file::read(&path)).await?)
 }
 
-/// Lays the new text beside the file, and has it judged.
+/// Lays the new text beside the file, and has it judged: taken, and with what was written in it in force.
 async fn judged(
     gateway: &Gateway,
     file: &Path,
     before: String,
     text: String,
-    values: &[(Key, Value)],
+    written: &[Written],
 ) -> Result<Candidate, Refused> {
     let file = file.to_owned();
     let candidate = aside(move || Candidate::write(&file, before, &text)).await?;
     let told = gateway.reloading.judge(candidate.path().to_owned()).await;
     let Told { verdict, .. } = told.ok_or(Refused::Busy)?;
     let config = verdict.map_err(Refused::Faulty)?;
-    match values.iter().find(|(key, to)| at(&config, key) != Some(&serde_json::json!(to))) {
-        Some((key, _)) => Err(Refused::Overridden(key.to_string())),
+    let is_heeded =
+        |written: &&Written| at(&config, &written.key()) == Some(&serde_json::json!(written.to()));
+    match written.iter().find(|written| !is_heeded(written)) {
+        Some(written) => Err(Refused::Overridden(written.key().to_string())),
         None => Ok(candidate),
     }
 }
@@ -207,7 +216,7 @@ async fn put(candidate: Candidate) -> Result<(), Refused> {
 
 async fn in_force(gateway: &Gateway) -> Result<(), Refused> {
     match gateway.reloading.ask(true).await {
-        Some(Told { verdict: Err(faults), .. }) => Err(Refused::Faulty(faults)),
+        Some(Told { verdict: Err(faults), .. }) => Err(Refused::NotInForce(faults)),
         // Where too many ask, the file is seen to have changed within a second.
         Some(_) | None => Ok(()),
     }

@@ -2,9 +2,9 @@
 //! of what it says is handed on.
 //!
 //! Where the cache has made a key, its first bytes serve. Where the cache was not asked because of how it is set, the
-//! body is hashed as it came, with the tenant and the target: a key would have told these apart, too. That takes less
-//! than 200 ns for a body of a kilobyte (`cargo bench --bench observe`). Where the caller did not want the cache, or
-//! none may answer, there is no fingerprint, as nothing is to be advised.
+//! body is hashed as it came, with the tenant and the target: a key would have told these apart, too. That takes 60 ns
+//! for a body of a kilobyte and half a microsecond for one of 16 (`cargo bench --bench observe`). Where the caller did
+//! not want the cache, or none may answer, there is no fingerprint, as nothing is to be advised.
 
 use crate::remember::question::Question;
 use crate::remember::status::Bypass;
