@@ -27,9 +27,12 @@ fn tried(account: &mut Account, target: &str, result: AttemptResult) {
 const OFF: Status = Status::Bypass(Bypass::Disabled);
 const SAMPLED: Status = Status::Bypass(Bypass::Temperature);
 
+/// One of an alias' counts.
+type Count = fn(&OfAlias) -> u64;
+
 #[test]
 fn a_question_that_was_paid_for_twice_counts_by_why_it_was() {
-    let cases: [(Status, bool, fn(&OfAlias) -> u64); 4] = [
+    let cases: [(Status, bool, Count); 4] = [
         (OFF, false, |of| of.questions.off.count),
         (OFF, true, |of| of.questions.sampled.count),
         (SAMPLED, true, |of| of.questions.sampled.count),
