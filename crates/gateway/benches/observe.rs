@@ -137,7 +137,7 @@ fn observer(bench: &mut Criterion) {
 fn questions(bench: &mut Criterion) {
     let body = vec![b'x'; 1024];
     bench.bench_function("fingerprint of 1 KiB", |b| {
-        b.iter(|| fingerprint::hash("tenant", 7, black_box(&body)))
+        b.iter(|| fingerprint::hash("tenant", 7, black_box(&body)));
     });
 }
 
