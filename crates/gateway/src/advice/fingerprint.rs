@@ -87,7 +87,7 @@ mod tests {
     use wire::operation::Operation;
 
     fn print(why: Bypass, tenant: &str, members: &str, headers: &HeaderMap) -> Option<Fingerprint> {
-        let body = format!(r#"{{"model":"m","messages":[]{members}}}"#);
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}]{members}}}"#);
         let request = Request::parse(Operation::ChatCompletions, body.as_bytes()).unwrap();
         Fingerprint::of(&Asked { headers, tenant, request: &request, target: 1 }, &Err(why))
     }

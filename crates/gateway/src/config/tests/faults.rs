@@ -227,7 +227,7 @@ fn an_unknown_key_points_to_where_it_belongs() {
         ("api_key = 'x'", "api_key", "`providers.*.api_key`"),
         ("server.base-url = 'x'", "server.base-url", "`providers.*.base_url`"),
         ("[log]\nLevel = 'x'", "log.Level", "did you mean `level`?"),
-        ("zzz = 1", "zzz", "known here are admin, alerts, cache, data, guard, jobs"),
+        ("zzz = 1", "zzz", "known here are admin, advice, alerts, cache, data, guard, jobs"),
     ];
     for (text, key, mend) in cases {
         let faults = Given::toml(text).faults();
