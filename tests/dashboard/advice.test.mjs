@@ -57,6 +57,9 @@ async function picture(name) {
 
 /** Presses a button and says yes to what is asked then. */
 async function confirmed(button, word) {
+  // A word of before would be taken for that of now.
+  await page.evaluate(() => document.querySelectorAll('.toasts button').forEach((close) => close.click()));
+  await until('quiet', async () => (await page.locator('.toasts p').count()) === 0);
   await button.click();
   await page.click('dialog[open] button.primary');
   await until(word, async () => (await page.locator('.toasts').innerText()).includes(word));

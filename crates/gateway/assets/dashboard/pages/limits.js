@@ -1,6 +1,7 @@
-// Who may use how much, and how they stand; the keys that the configuration has.
+// Who may use how much, and how they stand; callers' keys, the file's and the stored ones.
 
 import { useJson } from '../lib/api.js';
+import { words } from '../lib/format.js';
 import { html, useState } from '../lib/ui.js';
 import { Empty, Fault, Waiting } from '../parts/empty.js';
 import { Table } from '../parts/table.js';
@@ -9,13 +10,13 @@ import { Limits } from './routing.js';
 
 export default function Page() {
   const limits = useJson('/admin/limits', { every: 3000 });
-  const config = useJson('/admin/config', { every: 30_000 });
+  const known = useJson('/admin/keys', { every: 10_000 });
   const [search, setSearch] = useState('');
   if (limits.loading) return html`<${Waiting} rows=${6} />`;
   const rows = (limits.data?.limits ?? []).filter((row) => `${row.scope} ${row.name}`.includes(search));
-  const keys = (config.data?.keys ?? []).filter((key) => `${key.id} ${key.tenant ?? ''}`.includes(search));
+  const keys = (known.data?.keys ?? []).filter((key) => `${key.id} ${key.tenant ?? ''}`.includes(search));
   return html`
-    <${Fault} error=${limits.error} reload=${limits.reload} />
+    <${Fault} error=${limits.error ?? known.error} reload=${limits.reload} />
     <form class="filter" role="search" onSubmit=${(event) => event.preventDefault()}>
       <label>Key, tenant, alias or provider<input type="search" data-search value=${search} onInput=${(event) => setSearch(event.target.value)} /></label>
     </form>
@@ -33,6 +34,8 @@ const KEYS = [
   { name: 'Tenant', value: (key) => key.tenant, show: (key) => key.tenant ?? html`<span class="help">its own</span>` },
   { name: 'Models', wide: true, show: (key) => (key.models?.length ? key.models.join(', ') : 'any') },
   { name: 'Priority', value: (key) => key.priority, show: (key) => key.priority ?? 'normal' },
+  { name: 'Kept in', value: (key) => key.source, show: (key) => ({ file: 'the file', store: 'the database' })[key.source] ?? words(key.source) },
+  { name: 'State', value: (key) => key.state, show: (key) => html`<${State} kind=${key.state === 'valid' ? 'ok' : 'warn'}>${words(key.state)}<//>` },
 ];
 
 const NoLimits = ({ search }) => (search ? html`<p class="help">None is like that.</p>` : html`
@@ -42,7 +45,7 @@ const NoLimits = ({ search }) => (search ? html`<p class="help">None is like tha
   <//>`);
 
 const NoKeys = ({ search }) => (search ? html`<p class="help">None is like that.</p>` : html`
-  <${Empty} title="Callers need no key" example="tidegate keys create --tenant search">
-    <p><${State} kind="warn">Whoever reaches the data plane may use it<//>, which is allowed on loopback only. The command prints a key once, and the lines for the
-      configuration, which holds its hash alone.</p>
+  <${Empty} title="Callers need no key" example=${'tidegate keys create --tenant search            # lines for the file\ntidegate keys create --stored --tenant search   # kept in the database, valid at once'}>
+    <p><${State} kind="warn">Whoever reaches the data plane may use it<//>, which is allowed on loopback only. The command prints a key once; file and
+      database hold its hash alone.</p>
   <//>`);
