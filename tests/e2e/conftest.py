@@ -13,6 +13,7 @@ from support import configuration, processes
 from support.processes import Daemon
 from support.raw import ask
 from support.remembering import Caller
+from support.upstream import Upstream, answers, fails
 
 TIMEOUTS = 'timeouts = { header = "1s", body = "1s", idle = "3s", drain = "5s" }'
 
@@ -70,6 +71,17 @@ def launch(tmp_path) -> Iterator[Launch]:
     for daemon in started:
         if daemon.alive():
             daemon.stop()
+
+
+@pytest.fixture
+def falling_back(launch) -> Iterator[Daemon]:
+    """A gateway whose alias `safe` has a target that fails, and one to fall back to."""
+    with Upstream(fails) as bad, Upstream(answers) as good:
+        yield launch(
+            configuration.provider("bad", bad.port),
+            configuration.provider("good", good.port),
+            '[models.safe]\ntargets = [{ model = "bad/m" }]\nfallback = ["good/m"]\n',
+        )
 
 
 # Aliases of one target that differ in what they have remembered of its answers.

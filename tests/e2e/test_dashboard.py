@@ -158,7 +158,8 @@ def test_live_figures_are_pushed_and_their_listeners_bounded(open_one):
         for listener in listeners:
             listener.send(b"GET /admin/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
         told = [listener.response_head()[0] for listener in listeners]
-        assert told.count(503) >= 6 and told[:64].count(200) >= 63
+        # Connections are taken in no order, and whoever listened above may not be gone yet.
+        assert told.count(503) in (6, 7) and told.count(200) == 70 - told.count(503)
     finally:
         for listener in listeners:
             listener.__exit__(None, None, None)

@@ -14,7 +14,7 @@ import pytest
 from support import configuration, keys, processes
 from support.keys import create, requests, revoke, states, status, usage, use
 from support.processes import Daemon
-from support.raw import ask
+from support.raw import Response, ask, chat
 from support.secrets import ADMIN_KEY, add_canary
 from support.waiting import wait_until
 
@@ -50,6 +50,22 @@ def test_a_key_is_valid_as_soon_as_it_is_made_and_no_longer_than_it_is_revoked(l
     assert states(gateway) == {made["id"]: "revoked"}
     taken = keys.admin(gateway, "POST", "/admin/keys", {"id": made["id"]})
     assert (taken.status, taken.error()["code"]) == (409, "key_exists"), "an id is not given twice"
+
+
+def test_operators_ask_in_the_place_of_whoever_has_one(launch):
+    gateway = launch()
+    made = create(gateway, tenant="search", models=["sim/instant"])
+
+    def explain(**whose: str) -> Response:
+        return keys.admin(gateway, "POST", "/admin/explain", {"body": chat("sim/instant"), **whose})
+
+    told = explain(key=made["id"])
+    assert told.status == 200 and told.json()["caller"] == {"key": made["id"], "tenant": "search", "refused": None}
+    assert explain().status == 400, "callers need keys here"
+    played = keys.admin(gateway, "POST", "/admin/playground", {"body": chat("sim/instant"), "key": made["id"]})
+    assert played.status == 200, played.body
+    revoke(gateway, made["id"])
+    assert explain(key=made["id"]).status == 400
 
 
 def test_settings_change_without_a_new_secret(launch):

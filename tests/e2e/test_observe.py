@@ -15,7 +15,7 @@ import pytest
 from support import configuration, processes
 from support.prompts import directive
 from support.raw import Connection, ask, chat, complete, events
-from support.upstream import Upstream, completion, reply
+from support.upstream import Upstream, fails
 from support.waiting import wait_until
 
 SLOW_SECONDS = 0.3
@@ -135,31 +135,16 @@ def test_a_crowd_tells_of_one_call_and_counts_it_once(gateway, mark):
     assert [row["cache"] for row in paid] == ["miss"], "the others came along"
 
 
-def test_tries_that_failed_are_told_before_the_one_that_answered(launch, mark):
-    def fails(connection, _request):
-        connection.sendall(reply("503 Service Unavailable", b'{"error":{"message":"no"}}'))
-
-    def answers(connection, _request):
-        connection.sendall(reply("200 OK", completion()))
-
-    with Upstream(fails) as bad, Upstream(answers) as good:
-        gateway = launch(
-            configuration.provider("bad", bad.port),
-            configuration.provider("good", good.port),
-            '[models.safe]\ntargets = [{ model = "bad/m" }]\nfallback = ["good/m"]\n',
-        )
-        assert complete(gateway.port, chat("safe"), x_request_id=mark).status == 200
-        request = whole(gateway, mark)
-        assert tries(request) == [("bad/m", "failed"), ("good/m", "ok")]
-        assert (request["target"], request["attempts"], request["outcome"]) == ("good/m", 2, "ok")
-        assert steps(request).count("queue") == 2
-        assert found(gateway, target="bad/m") == [mark]
+def test_tries_that_failed_are_told_before_the_one_that_answered(falling_back, mark):
+    assert complete(falling_back.port, chat("safe"), x_request_id=mark).status == 200
+    request = whole(falling_back, mark)
+    assert tries(request) == [("bad/m", "failed"), ("good/m", "ok")]
+    assert (request["target"], request["attempts"], request["outcome"]) == ("good/m", 2, "ok")
+    assert steps(request).count("queue") == 2
+    assert found(falling_back, target="bad/m") == [mark]
 
 
 def test_a_target_that_is_left_alone_is_told_as_such(launch, mark):
-    def fails(connection, _request):
-        connection.sendall(reply("500 Internal Server Error", b"{}"))
-
     with Upstream(fails) as bad:
         gateway = launch(
             configuration.provider("bad", bad.port, 'strategy = "touchy"'),

@@ -18,7 +18,6 @@ import pytest
 from support import configuration, processes
 from support.prompts import directive
 from support.raw import Connection, ask, chat, complete
-from support.upstream import Upstream, completion, reply
 from support.waiting import wait_until
 
 WINDOWS = ["10s", "1m", "10m", "1h", "24h"]
@@ -80,21 +79,9 @@ def test_requests_count_for_all_and_for_whom_they_are(launch):
     assert seen["held"]["not_seen"] == 0 and 0 < seen["held"]["bytes"] <= 8 << 20
 
 
-def test_a_target_that_fails_shows_though_another_answers(launch):
-    def fails(connection, _request):
-        connection.sendall(reply("503 Service Unavailable", b'{"error":{"message":"no"}}'))
-
-    def answers(connection, _request):
-        connection.sendall(reply("200 OK", completion()))
-
-    with Upstream(fails) as bad, Upstream(answers) as good:
-        gateway = launch(
-            configuration.provider("bad", bad.port),
-            configuration.provider("good", good.port),
-            '[models.safe]\ntargets = [{ model = "bad/m" }]\nfallback = ["good/m"]\n',
-        )
-        assert complete(gateway.port, chat("safe")).status == 200
-    seen = performance(gateway)
+def test_a_target_that_fails_shows_though_another_answers(falling_back):
+    assert complete(falling_back.port, chat("safe")).status == 200
+    seen = performance(falling_back)
     rates = {name: row["rates"]["error_rate"] for name, row in named(seen["targets"]).items()}
     assert rates == {"bad/m": 1.0, "good/m": 0.0}
     assert seen["all"]["1m"]["rates"]["error_rate"] == 0

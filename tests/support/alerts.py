@@ -9,7 +9,7 @@ from collections.abc import Callable
 from support import configuration, jobs, upstream
 from support.processes import Daemon
 from support.raw import Response, ask
-from support.upstream import Upstream
+from support.upstream import Serving
 from support.waiting import wait_until
 
 # The error rule within seconds, and nothing else.
@@ -84,26 +84,12 @@ class Traffic:
         self._thread.join()
 
 
-class Provider:
+class Provider(Serving):
     """A provider that answers, or fails while it is told to."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.fails = False
-        self._upstream = Upstream(self._answer)
 
-    def __enter__(self) -> Provider:
-        self._upstream.__enter__()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self._upstream.__exit__(*exception)
-
-    @property
-    def port(self) -> int:
-        return self._upstream.port
-
-    def _answer(self, connection, _request) -> None:
-        if self.fails:
-            connection.sendall(upstream.reply("500 Internal Server Error", b'{"error":{"message":"no"}}'))
-        else:
-            connection.sendall(upstream.reply("200 OK", upstream.completion()))
+    def _answer(self, connection, request) -> None:
+        (upstream.fails if self.fails else upstream.answers)(connection, request)

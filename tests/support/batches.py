@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from support import upstream
 from support.prompts import user
-from support.upstream import Request
+from support.upstream import Request, Serving
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -81,24 +81,13 @@ class Plan:
         return sum(self.kind(number) in kinds for number in range(self.lines))
 
 
-class Provider:
+class Provider(Serving):
     """Answers by what a line is; keeps how often each was asked."""
 
     def __init__(self, seconds: float = 0.0):
+        super().__init__()
         self.asked: Counter[str] = Counter()
         self._seconds = seconds
-        self._upstream = upstream.Upstream(self._answer)
-
-    def __enter__(self) -> Provider:
-        self._upstream.__enter__()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self._upstream.__exit__(*exception)
-
-    @property
-    def port(self) -> int:
-        return self._upstream.port
 
     def _answer(self, connection, request: Request) -> None:
         id = request.json()["messages"][0]["content"].split(" ", 1)[0]

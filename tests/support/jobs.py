@@ -14,7 +14,7 @@ from pathlib import Path
 from support import configuration, upstream
 from support.processes import Daemon
 from support.raw import Connection, Response, ask, chat
-from support.upstream import Request, Upstream
+from support.upstream import Request, Serving
 from support.waiting import wait_until
 
 PATH = "/v1/chat/completions"
@@ -98,32 +98,25 @@ class Told:
     event: dict
 
 
-class Application:
+class Application(Serving):
     """Takes webhooks, or does what `answer` says; keeps what it was told."""
 
     def __init__(self, answer: Callable | None = None):
+        super().__init__()
         self.told: list[Told] = []
         self._lock = threading.Lock()
-        self._upstream = Upstream(self._take)
-        self._answer = answer or (lambda connection, _: connection.sendall(upstream.reply("200 OK", b"{}")))
-
-    def __enter__(self) -> Application:
-        self._upstream.__enter__()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self._upstream.__exit__(*exception)
+        self._then = answer or (lambda connection, _: connection.sendall(upstream.reply("200 OK", b"{}")))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._upstream.port}/told"
+        return f"http://127.0.0.1:{self.port}/told"
 
-    def _take(self, connection, request: Request) -> None:
+    def _answer(self, connection, request: Request) -> None:
         told = Told(request.header("webhook-id"), json.loads(request.body))
         assert request.header("webhook-signature") == signature(request), request.head
         with self._lock:
             self.told.append(told)
-        self._answer(connection, request)
+        self._then(connection, request)
 
 
 def signature(request: Request) -> str:

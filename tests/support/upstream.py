@@ -11,6 +11,7 @@ import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Self
 
 
 @dataclass
@@ -78,6 +79,35 @@ class Upstream:
             pass  # the gateway or the answer itself closed the connection
         finally:
             self._open.discard(connection)
+
+
+class Serving:
+    """A provider, or another who is asked, of a test's own, until the `with` block ends: `_answer` says what."""
+
+    def __init__(self) -> None:
+        self._upstream = Upstream(self._answer)
+
+    def __enter__(self) -> Self:
+        self._upstream.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._upstream.__exit__(*exception)
+
+    @property
+    def port(self) -> int:
+        return self._upstream.port
+
+    def _answer(self, connection: socket.socket, request: Request) -> None:
+        raise NotImplementedError
+
+
+def fails(connection: socket.socket, _request: Request) -> None:
+    connection.sendall(reply("500 Internal Server Error", b'{"error":{"message":"no"}}'))
+
+
+def answers(connection: socket.socket, _request: Request) -> None:
+    connection.sendall(reply("200 OK", completion()))
 
 
 def read_request(connection: socket.socket) -> Request | None:

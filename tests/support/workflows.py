@@ -12,7 +12,7 @@ from collections.abc import Callable
 from support import configuration, upstream
 from support.processes import Daemon
 from support.raw import Connection, Response, ask
-from support.upstream import Request, Upstream
+from support.upstream import Request, Serving
 from support.waiting import wait_until
 
 OVER = {"done", "failed", "cancelled"}
@@ -24,26 +24,15 @@ def answer(prompt: str) -> str:
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
-class Recorded:
+class Recorded(Serving):
     """A provider that answers each prompt with its digest, and keeps under which ids it was asked."""
 
     def __init__(self, before: Callable[[str], bytes | None] = lambda _: None):
+        super().__init__()
         # By prompt.
         self.calls: dict[str, list[str]] = defaultdict(list)
         self._lock = threading.Lock()
         self._before = before
-        self._upstream = Upstream(self._answer)
-
-    def __enter__(self) -> Recorded:
-        self._upstream.__enter__()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self._upstream.__exit__(*exception)
-
-    @property
-    def port(self) -> int:
-        return self._upstream.port
 
     def provider(self) -> str:
         return configuration.provider("recorded", self.port, 'models = ["m"]')

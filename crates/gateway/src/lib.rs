@@ -45,6 +45,7 @@ mod recorder;
 mod relay;
 mod resources;
 mod runtimes;
+mod small_file;
 mod upstream;
 
 mod admin;

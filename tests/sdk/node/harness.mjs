@@ -1,65 +1,15 @@
 // The stage of the Node suite: a simulated provider and two gateways, one open and one that asks for keys, each a
 // process of its own on a free port, ended by its pid. The Python suite's tests/support does the same there.
 
-import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import OpenAI from 'openai';
+import { BINARY, Daemon, PROVIDER_KEY } from '../../support/daemon.mjs';
 
-const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
-const BINARY = process.env.TIDEGATE_BINARY ?? join(ROOT, 'target/release/tidegate');
-const PROVIDER_KEY = 'canary-provider-secret-5ad1';
-const START_MS_MAX = 15_000;
-const STOP_MS_MAX = 15_000;
 const SETTLE_MS_MAX = 5_000;
-// "tidegate 0.1.0 listens on http://127.0.0.1:4000, …", and the mock's like it.
-const ANNOUNCEMENT = /listens on (http:\/\/127\.0\.0\.1:\d+).*\n/;
-
-/** One long-running process of the program, its log in a file. */
-class Daemon {
-  static async start(folder, name, args) {
-    assert.ok(existsSync(BINARY), `${BINARY} is missing: cargo build --release, or run scripts/test`);
-    const daemon = new Daemon();
-    daemon.logPath = join(folder, `${name}.log`);
-    const log = openSync(daemon.logPath, 'w');
-    // A test run that is killed takes its children along. Nothing of the developer's environment comes in.
-    daemon.process = spawn('setpriv', ['--pdeathsig', 'KILL', '--', BINARY, ...args], {
-      cwd: folder,
-      env: { PATH: process.env.PATH },
-      stdio: ['ignore', log, log],
-    });
-    closeSync(log);
-    daemon.exited = new Promise((ended) => daemon.process.once('exit', ended));
-    const deadline = Date.now() + START_MS_MAX;
-    let announced;
-    while (!(announced = ANNOUNCEMENT.exec(daemon.log()))) {
-      assert.equal(daemon.process.exitCode, null, `${name} ended at its start:\n${daemon.log()}`);
-      assert.ok(Date.now() < deadline, `${name} is not listening:\n${daemon.log()}`);
-      await sleep(5);
-    }
-    daemon.url = announced[1];
-    return daemon;
-  }
-
-  log() {
-    return readFileSync(this.logPath, 'utf8');
-  }
-
-  /** Ends it as an operator does; it must have lived until now, leave with 0 and have kept its secrets. */
-  async stop() {
-    assert.equal(this.process.exitCode, null, `ended by itself:\n${this.log()}`);
-    this.process.kill('SIGTERM');
-    const timer = setTimeout(() => this.process.kill('SIGKILL'), STOP_MS_MAX);
-    const status = await this.exited;
-    clearTimeout(timer);
-    assert.equal(status, 0, this.log());
-    assert.ok(!this.log().includes(PROVIDER_KEY), 'a secret stands in the log');
-  }
-}
 
 /** A gateway and what a caller must know of it. */
 class Front {

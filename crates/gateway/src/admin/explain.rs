@@ -4,7 +4,7 @@
 //! It goes through the same plan and the same order as the request itself would. Where chance has a part in it, this
 //! is one draw of many, and the shares say how they fall in the long run.
 
-use super::asked::{headers_of, operation_of, principal_of};
+use super::asked::Sent;
 use super::{breakers, limits, refusal};
 use crate::auth::Principal;
 use crate::dispatch;
@@ -19,73 +19,50 @@ use crate::snapshot::Snapshot;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use cache::clock::Millis;
 use guard::pattern::Cause;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 use wire::failure::{Failure, Kind};
 use wire::openai::Request;
 use wire::operation::Operation;
 
-/// A request as a caller would send it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Explain {
-    /// The path, with or without `/v1`; chat completions where there is none.
-    #[serde(default)]
-    path: Option<String>,
-    /// The public part of the caller's key; none where keys are not used.
-    #[serde(default)]
-    key: Option<String>,
-    /// Its headers, of those that mean something here.
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    /// Its body, as it would be sent.
-    body: Box<RawValue>,
-}
-
 /// Answers.
 pub async fn explain(
     State(gateway): State<Arc<Gateway>>,
-    what: Result<Json<Explain>, JsonRejection>,
+    what: Result<Json<Sent>, JsonRejection>,
 ) -> Response {
     let explained = match what.map_err(|fault| bad(fault.body_text())) {
-        Ok(Json(what)) => what.answer(&gateway).await,
+        Ok(Json(sent)) => answer(&sent, &gateway).await,
         Err(failure) => Err(failure),
     };
     explained.map_or_else(|failure| refusal(&failure), |explained| Json(explained).into_response())
 }
 
-impl Explain {
-    async fn answer(&self, gateway: &Gateway) -> Result<Value, Failure> {
-        let snapshot = gateway.snapshot(0);
-        let operation = operation_of(self.path.as_deref())?;
-        let headers = headers_of(&self.headers)?;
-        let principal = principal_of(gateway, self.key.as_deref())?;
-        let body = Bytes::copy_from_slice(self.body.get().as_bytes());
-        let request = Request::parse(operation, &body)?;
-        let affinity = || affinity::of(&headers, &principal.tenant, &request);
-        let plan = snapshot.routes.plan(operation, &request.model, Draw::chance(), affinity)?;
-        let caller = snapshot.callers.on_behalf_of(&principal)?;
-        let refused = caller.may_use(&request.model).err().map(|failure| failure.to_string());
-        let asked = Asked { headers: &headers, tenant: &principal.tenant, request: &request, plan: &plan };
-        Ok(json!({
-            "model": request.model,
-            "operation": operation.name(),
-            "stream": request.stream,
-            "caller": { "key": principal.key, "tenant": principal.tenant, "refused": refused },
-            "limits": of_limits(gateway, &principal, &request.model, &plan),
-            "cache": of_cache(&snapshot, &asked).await?,
-            "alias": plan.alias.as_deref().map(|alias| of_alias(alias, &plan)),
-            "tries": tries(&snapshot, &plan),
-            "targets": targets(&snapshot, &plan, operation),
-        }))
-    }
+async fn answer(sent: &Sent, gateway: &Gateway) -> Result<Value, Failure> {
+    let snapshot = gateway.snapshot(0);
+    let operation = sent.operation()?;
+    let headers = sent.headers()?;
+    let principal = sent.principal(gateway)?;
+    let body = sent.body();
+    let request = Request::parse(operation, &body)?;
+    let affinity = || affinity::of(&headers, &principal.tenant, &request);
+    let plan = snapshot.routes.plan(operation, &request.model, Draw::chance(), affinity)?;
+    let caller = snapshot.callers.on_behalf_of(&principal)?;
+    let refused = caller.may_use(&request.model).err().map(|failure| failure.to_string());
+    let asked = Asked { headers: &headers, tenant: &principal.tenant, request: &request, plan: &plan };
+    Ok(json!({
+        "model": request.model,
+        "operation": operation.name(),
+        "stream": request.stream,
+        "caller": { "key": principal.key, "tenant": principal.tenant, "refused": refused },
+        "limits": of_limits(gateway, &principal, &request.model, &plan),
+        "cache": of_cache(&snapshot, &asked).await?,
+        "alias": plan.alias.as_deref().map(|alias| of_alias(alias, &plan)),
+        "tries": tries(&snapshot, &plan),
+        "targets": targets(&snapshot, &plan, operation),
+    }))
 }
 
 /// What would be counted against it, and how that stands.

@@ -1,7 +1,7 @@
 //! The configuration file, as it is changed: read, and replaced by a text that was judged beforehand. Whoever reads it
 //! sees the old text or the new one, also after a crash.
 
-use super::kept;
+use crate::small_file;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -27,7 +27,7 @@ impl Candidate {
         // It ends as the file does, as that says how it is read.
         name.push(".advice.toml");
         let candidate = Self { file: file.to_owned(), before, path: file.with_file_name(name) };
-        kept::write(&candidate.path, text.as_bytes())?;
+        small_file::write(&candidate.path, text.as_bytes())?;
         fs::set_permissions(&candidate.path, fs::metadata(file)?.permissions())?;
         Ok(candidate)
     }
@@ -45,7 +45,7 @@ impl Candidate {
         if fs::read_to_string(&self.file)? != self.before {
             return Err(io::Error::other("the file was changed while this was looked at; try again"));
         }
-        kept::put(&self.path, &self.file)
+        small_file::put(&self.path, &self.file)
     }
 }
 

@@ -2,9 +2,9 @@
 //! a restart, too. Of the configuration it holds the values of the keys that were written and nothing else.
 
 use super::edit::Written;
+use crate::small_file;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where it is, within the data folder.
@@ -43,13 +43,7 @@ struct Kept {
 /// # Errors
 /// Where it cannot be read, or is not ours.
 pub fn load(path: &Path) -> io::Result<Vec<Applied>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut bytes = Vec::new();
-    file.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    let Some(bytes) = small_file::read(path, BYTES_MAX)? else { return Ok(Vec::new()) };
     let kept: Kept = serde_json::from_slice(&bytes)?;
     Ok(kept.applied.into_iter().take(APPLIED_MAX).collect())
 }
@@ -59,33 +53,7 @@ pub fn load(path: &Path) -> io::Result<Vec<Applied>> {
 /// # Errors
 /// Where it cannot be written; what was there is still there then.
 pub fn save(path: &Path, applied: &[Applied]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let bytes = serde_json::to_vec_pretty(&Kept { applied: applied.to_vec() })?;
-    let fresh = path.with_extension("new");
-    write(&fresh, &bytes)?;
-    put(&fresh, path)
-}
-
-/// Writes a file to the disk itself.
-///
-/// # Errors
-/// The system's.
-pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Puts a file in the place of another: whoever reads sees the old one or the new one, also after a crash.
-///
-/// # Errors
-/// The system's.
-pub fn put(fresh: &Path, path: &Path) -> io::Result<()> {
-    fs::rename(fresh, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    small_file::save(path, &serde_json::to_vec_pretty(&Kept { applied: applied.to_vec() })?)
 }
 
 #[cfg(test)]
@@ -114,7 +82,7 @@ mod tests {
         };
         save(&path, std::slice::from_ref(&applied)).unwrap();
         assert_eq!(load(&path).unwrap(), [applied]);
-        fs::write(&path, "{}").unwrap();
+        std::fs::write(&path, "{}").unwrap();
         assert!(load(&path).is_err());
     }
 }

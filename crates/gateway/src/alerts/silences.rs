@@ -1,9 +1,9 @@
 //! Silences on disk: a small file in the data folder, whole or not there, so that a restart wakes nobody.
 
+use crate::small_file;
 use measure::alerts::{Matcher, SILENCES_MAX, Silence};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -40,13 +40,7 @@ struct KeptMatcher {
 /// # Errors
 /// Where it cannot be read, or is not ours.
 pub fn load(path: &Path) -> io::Result<Vec<Silence>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut bytes = Vec::new();
-    file.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    let Some(bytes) = small_file::read(path, BYTES_MAX)? else { return Ok(Vec::new()) };
     let kept: Kept = serde_json::from_slice(&bytes)?;
     Ok(kept.silences.into_iter().take(SILENCES_MAX).map(Into::into).collect())
 }
@@ -56,15 +50,8 @@ pub fn load(path: &Path) -> io::Result<Vec<Silence>> {
 /// # Errors
 /// Where they cannot be written; the old ones are still there then.
 pub fn save(path: &Path, silences: &[Silence]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
     let kept = Kept { silences: silences.iter().map(Into::into).collect() };
-    let fresh = path.with_extension("new");
-    let mut file = File::create(&fresh)?;
-    file.write_all(&serde_json::to_vec(&kept)?)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    File::open(folder)?.sync_all()
+    small_file::save(path, &serde_json::to_vec(&kept)?)
 }
 
 fn millis(at: SystemTime) -> u64 {
@@ -113,6 +100,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use super::*;
+    use std::fs;
 
     fn silence(id: &str) -> Silence {
         Silence {

@@ -54,6 +54,11 @@ impl fmt::Display for Grid {
     }
 }
 
+/// The rows of a list; none of what is no list.
+pub(super) fn rows(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
 /// What stands in a cell for a value: a dash for none.
 pub(super) fn text(value: &Value) -> String {
     match value {

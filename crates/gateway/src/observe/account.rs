@@ -155,15 +155,8 @@ impl Account {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-    use super::{Account, Role};
-    use http::HeaderValue;
-    use std::time::Instant;
-    use wire::operation::Operation;
-
-    fn account() -> Account {
-        let id = HeaderValue::from_static("r1");
-        Account::new(id, Operation::ChatCompletions, Role::Request, Instant::now())
-    }
+    use super::super::stage;
+    use super::Account;
 
     /// It lies in every request's record and is copied once: 288 bytes, and 16 for advice.
     #[test]
@@ -174,7 +167,7 @@ mod tests {
 
     #[test]
     fn of_a_long_name_the_beginning_is_kept_whole_letters_only() {
-        let mut account = account();
+        let mut account = stage::account("r1");
         account.asked_in_vain(&"é".repeat(100));
         assert_eq!(account.model.as_deref(), Some("é".repeat(32).as_str()));
         account.asked_in_vain("short");
@@ -183,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_taken_account_leaves_one_without_a_name() {
-        let mut account = account();
+        let mut account = stage::account("r1");
         account.status = 200;
         let taken = account.take();
         assert_eq!((taken.id.as_bytes(), taken.status), (&b"r1"[..], 200));

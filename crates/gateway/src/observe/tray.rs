@@ -152,16 +152,14 @@ impl Tray {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-    use super::super::account::{Account, Role};
+    use super::super::account::Account;
+    use super::super::stage;
     use super::{ACCOUNTS_MAX, BATCH, Batch, Door, Load, Tray};
-    use http::HeaderValue;
     use std::sync::Arc;
-    use std::time::{Duration, Instant};
-    use wire::operation::Operation;
+    use std::time::Duration;
 
     fn account() -> Account {
-        let id = HeaderValue::from_static("r1");
-        Account::new(id, Operation::ChatCompletions, Role::Request, Instant::now())
+        stage::account("r1")
     }
 
     #[test]

@@ -5,13 +5,14 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rig::sim::{Settings, Sim};
 use std::convert::Infallible;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ impl Certificates {
         self.folder.path().join("key.pem")
     }
 
-    pub(crate) fn server(&self, protocols: &[&[u8]]) -> TlsAcceptor {
+    fn server(&self, protocols: &[&[u8]]) -> TlsAcceptor {
         use rustls_pki_types::pem::PemObject;
         use rustls_pki_types::{CertificateDer, PrivateKeyDer};
         let chain = CertificateDer::pem_file_iter(self.cert()).unwrap().map(Result::unwrap).collect();
@@ -70,6 +71,45 @@ impl Certificates {
     }
 }
 
+/// Serves HTTP/1.1 or HTTP/2, as `protocols` have it by ALPN, over TLS: `begun` is told of each connection on which the
+/// two have agreed, `ended` when it is over or never began.
+pub(crate) async fn serve_tls<S, B>(
+    certificates: &Certificates,
+    protocols: &[&[u8]],
+    service: S,
+    begun: impl Fn() + Clone + Send + 'static,
+    ended: impl Fn() + Clone + Send + 'static,
+) -> SocketAddr
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    S::Future: Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    let acceptor = certificates.server(protocols);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, service) = (acceptor.clone(), service.clone());
+            let (begun, ended) = (begun.clone(), ended.clone());
+            tokio::spawn(async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    begun();
+                    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    let io = TokioIo::new(stream);
+                    let _ = match http2 {
+                        true => http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await,
+                        false => http1::Builder::new().serve_connection(io, service).await,
+                    };
+                }
+                ended();
+            });
+        }
+    });
+    address
+}
+
 /// The simulated provider behind TLS; counts its connections.
 pub(crate) struct TlsProvider {
     pub(crate) address: SocketAddr,
@@ -79,28 +119,14 @@ pub(crate) struct TlsProvider {
 impl TlsProvider {
     /// Offers `protocols` by ALPN.
     pub(crate) async fn start(certificates: &Certificates, protocols: &[&[u8]]) -> Self {
-        let acceptor = certificates.server(protocols);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&connections);
+        let begun = move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        };
         let sim = Sim::new(Settings::default());
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, sim, count) = (acceptor.clone(), sim.clone(), Arc::clone(&count));
-                tokio::spawn(async move {
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
-                    count.fetch_add(1, Ordering::SeqCst);
-                    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                    let service = service_fn(move |request| answer(sim.clone(), request));
-                    let io = TokioIo::new(stream);
-                    let _ = match http2 {
-                        true => http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await,
-                        false => http1::Builder::new().serve_connection(io, service).await,
-                    };
-                });
-            }
-        });
+        let service = service_fn(move |request| answer(sim.clone(), request));
+        let address = serve_tls(certificates, protocols, service, begun, || {}).await;
         Self { address, connections }
     }
 }

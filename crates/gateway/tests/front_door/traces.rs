@@ -2,17 +2,14 @@
 
 use crate::client::{chat, post};
 use crate::gateway::Gateway;
-use crate::provider::Certificates;
+use crate::provider::{Certificates, serve_tls};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 /// A request to the collector.
@@ -21,30 +18,14 @@ type Asked = (Parts, Bytes);
 /// A collector that offers `protocols` by ALPN and takes everything: each request, and nothing where a connection
 /// has ended.
 async fn collector(certificates: &Certificates, protocols: &[&[u8]]) -> (u16, mpsc::Receiver<Option<Asked>>) {
-    let acceptor = certificates.server(protocols);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
     let (taken, asked) = mpsc::channel(8);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let Ok(stream) = acceptor.accept(stream).await else {
-                let _ = taken.send(None).await;
-                continue;
-            };
-            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            let (ended, taken) = (taken.clone(), taken.clone());
-            let service = service_fn(move |request| take(request, taken.clone()));
-            let io = TokioIo::new(stream);
-            tokio::spawn(async move {
-                let _ = match http2 {
-                    true => http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await,
-                    false => http1::Builder::new().serve_connection(io, service).await,
-                };
-                let _ = ended.send(None).await;
-            });
-        }
-    });
-    (port, asked)
+    let over = taken.clone();
+    let ended = move || {
+        // Nobody may listen any more.
+        let _ = over.try_send(None);
+    };
+    let service = service_fn(move |request| take(request, taken.clone()));
+    (serve_tls(certificates, protocols, service, || {}, ended).await.port(), asked)
 }
 
 async fn take(

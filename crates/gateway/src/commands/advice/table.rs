@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::commands::grid::text;
+use crate::commands::grid::{rows, text};
 
 /// Each piece of advice with its evidence, then what was applied.
 pub(super) fn of(said: &Value) -> String {
@@ -82,10 +82,6 @@ fn figure(value: &Value) -> String {
         Some(number) if number.fract() != 0.0 => format!("{number:.4}"),
         _ => plain(value),
     }
-}
-
-fn rows(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::commands::grid::{Align, Grid, text};
+use crate::commands::grid::{Align, Grid, rows, text};
 
 /// A screen of it: alerts, perhaps what was, silences, receivers.
 pub(super) fn of(said: &Value, history: bool) -> String {
@@ -97,10 +97,6 @@ pub(super) fn of_test(said: &Value) -> String {
         grid.row(vec![name, kind, place, result.to_owned(), words]);
     }
     grid.to_string()
-}
-
-fn rows(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 #[cfg(test)]

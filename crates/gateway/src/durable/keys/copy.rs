@@ -5,9 +5,10 @@
 
 use super::known::{Known, Row};
 use crate::config::Config;
+use crate::small_file;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use store::Time;
@@ -63,9 +64,9 @@ fn path(config: &Config) -> PathBuf {
 /// Reads the file; what cannot be believed is told of.
 pub(super) fn read(config: &Config) -> Found {
     let path = path(config);
-    let bytes = match bytes(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Nothing,
+    let bytes = match small_file::read(&path, BYTES_MAX) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Found::Nothing,
         Err(error) => return unbelievable(&path, &error.to_string()),
     };
     let Some(content) = parse(&bytes) else { return unbelievable(&path, "it is torn, or none of ours") };
@@ -85,12 +86,6 @@ fn unbelievable(path: &Path, why: &str) -> Found {
          start again"
     );
     Found::Foreign { ever: true }
-}
-
-fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn parse(bytes: &[u8]) -> Option<Content> {
@@ -139,12 +134,12 @@ pub(super) fn write(folder: &Path, text: &str) -> io::Result<()> {
     let _ = fs::remove_file(&fresh);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    let moved = written.and_then(|()| fs::rename(&fresh, &path));
-    if moved.is_err() {
+    let put = written.and_then(|()| small_file::put(&fresh, &path));
+    if put.is_err() {
+        // Gone already where it has taken the file's place.
         let _ = fs::remove_file(&fresh);
     }
-    moved?;
-    File::open(folder)?.sync_all()
+    put
 }
 
 /// Which database, without who asks it: a password may change.

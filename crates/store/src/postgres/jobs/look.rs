@@ -50,15 +50,22 @@ pub(super) async fn faults(transaction: &Transaction, id: JobId) -> Result<Vec<P
         .collect()
 }
 
-/// What is ready: queues by a loose index scan; within each the tenants, as the oldest of each stands first.
-const READY: &str = "
+/// Every queue in which a job is ready, as `names`: by a loose index scan.
+macro_rules! ready_queues {
+    () => {
+        "
     WITH RECURSIVE names (queue) AS (
         (SELECT queue FROM tidegate_jobs WHERE state = 1 ORDER BY queue, band, tenant, run_at, id LIMIT 1)
         UNION ALL
         SELECT (SELECT j.queue FROM tidegate_jobs j WHERE j.state = 1 AND j.queue > names.queue
                 ORDER BY j.queue, j.band, j.tenant, j.run_at, j.id LIMIT 1)
         FROM names WHERE names.queue IS NOT NULL
-    )
+    )"
+    };
+}
+
+/// What is ready: queues by a loose index scan; within each the tenants, as the oldest of each stands first.
+const READY: &str = concat!(ready_queues!(), "
     SELECT queue, 1::smallint AS state, (
         SELECT count(*) FROM (
             SELECT FROM tidegate_jobs j WHERE j.state = 1 AND j.queue = names.queue LIMIT 10000
@@ -76,7 +83,7 @@ const READY: &str = "
         )
         SELECT min(run_at) FROM (SELECT run_at FROM heads LIMIT 10000) AS oldest
     ) AS oldest
-    FROM names WHERE queue IS NOT NULL";
+    FROM names WHERE queue IS NOT NULL");
 
 const SCHEDULED: &str = "
     WITH RECURSIVE names (queue) AS (
@@ -103,14 +110,9 @@ const RUNNING: &str = "
     GROUP BY queue";
 
 /// What of a tenant is ready, in each queue and band, and what is scheduled: each a range of an index.
-const BACKLOG: &str = "
-    WITH RECURSIVE names (queue) AS (
-        (SELECT queue FROM tidegate_jobs WHERE state = 1 ORDER BY queue, band, tenant, run_at, id LIMIT 1)
-        UNION ALL
-        SELECT (SELECT j.queue FROM tidegate_jobs j WHERE j.state = 1 AND j.queue > names.queue
-                ORDER BY j.queue, j.band, j.tenant, j.run_at, j.id LIMIT 1)
-        FROM names WHERE names.queue IS NOT NULL
-    )
+const BACKLOG: &str = concat!(
+    ready_queues!(),
+    "
     SELECT count(*) FROM (
         SELECT FROM names CROSS JOIN generate_series(0, 3) AS bands (band) CROSS JOIN LATERAL (
             SELECT FROM tidegate_jobs j
@@ -119,7 +121,8 @@ const BACKLOG: &str = "
         UNION ALL
         SELECT FROM tidegate_jobs WHERE state = 0 AND tenant = $1
         LIMIT $2
-    ) AS counted";
+    ) AS counted"
+);
 
 /// How many jobs of a tenant wait, counted no further than `most`.
 pub(super) async fn backlog(transaction: &Transaction, tenant: &str, most: u64) -> Result<u64, Fault> {
