@@ -81,6 +81,7 @@ impl Record {
     /// The record of work that is done for this request and is not one.
     fn behind(&self, route: Arc<Route>) -> Box<Self> {
         let mut record = Self::of_errand(self.id().clone(), self.operation(), route);
+        record.account.is_alias = self.account.is_alias;
         record.account.traced = self.account.traced.as_ref().map(|traced| traced.beside());
         record
     }

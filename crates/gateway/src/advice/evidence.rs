@@ -6,7 +6,7 @@
 
 use super::repeats::Repeats;
 use crate::observe::account::{Account, Role};
-use crate::observe::trail::{Attempt, Came};
+use crate::observe::trail::{Attempt, Came, Trail};
 use crate::remember::status::{Bypass, Status};
 use foldhash::{HashMap, HashMapExt as _};
 use measure::advice::{AGES, age_slot};
@@ -131,11 +131,10 @@ impl Evidence {
     pub fn note(&mut self, account: &Account, now: Instant) {
         let since = now.saturating_duration_since(self.began);
         let slot = slot(since);
-        let own = |attempt: &&Attempt| !attempt.borrowed && attempt.began().is_some();
-        let mut own = account.trail.attempts().iter().filter(own);
-        own.clone().for_each(|attempt| self.note_attempt(attempt, slot));
+        account.trail.own().for_each(|attempt| self.note_attempt(attempt, slot));
         let Some(name) = account.route.as_ref().filter(|_| account.is_alias) else { return };
-        let answered = own.next_back().filter(|attempt| attempt.came == Came::Ended(AttemptResult::Ok));
+        let answered = Trail::answered(account.trail.own());
+        let answered = answered.filter(|attempt| attempt.came == Came::Ended(AttemptResult::Ok));
         let Self { aliases, repeats, .. } = self;
         if !aliases.contains_key(name) {
             if aliases.len() >= ALIASES_MAX {

@@ -3,7 +3,7 @@
 //! Nothing is allocated for it where its id is no longer than those that are made here.
 
 use super::account::{Account, Role};
-use super::trail::{ATTEMPT_BYTES, Micros};
+use super::trail::{ATTEMPT_BYTES, Micros, Trail};
 use http::HeaderValue;
 use measure::metrics::Outcome;
 use measure::moment::Moment;
@@ -69,10 +69,9 @@ impl Entry {
         }
     }
 
-    /// Who was asked last, and thereby who answered, if anybody was.
+    /// Who answered, or was asked last, if anybody was.
     pub fn target(&self) -> Option<&str> {
-        let asked = |attempt: &&super::trail::Attempt| attempt.began().is_some();
-        self.account.trail.attempts().iter().rev().find(asked).map(|attempt| &*attempt.target.name)
+        Trail::answered(self.account.trail.asked()).map(|attempt| &*attempt.target.name)
     }
 
     /// What the cache had to do with it, as its answer's head says.

@@ -5,12 +5,12 @@
 //! provider that several requests waited for is one call, told by whoever made it.
 
 use super::account::{Account, Role};
-use super::trail::{Attempt, Came, Mark, Micros};
+use super::trail::{Mark, Micros, Trail};
 use super::tray::Gaps;
 use crate::auth::Principal;
 use crate::remember::status::Status;
 use measure::live::{Ended, Figure, Kind, Live, Minute, Options, Quantiles, Rates, ScopeId, Window};
-use measure::metrics::{AttemptResult, Outcome};
+use measure::metrics::Outcome;
 use measure::moment::Moment;
 use serde::Serialize;
 use smallvec::SmallVec;
@@ -163,7 +163,7 @@ impl Figures {
         if let Some(took) = lookup(account) {
             self.record(scopes, Figure::Cache, took);
         }
-        if let Some(attempt) = trail.attempts().iter().rev().find(|attempt| attempt.began().is_some()) {
+        if let Some(attempt) = Trail::answered(trail.asked()) {
             let target = self.live.scope(Kind::Target, attempt.target.counted());
             self.live.record(target, Figure::Total, account.total.after());
         }
@@ -173,25 +173,24 @@ impl Figures {
 
     /// Each of its own tries, for its target.
     fn note_attempts(&mut self, account: &Account, scopes: &Scopes) {
-        let own = |attempt: &&Attempt| !attempt.borrowed && attempt.began().is_some();
-        let mut last = true;
-        for attempt in account.trail.attempts().iter().rev().filter(own) {
+        let answered = Trail::answered(account.trail.own());
+        for attempt in account.trail.own() {
+            let is_it = answered.is_some_and(|answered| std::ptr::eq(answered, attempt));
             let target = self.live.scope(Kind::Target, attempt.target.counted());
             if let Some(took) = attempt.took() {
                 self.record(scopes, Figure::External, took);
                 self.live.record(target, Figure::External, took);
             }
-            // What was used and when it began to speak is the last one's: whoever answered.
-            let used = if last { ended(account, Outcome::Ok, None) } else { NOTHING };
-            if let Some(outcome) = outcome_of(attempt.came) {
+            // What was used and when it began to speak is that one's who answered.
+            let used = if is_it { ended(account, Outcome::Ok, None) } else { NOTHING };
+            if let Some(outcome) = attempt.outcome() {
                 self.live.count(target, Ended { outcome, ..used });
             }
             if let (true, Some(first), Some(began)) =
-                (last, account.trail.passed(Mark::FirstToken), attempt.began())
+                (is_it, account.trail.passed(Mark::FirstToken), attempt.began())
             {
                 self.live.record(target, Figure::FirstToken, between(began, first));
             }
-            last = false;
         }
     }
 
@@ -228,24 +227,6 @@ fn hit(status: Option<Status>) -> Option<bool> {
         Status::Hit(_) | Status::Alike(_) => Some(true),
         Status::Miss => Some(false),
         Status::Coalesced | Status::Bypass(_) => None,
-    }
-}
-
-/// How a try counts for its target; `None` while it is under way, and where the target was not asked.
-fn outcome_of(came: Came) -> Option<Outcome> {
-    match came {
-        Came::UnderWay | Came::Closed(_) => None,
-        Came::Ended(result) => Some(match result {
-            AttemptResult::Ok => Outcome::Ok,
-            AttemptResult::Refused => Outcome::CallerError,
-            AttemptResult::Cancelled => Outcome::CallerLeft,
-            AttemptResult::Starved => Outcome::GatewayError,
-            AttemptResult::RateLimited
-            | AttemptResult::Failed
-            | AttemptResult::Unreachable
-            | AttemptResult::TimedOut
-            | AttemptResult::Cut => Outcome::ProviderError,
-        }),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::protect::Reason;
 use crate::trace::Peer;
-use measure::metrics::AttemptResult;
+use measure::metrics::{AttemptResult, Outcome};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -164,6 +164,24 @@ impl Attempt {
         Some(self.ended()?.after().saturating_sub(self.began()?.after()))
     }
 
+    /// How it counts for whom it asked, as a request would that ended so; `None` while it is under way, and where the
+    /// target was not asked. To be turned away for our own credentials is no fault of whoever called.
+    pub fn outcome(&self) -> Option<Outcome> {
+        let Came::Ended(result) = self.came else { return None };
+        Some(match result {
+            AttemptResult::Ok => Outcome::Ok,
+            AttemptResult::Refused if !matches!(self.status, 401..=403) => Outcome::CallerError,
+            AttemptResult::Cancelled => Outcome::CallerLeft,
+            AttemptResult::Starved => Outcome::GatewayError,
+            AttemptResult::Refused
+            | AttemptResult::RateLimited
+            | AttemptResult::Failed
+            | AttemptResult::Unreachable
+            | AttemptResult::TimedOut
+            | AttemptResult::Cut => Outcome::ProviderError,
+        })
+    }
+
     /// One of which nothing is known but at whom.
     fn of(target: &Arc<Label>) -> Self {
         Self {
@@ -229,6 +247,23 @@ impl Trail {
     /// The tries, as far as they are told one by one.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
+    }
+
+    /// Those at which the target was asked.
+    pub fn asked(&self) -> impl DoubleEndedIterator<Item = &Attempt> + Clone {
+        self.attempts.iter().filter(|attempt| attempt.began().is_some())
+    }
+
+    /// Those of them that nobody else tells.
+    pub fn own(&self) -> impl DoubleEndedIterator<Item = &Attempt> + Clone {
+        self.asked().filter(|attempt| !attempt.borrowed)
+    }
+
+    /// Of some tries the one whose answer it is: the last that went well, or the last of all. Where two were made at
+    /// once, whichever was called off may stand behind it.
+    pub fn answered<'a>(tries: impl DoubleEndedIterator<Item = &'a Attempt> + Clone) -> Option<&'a Attempt> {
+        let went_well = |attempt: &&Attempt| attempt.came == Came::Ended(AttemptResult::Ok);
+        tries.clone().rfind(went_well).or_else(|| tries.last())
     }
 
     /// Tries made at providers, be they told or not.
@@ -297,6 +332,16 @@ impl Trail {
         if self.attempts.len() < ATTEMPTS_MAX {
             self.attempts.push(attempt);
         }
+    }
+
+    /// Goes on as a trail that was made beside this one: what that one did is what was done.
+    pub fn goes_on_as(&mut self, aside: &mut Self) {
+        let first_token = aside.marks[Mark::FirstToken as usize];
+        if first_token != Micros::NEVER {
+            let (earlier, later) = self.shift(aside.began);
+            self.marks[Mark::FirstToken as usize] = first_token.shifted(earlier, later);
+        }
+        self.adopts(aside);
     }
 
     /// Takes over the tries of a trail that was made beside this one.

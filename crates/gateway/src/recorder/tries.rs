@@ -113,7 +113,10 @@ impl Record {
         if self.attempt.is_some() {
             self.attempt_is_over(&Ending::CANCELLED, now);
         }
-        self.account.trail.adopts(&mut aside.account.trail);
+        self.account.trail.goes_on_as(&mut aside.account.trail);
+        if let (Some(own), Some(other)) = (&mut self.account.traced, &mut aside.account.traced) {
+            own.goes_on_as(other);
+        }
         if aside.tokens.is_some() {
             self.tokens = aside.tokens;
             self.account.adopts_use(&aside.account);

@@ -15,7 +15,7 @@ const IS_REMOTE: u32 = 0x200;
 
 /// The request that exports `spans` of the service that `resource` describes.
 #[must_use]
-pub fn request(resource: &[Attribute], spans: &[Span]) -> Vec<u8> {
+pub fn request<'a>(resource: &[Attribute<'_>], spans: impl Iterator<Item = Span<'a>>) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.message(1, |resource_spans| {
         resource_spans.message(1, |writer| attributes(writer, 1, resource));
@@ -25,7 +25,7 @@ pub fn request(resource: &[Attribute], spans: &[Span]) -> Vec<u8> {
                 scope.text(2, env!("CARGO_PKG_VERSION"));
             });
             for span in spans {
-                scope_spans.message(2, |writer| write_span(writer, span));
+                scope_spans.message(2, |writer| write_span(writer, &span));
             }
             scope_spans.text(3, SCHEMA);
         });
@@ -34,7 +34,7 @@ pub fn request(resource: &[Attribute], spans: &[Span]) -> Vec<u8> {
     writer.finish()
 }
 
-fn write_span(writer: &mut Writer, span: &Span) {
+fn write_span(writer: &mut Writer, span: &Span<'_>) {
     writer.bytes(1, &span.trace_id.to_be_bytes());
     writer.bytes(2, &span.span_id.to_be_bytes());
     if span.parent != 0 {
@@ -52,7 +52,7 @@ fn write_span(writer: &mut Writer, span: &Span) {
     writer.fixed32(16, u32::from(span.flags) | HAS_IS_REMOTE | remote);
 }
 
-fn attributes(writer: &mut Writer, field: u32, attributes: &[Attribute]) {
+fn attributes(writer: &mut Writer, field: u32, attributes: &[Attribute<'_>]) {
     for Attribute { key, value } in attributes {
         writer.message(field, |pair| {
             pair.text(1, key);

@@ -13,6 +13,8 @@ const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
 const LENGTH: u8 = 2;
 const FIXED32: u8 = 5;
+/// 64 bits in sevens.
+const VARINT_BYTES_MAX: usize = 10;
 
 impl Writer {
     /// What was written.
@@ -24,12 +26,9 @@ impl Writer {
         self.varint(u64::from(field) << 3 | u64::from(kind));
     }
 
-    fn varint(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.bytes.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.bytes.push(number as u8);
+    fn varint(&mut self, number: u64) {
+        let (bytes, width) = varint(number);
+        self.bytes.extend_from_slice(&bytes[..width]);
     }
 
     /// `uint32`, `uint64`, `enum`.
@@ -93,16 +92,31 @@ impl Writer {
     /// A message within this one, there even where it is empty.
     pub fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
         self.tag(field, LENGTH);
+        // Its length is known only afterwards: most are of one byte, for which there is room.
+        let place = self.bytes.len();
+        self.bytes.push(0);
         let start = self.bytes.len();
         write(self);
-        // Its length is known only now, and goes before it.
         let end = self.bytes.len();
-        self.varint((end - start) as u64);
-        let width = self.bytes.len() - end;
-        if let Some(tail) = self.bytes.get_mut(start..) {
-            tail.rotate_right(width);
+        let (length, width) = varint((end - start) as u64);
+        if width > 1 {
+            self.bytes.resize(end + width - 1, 0);
+            self.bytes.copy_within(start..end, place + width);
         }
+        self.bytes[place..place + width].copy_from_slice(&length[..width]);
     }
+}
+
+/// A number in seven bits a byte, the lowest first, and how many bytes those are.
+fn varint(mut number: u64) -> ([u8; VARINT_BYTES_MAX], usize) {
+    let (mut bytes, mut width) = ([0; VARINT_BYTES_MAX], 1);
+    while number >= 0x80 {
+        bytes[width - 1] = number as u8 | 0x80;
+        number >>= 7;
+        width += 1;
+    }
+    bytes[width - 1] = number as u8;
+    (bytes, width)
 }
 
 /// One field of a message.

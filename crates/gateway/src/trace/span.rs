@@ -1,4 +1,5 @@
-//! Spans as plain values: what OpenTelemetry's data model knows of them, as far as it is used here.
+//! Spans as plain values: what OpenTelemetry's data model knows of them, as far as it is used here. Their texts are
+//! borrowed from what they tell of.
 
 use super::context::Context;
 use std::borrow::Cow;
@@ -6,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 /// One span.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Span {
+pub struct Span<'a> {
     /// The trace it is of.
     pub trace_id: u128,
     /// Its own id.
@@ -18,7 +19,7 @@ pub struct Span {
     /// The trace's flags.
     pub flags: u8,
     /// Its name: one of few.
-    pub name: String,
+    pub name: Cow<'a, str>,
     /// Which side of a call it is.
     pub kind: Kind,
     /// When it began.
@@ -26,7 +27,7 @@ pub struct Span {
     /// When it ended.
     pub ended: SystemTime,
     /// What is known of it, each key once.
-    pub attributes: Vec<Attribute>,
+    pub attributes: Vec<Attribute<'a>>,
     /// Whether it failed.
     pub failed: bool,
 }
@@ -44,18 +45,18 @@ pub enum Kind {
 
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Attribute {
+pub struct Attribute<'a> {
     /// The key, as the semantic conventions have it; our own begin with `tidegate.`.
-    pub key: Cow<'static, str>,
+    pub key: Cow<'a, str>,
     /// The value.
-    pub value: Value,
+    pub value: Value<'a>,
 }
 
 /// What an attribute may be.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum Value<'a> {
     /// Text.
-    Text(Cow<'static, str>),
+    Text(Cow<'a, str>),
     /// Yes or no.
     Flag(bool),
     /// A whole number.
@@ -64,39 +65,39 @@ pub enum Value {
     Number(f64),
 }
 
-impl From<&'static str> for Value {
-    fn from(text: &'static str) -> Self {
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
         Self::Text(Cow::Borrowed(text))
     }
 }
 
-impl From<String> for Value {
+impl From<String> for Value<'_> {
     fn from(text: String) -> Self {
         Self::Text(Cow::Owned(text))
     }
 }
 
-impl From<bool> for Value {
+impl From<bool> for Value<'_> {
     fn from(flag: bool) -> Self {
         Self::Flag(flag)
     }
 }
 
-impl From<u64> for Value {
+impl From<u64> for Value<'_> {
     fn from(number: u64) -> Self {
         Self::Integer(i64::try_from(number).unwrap_or(i64::MAX))
     }
 }
 
-impl From<f64> for Value {
+impl From<f64> for Value<'_> {
     fn from(number: f64) -> Self {
         Self::Number(number)
     }
 }
 
-impl Span {
+impl<'a> Span<'a> {
     /// A span of the trace that `context` is of, beneath its own, without a word on it yet.
-    pub(super) fn beneath(context: &Context, name: impl Into<String>, kind: Kind) -> Self {
+    pub(super) fn beneath(context: &Context, name: impl Into<Cow<'a, str>>, kind: Kind) -> Self {
         Self {
             trace_id: context.trace_id,
             span_id: 0,
@@ -107,7 +108,7 @@ impl Span {
             kind,
             began: SystemTime::UNIX_EPOCH,
             ended: SystemTime::UNIX_EPOCH,
-            attributes: Vec::with_capacity(16),
+            attributes: Vec::with_capacity(20),
             failed: false,
         }
     }
@@ -120,12 +121,12 @@ impl Span {
     }
 
     /// Says what is known.
-    pub(super) fn say(&mut self, key: &'static str, value: impl Into<Value>) {
+    pub(super) fn say(&mut self, key: &'static str, value: impl Into<Value<'a>>) {
         self.attributes.push(Attribute { key: Cow::Borrowed(key), value: value.into() });
     }
 
     /// Says it where it is known.
-    pub(super) fn say_if<V: Into<Value>>(&mut self, key: &'static str, value: Option<V>) {
+    pub(super) fn say_if<V: Into<Value<'a>>>(&mut self, key: &'static str, value: Option<V>) {
         if let Some(value) = value {
             self.say(key, value);
         }

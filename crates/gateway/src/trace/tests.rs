@@ -77,25 +77,32 @@ fn told(traceparent: Option<&'static str>, metrics: &Metrics) -> (Box<Traced>, A
     (traced, account)
 }
 
-fn spans_of((traced, account): &(Box<Traced>, Account)) -> Vec<Span> {
-    tree::spans(&traced.trace(account))
+fn spans(trace: &Trace) -> Vec<Span<'_>> {
+    tree::spans(trace).collect()
 }
 
-fn said<'s>(span: &'s Span, key: &str) -> Option<&'s Value> {
+/// That request's trace.
+fn trace_told() -> Trace {
+    let (traced, account) = told(Some(PARENT), &Metrics::new("0", 1));
+    traced.trace(&account)
+}
+
+fn said<'s>(span: &'s Span<'_>, key: &str) -> Option<&'s Value<'s>> {
     let mut values = span.attributes.iter().filter(|attribute| attribute.key == key);
     let value = values.next();
     assert!(values.next().is_none(), "{key} is said twice");
     value.map(|attribute| &attribute.value)
 }
 
-fn text(text: &str) -> Option<Value> {
-    Some(text.to_owned().into())
+fn text(text: &str) -> Option<Value<'_>> {
+    Some(text.into())
 }
 
 #[test]
 fn a_requests_spans_hang_beneath_its_own_and_that_beneath_its_callers() {
-    let spans = spans_of(&told(Some(PARENT), &Metrics::new("0", 1)));
-    let shape: Vec<_> = spans.iter().map(|span| (span.name.as_str(), span.kind)).collect();
+    let trace = trace_told();
+    let spans = spans(&trace);
+    let shape: Vec<_> = spans.iter().map(|span| (&*span.name, span.kind)).collect();
     let expected = [
         ("POST /v1/chat/completions", Kind::Server),
         ("cache", Kind::Internal),
@@ -115,7 +122,8 @@ fn a_requests_spans_hang_beneath_its_own_and_that_beneath_its_callers() {
 
 #[test]
 fn attributes_are_those_of_the_conventions() {
-    let spans = spans_of(&told(Some(PARENT), &Metrics::new("0", 1)));
+    let trace = trace_told();
+    let spans = spans(&trace);
     let [root, .., failed, answered] = spans.as_slice() else { panic!("{spans:?}") };
     for (span, key, expected) in [
         (root, "gen_ai.operation.name", text("chat")),
@@ -152,15 +160,16 @@ fn attributes_are_those_of_the_conventions() {
 
 #[test]
 fn how_a_request_failed_is_said_and_only_our_faults_and_providers_mark_it() {
-    let mut told = told(None, &Metrics::new("0", 1));
+    let (traced, mut account) = told(None, &Metrics::new("0", 1));
     for (outcome, kind, failed) in [
         (Outcome::CallerError, "caller_error", false),
         (Outcome::CallerLeft, "caller_left", false),
         (Outcome::ProviderError, "provider_error", true),
         (Outcome::GatewayError, "gateway_error", true),
     ] {
-        told.1.outcome = outcome;
-        let root = &spans_of(&told)[0];
+        account.outcome = outcome;
+        let trace = traced.trace(&account);
+        let root = &spans(&trace)[0];
         assert_eq!((said(root, "error.type"), root.failed), (text(kind).as_ref(), failed));
     }
 }
@@ -188,10 +197,30 @@ fn what_others_did_for_a_request_is_told_by_their_own_traces() {
     let before = traced.trace(&account).attempts.len();
     account.trail.borrows(&errand.trail);
     assert_eq!(traced.trace(&account).attempts.len(), before);
-    let spans = spans_of(&(beside, errand));
-    let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
+    let trace = beside.trace(&errand);
+    let spans = spans(&trace);
+    let names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
     assert_eq!(names, ["cache tiers", "chat m"]);
     assert!(spans.iter().all(|span| span.parent == traced.trace(&account).context.span_id));
+}
+
+#[test]
+fn what_was_done_beside_a_request_and_answered_it_is_told_as_its_own() {
+    let queue = Queue::new(&settings(1), &Metrics::new("0", 1));
+    let mut own = traced(Some(PARENT), &queue);
+    own.usage = Some(Usage { input: 1, ..Usage::default() });
+    let mut beside = own.beside();
+    beside.usage = Some(Usage { input: 2, ..Usage::default() });
+    beside.names_itself(|| Some("m-2026".into()));
+    own.goes_on_as(&mut beside);
+    let mut account = stage::account("r");
+    account.trail.attempt_begins(&stage::label("p/m"), 1, account.trail.began());
+    let trace = own.trace(&account);
+    let [attempt] = trace.attempts.as_slice() else { panic!("{trace:?}") };
+    assert_eq!(
+        (attempt.usage.map(|usage| usage.input), attempt.response_model.as_deref()),
+        (Some(2), Some("m-2026"))
+    );
 }
 
 #[test]

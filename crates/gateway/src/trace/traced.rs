@@ -58,6 +58,12 @@ impl Traced {
         beside
     }
 
+    /// What was done beside it is what was done: its answer is the request's.
+    pub fn goes_on_as(&mut self, beside: &mut Self) {
+        self.usage = beside.usage.or(self.usage);
+        self.response_model = beside.response_model.take().or(self.response_model.take());
+    }
+
     /// The header for the try whose span this is, where the request is recorded whatever becomes of it.
     #[must_use]
     pub fn traceparent(&self, span_id: u64) -> Option<HeaderValue> {
@@ -134,13 +140,10 @@ impl Traced {
 
     /// Those of its own; what others did for it among others is told by their traces.
     fn attempts(&self, trail: &Trail, now: Duration) -> SmallVec<[Attempt; 2]> {
-        let own = |attempt: &&trail::Attempt| !attempt.borrowed && attempt.began().is_some();
-        let tries: SmallVec<[_; 2]> = trail.attempts().iter().filter(own).collect();
-        let answered = tries.iter().rposition(|attempt| attempt.came == Came::Ended(AttemptResult::Ok));
-        let answered = answered.or(tries.len().checked_sub(1));
-        let told = |(at, attempt): (usize, &&trail::Attempt)| {
+        let answered = Trail::answered(trail.own());
+        let told = |attempt: &trail::Attempt| {
             let began = attempt.began().unwrap_or(Micros::ZERO).after();
-            let is_it = answered == Some(at);
+            let is_it = answered.is_some_and(|answered| std::ptr::eq(answered, attempt));
             Attempt {
                 span_id: attempt.span_id,
                 target: Arc::clone(&attempt.target),
@@ -154,7 +157,7 @@ impl Traced {
                 response_model: self.response_model.clone().filter(|_| is_it),
             }
         };
-        tries.iter().enumerate().map(told).collect()
+        trail.own().map(told).collect()
     }
 }
 
@@ -198,14 +201,5 @@ fn result(came: Came) -> AttemptResult {
 
 /// How work ends whose last try ended so.
 fn outcome_of(trail: &Trail) -> Outcome {
-    let Some(last) = trail.attempts().last() else { return Outcome::Ok };
-    match result(last.came) {
-        AttemptResult::Ok => Outcome::Ok,
-        AttemptResult::Cancelled => Outcome::CallerLeft,
-        AttemptResult::Refused if last.status != 0 && !matches!(last.status, 401..=403) => {
-            Outcome::CallerError
-        }
-        AttemptResult::Starved => Outcome::GatewayError,
-        _ => Outcome::ProviderError,
-    }
+    trail.attempts().last().map_or(Outcome::Ok, |last| last.outcome().unwrap_or(Outcome::CallerLeft))
 }

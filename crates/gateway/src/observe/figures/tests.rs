@@ -2,9 +2,10 @@
 
 use super::Figures;
 use crate::auth::Principal;
+use crate::observe::Entry;
 use crate::observe::account::{Account, Role, Tokens};
 use crate::observe::stage::{self, label, peer};
-use crate::observe::trail::{Label, Mark};
+use crate::observe::trail::{Label, Mark, Trail};
 use crate::observe::tray::{Batch, Gaps};
 use crate::remember::status::Status;
 use cache::tier::TierName;
@@ -73,6 +74,38 @@ fn a_target_that_fails_shows_so_where_another_answers() {
     assert_eq!(rates(&figures, Kind::All, "").error_rate, 0.0);
     assert_eq!(count(&figures, Kind::All, "", Figure::External), 2);
     assert_eq!(count(&figures, Kind::Target, "p/good", Figure::Total), 1);
+}
+
+#[test]
+fn of_two_tries_at_once_the_answer_is_whoevers_went_well() {
+    let mut figures = figures();
+    let request = request(|account| {
+        tries(account, &label("p/quick"), AttemptResult::Ok);
+        let mut aside = Trail::new(account.trail.began());
+        aside.attempt_begins(&label("p/late"), 0, aside.began() + MS * 20);
+        aside.attempt_ends(AttemptResult::Cancelled, aside.began() + MS * 50);
+        account.trail.adopts(&mut aside);
+    });
+    figures.note(&request);
+    for (target, tokens_in, totals) in [("p/quick", 30, 1), ("p/late", 0, 0)] {
+        assert_eq!(rates(&figures, Kind::Target, target).tokens_in, tokens_in, "{target}");
+        assert_eq!(count(&figures, Kind::Target, target, Figure::Total), totals, "{target}");
+    }
+    let now = Moment::now();
+    assert_eq!(Entry::new(0, request, now).target(), Some("p/quick"));
+}
+
+#[test]
+fn a_refusal_of_our_own_credentials_is_no_fault_of_the_callers() {
+    for (status, error_rate) in [(400, 0.0), (401, 1.0), (402, 1.0), (403, 1.0), (404, 0.0)] {
+        let mut figures = figures();
+        figures.note(&request(|account| {
+            account.trail.attempt_begins(&label("p/m"), 0, account.trail.began());
+            account.trail.responded(status);
+            account.trail.attempt_ends(AttemptResult::Refused, account.trail.began() + MS);
+        }));
+        assert_eq!(rates(&figures, Kind::Target, "p/m").error_rate, error_rate, "{status}");
+    }
 }
 
 #[test]

@@ -103,7 +103,9 @@ fn a_try_that_was_made_beside_is_taken_over() {
     trail.attempt_begins(&label("p/a"), 0, began);
     aside.attempt_begins(&label("p/b"), 0, began + MS * 12);
     trail.attempt_ends(AttemptResult::Cancelled, began + MS * 20);
-    trail.adopts(&mut aside);
+    aside.passes(Mark::FirstToken, began + MS * 15);
+    trail.goes_on_as(&mut aside);
+    assert_eq!(trail.passed(Mark::FirstToken), Some(Micros::of(MS * 15)), "its first token is this one's");
     trail.attempt_ends(AttemptResult::Ok, began + MS * 30);
     assert_eq!(told(&trail), [("p/a", Some(0), Some(20), CANCELLED), ("p/b", Some(12), Some(30), OK)]);
     assert_eq!((trail.made(), aside.made(), aside.attempts().len()), (2, 0, 0));
