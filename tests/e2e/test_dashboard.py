@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 
 import pytest
 from support import configuration
 from support.processes import Daemon, configured, create_key, write
+from support.prompts import directive
 from support.raw import Connection, Response, ask, chat, complete, events
 from support.secrets import ADMIN_KEY
 from support.waiting import wait_until
@@ -167,6 +169,19 @@ def test_live_figures_are_pushed_and_their_listeners_bounded(open_one):
     wait_until("room for a listener", lambda: first_status(open_one) == 200)
 
 
+def test_a_drain_can_be_watched(open_one):
+    with Connection(open_one.port) as asking, Connection(open_one.admin_port) as watching:
+        watching.send(b"GET /admin/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert watching.response_head()[0] == 200
+        body = json.dumps(chat("mock/instant", directive(first_token="3s"))).encode()
+        asking.send(f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+        wait_until("the request is under way", lambda: any(row["concurrency"]["in_flight"] for row in ask(open_one.admin_port, "GET", "/admin/targets").json()["targets"]))
+        open_one.signal(signal.SIGTERM)
+        assert any(b'"draining":true' in chunk for chunk in watching.chunks())
+        assert asking.response_head()[0] == 200
+    assert open_one.wait() == 0
+
+
 def first_status(gateway: Daemon) -> int:
     with Connection(gateway.admin_port) as connection:
         connection.send(b"GET /admin/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
@@ -272,3 +287,11 @@ def test_the_file_is_compared_and_put_in_force(open_one):
     refused = post(open_one, "/admin/config/reload")
     assert refused.status == 400 and "nonsense" in refused.error()["message"]
     assert "fresh" in in_force()["models"]
+
+    # What waits for a restart does so however often the rest is put in force, and no longer than it is asked for.
+    write(open_one, text + "[observe]\nhistory_days = 3\n")
+    for _ in range(2):
+        assert post(open_one, "/admin/config/reload").json()["needs_restart"] == ["observe.history_days"]
+        assert look()["needs_restart"] == ["observe.history_days"]
+    write(open_one, text)
+    assert look()["needs_restart"] == []

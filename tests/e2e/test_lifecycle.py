@@ -213,9 +213,36 @@ def test_a_bad_file_is_refused_and_the_old_one_kept(launch, mock, bad):
     assert load.failures == []
 
 
+def test_what_guards_a_gateway_stays_while_it_runs(launch, mock):
+    """Whether an editor has emptied the file, or somebody has taken out the keys alone."""
+    key = processes.create_key()
+    provider = configuration.mock_provider(mock.port)
+    gateway = launch(provider, configuration.key_row(key))
+    locked = configured(gateway)
+    for open_again in ("", locked.replace(configuration.key_row(key), "")):
+        before = len(gateway.log())
+        write(gateway, open_again)
+        gateway.signal(signal.SIGHUP)
+        wait_until("it is refused", lambda: "would let everybody in" in gateway.log()[before:])
+        assert ask(gateway.port, "GET", "/v1/models").status == 401
+    write(gateway, locked + configuration.alias("fresh", ("mock/fast", 1)))
+    bearer = {"authorization": f"Bearer {key['key']}"}
+    wait_until("the rest is taken again", lambda: ask(gateway.port, "GET", "/v1/models/fresh", **bearer).status == 200)
+
+
 def test_a_file_that_vanishes_changes_nothing(launch, mock):
     gateway = launch(configuration.mock_provider(mock.port))
     (gateway.folder / "tidegate.toml").unlink()
     gateway.signal(signal.SIGHUP)
     for _ in range(5):
         assert complete(gateway.port, chat("mock/instant")).status == 200
+
+
+def test_a_file_found_by_its_name_that_vanishes_changes_nothing(tmp_path, mock):
+    (tmp_path / "tidegate.toml").write_text(configuration.gateway(tmp_path / "data", configuration.mock_provider(mock.port)))
+    with processes.Daemon(["serve"], tmp_path, {}) as gateway:
+        (tmp_path / "tidegate.toml").unlink()
+        wait_until("it is told", lambda: "is gone" in gateway.log())
+        assert complete(gateway.port, chat("mock/instant")).status == 200
+        write(gateway, configuration.gateway(tmp_path / "data", configuration.alias("back", ("sim/instant", 1))))
+        wait_until("the file that came back is read", lambda: knows(gateway, "back"))

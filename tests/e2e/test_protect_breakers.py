@@ -215,6 +215,17 @@ def test_a_trial_that_fails_opens_it_again(begin):
         assert TRIPS_AFTER < len(trials) <= TRIPS_AFTER + 6
 
 
+def test_a_hurry_of_one_caller_s_takes_the_provider_from_nobody(begin):
+    with begin() as there:
+        fails(there, hang=True)
+        for _ in range(2 * TRIPS_AFTER):
+            asked = there.ask(**{"x-tidegate-timeout-ms": "30"})
+            assert (asked.status, asked.asked) == (504, ["first"])
+        there.providers["first"].clear_script()
+        assert views.state(there.gateway, "first") == "closed"
+        assert there.ask().asked == ["first"]
+
+
 def test_a_trial_is_one_caller_s_and_the_others_go_elsewhere(begin):
     with begin(**FOR_A_MOMENT) as there:
         trip(there)

@@ -314,7 +314,7 @@ def test_a_hurry_of_one_s_own_ends_one_s_own_wait(launch, stream):
 def test_a_hurry_of_the_only_one_ends_the_call(caller, stream):
     body = question(content=directive(hang=True), stream=stream)
     response = caller.ask(body, x_tidegate_timeout_ms="300")
-    assert response.status == 504 and response.error()["code"] == "provider_timeout"
+    assert response.status == 504 and response.error()["code"] == "deadline_passed"
     assert simlog.ended(caller.mock, caller.mark)["outcome"] == "cancelled"
 
 

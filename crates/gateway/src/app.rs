@@ -5,6 +5,7 @@
 
 mod beside;
 mod control;
+mod fixed;
 mod probe;
 mod reload;
 mod upkeep;
@@ -111,24 +112,30 @@ pub fn run(
         let drain = config.server.timeouts.drain;
         let connections_max = config.server.connections_max;
         let reload = reload::watch(&gateway, loaded, sources);
+        // Until the very end: operators watch the drain.
+        let mut watching = pin!(async {
+            tokio::join!(
+                pressure::watch(&gateway),
+                upkeep::keep(&gateway),
+                resources::watch(&gateway),
+                dashboard::live::keep(&gateway),
+                advice::keep(&gateway),
+            );
+        });
         let mut admin_plane =
             pin!(control::serve_admin(admin, admin_tls, admin::router(Arc::clone(&gateway))));
         tokio::select! {
             result = listener::accept(data, &dealer, &gateway.metrics, connections_max, &stop) => result?,
             result = &mut admin_plane => result?,
-            () = pressure::watch(&gateway) => {}
-            () = upkeep::keep(&gateway) => {}
-            () = resources::watch(&gateway) => {}
-            () = dashboard::live::keep(&gateway) => {}
-            () = advice::keep(&gateway) => {}
+            () = &mut watching => {}
             () = signals.run(reload) => {}
         }
         gateway.drain();
         stop.cancel();
         drop(dealer);
-        // Operators can watch the drain.
         tokio::select! {
             () = control::drain(threads, drain, &abort, &mut signals) => Ok(()),
+            () = watching => Ok(()),
             result = admin_plane => result.map_err(Error::from),
         }
     };

@@ -58,6 +58,12 @@ impl Broken {
     }
 }
 
+impl From<Broken> for (Ending, Failure) {
+    fn from(broken: Broken) -> Self {
+        (broken.ending, broken.failure)
+    }
+}
+
 /// A whole answer.
 pub struct Whole {
     /// The provider's own head.
@@ -103,11 +109,11 @@ impl Attempt {
                         return Ok(Sent::Refusal(status, bytes));
                     }
                     Ok(Verdict::Fail(failure, ending)) => (ending, failure),
-                    Err(Late) => (Ending::of(Fault::Timeout), judge::late(upstream.name())),
+                    Err(Late) => self.patience.overdue(upstream.name(), due).into(),
                 }
             }
             Ok(Err(error)) => (Ending::unsent(&error), error.failure(upstream.name())),
-            Err(Late) => (Ending::of(Fault::Timeout), judge::late(upstream.name())),
+            Err(Late) => self.patience.overdue(upstream.name(), due).into(),
         };
         record.attempt_ends(&ending, Instant::now());
         Err(Broken { failure, ending })
@@ -163,7 +169,7 @@ impl Attempt {
                 }
             },
             Ok(Err(error)) => (Ending::unsent(&error), error.failure(name)),
-            Err(Late) => (Ending::of(Fault::Timeout), judge::late(name)),
+            Err(Late) => self.patience.overdue(name, self.patience.deadline).into(),
         };
         record.attempt_ends(&ending, Instant::now());
         Err(Broken { failure, ending })

@@ -22,7 +22,6 @@ use crate::attempt::Whole;
 use crate::dispatch::{Dispatch, Opened, Reached};
 use crate::gateway::Shared;
 use crate::inquiry::Inquiry;
-use crate::judge;
 use crate::observe::trail::Trail;
 use crate::plan::Target;
 use crate::recorder::Record;
@@ -100,7 +99,7 @@ async fn together(
     let outcome = alarm.within(inquiry.deadline(&inquiry.plan.target), pin!(outcome)).await;
     record.waited(Instant::now());
     let (target, opened, trail) = match outcome {
-        Err(Late) => return Err(judge::late(inquiry.plan.target.upstream.name())),
+        Err(Late) => return Err(inquiry.overdue()),
         // The worker that was to ask for all is gone: nothing is lost but time.
         Ok(Err(_)) => return Ok(None),
         Ok(Ok(Outcome::Alone(trail))) => {

@@ -62,6 +62,7 @@ pub use models::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Coalesc
 pub use observe::Observe;
 pub use schema::schema;
 pub use traces::{Collector, TraceProtocol, Traces};
+pub use validate::listeners::unguarded;
 pub use validate::stored::{KeyFault, KeySettings};
 pub use workflows::{NamedHost, Workflows};
 

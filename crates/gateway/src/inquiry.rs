@@ -98,6 +98,13 @@ impl Inquiry {
         self.patience(target, self.arrived).deadline
     }
 
+    /// What is said where nothing came by then of the first choice.
+    pub fn overdue(&self) -> Failure {
+        let target = &self.plan.target;
+        let patience = self.patience(target, self.arrived);
+        patience.overdue(target.upstream.name(), patience.deadline).failure
+    }
+
     fn patience(&self, target: &Target, now: Instant) -> Patience {
         Patience::new(&target.care.timeouts, self.timeout, self.arrived, now)
     }

@@ -45,6 +45,13 @@ pub fn late(provider: &str) -> Failure {
         .with_code("provider_timeout")
 }
 
+/// The caller waits no longer.
+pub fn hurried() -> Failure {
+    Failure::new(Kind::ProviderTimeout, "The answer was not complete within 'x-tidegate-timeout-ms'.")
+        .with_code("deadline_passed")
+        .with_source(Source::Caller)
+}
+
 /// What the caller is told of an answer that is no success.
 pub enum Verdict {
     /// The request is at fault, and the provider says why in the protocol's own form: its bytes go

@@ -9,6 +9,7 @@ use crate::alarm::Alarm;
 use crate::attempt::Broken;
 use crate::config::ProviderTimeouts;
 use crate::ending::{Ending, Fault};
+use crate::judge;
 use crate::observe::tray::Batch;
 use crate::recorder::Record;
 use crate::upstream::Answer;
@@ -27,6 +28,8 @@ pub struct Patience {
     pub began: Instant,
     /// When the whole must have ended.
     pub deadline: Instant,
+    /// Whether that is the caller's own deadline, and before the provider's.
+    hurried: bool,
     first_token: Duration,
     between_tokens: Duration,
 }
@@ -38,6 +41,7 @@ impl Patience {
         Self {
             began: now,
             deadline: arrived + own.map_or(timeouts.total, |own| own.min(timeouts.total)),
+            hurried: own.is_some_and(|own| own < timeouts.total),
             first_token: timeouts.first_token,
             between_tokens: timeouts.between_tokens,
         }
@@ -46,6 +50,15 @@ impl Patience {
     /// When a stream's first token must be here.
     pub fn first_token_due(&self) -> Instant {
         self.deadline.min(self.began + self.first_token)
+    }
+
+    /// What it says of `provider` that nothing came until `due`. A caller's hurry says nothing: or else whoever asks
+    /// for an answer within moments would take the provider from everybody.
+    pub fn overdue(&self, provider: &str, due: Instant) -> Broken {
+        match self.hurried && due >= self.deadline {
+            true => Broken { failure: judge::hurried(), ending: Ending::CANCELLED },
+            false => Broken { failure: judge::late(provider), ending: Ending::of(Fault::Timeout) },
+        }
     }
 }
 
@@ -260,19 +273,21 @@ impl Relayed {
         };
         let due = (since + limit).min(self.patience.deadline);
         ready!(self.alarm.poll_due(cx, due));
-        let failure = self.late(Instant::now(), limit);
-        Poll::Ready(self.broken(record, Ending::of(Fault::Timeout), failure))
+        let Broken { failure, ending } = match due >= self.patience.deadline {
+            true => self.patience.overdue(&self.provider, due),
+            false => self.silent(limit),
+        };
+        Poll::Ready(self.broken(record, ending, failure))
     }
 
-    fn late(&self, now: Instant, limit: Duration) -> Failure {
-        let provider = &self.provider;
-        let public = if now >= self.patience.deadline {
-            format!("The provider '{provider}' did not complete its answer in time.")
-        } else if self.content {
-            format!("The provider '{provider}' sent nothing for {} s.", limit.as_secs_f32())
-        } else {
-            format!("The provider '{provider}' sent no token within {} s.", limit.as_secs_f32())
+    /// Nothing, or no token, came for so long.
+    fn silent(&self, limit: Duration) -> Broken {
+        let (provider, seconds) = (&self.provider, limit.as_secs_f32());
+        let public = match self.content {
+            true => format!("The provider '{provider}' sent nothing for {seconds} s."),
+            false => format!("The provider '{provider}' sent no token within {seconds} s."),
         };
-        Failure::new(Kind::ProviderTimeout, public).with_code("provider_timeout")
+        let failure = Failure::new(Kind::ProviderTimeout, public).with_code("provider_timeout");
+        Broken { failure, ending: Ending::of(Fault::Timeout) }
     }
 }

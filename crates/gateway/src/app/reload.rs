@@ -4,6 +4,7 @@
 //! Files are looked at once a second. That sees every way in which an editor, a deployment or a
 //! mounted volume replaces a file, symbolic links included, and costs a few `stat`s.
 
+use super::fixed;
 use crate::config::{Config, Loaded, Sources};
 use crate::gateway::Gateway;
 use serde_json::Value;
@@ -99,12 +100,12 @@ pub(super) fn watch<'a>(
                 let question = match question {
                     Some(Question { wish: Wish::Apply, reply }) => Some(reply),
                     Some(Question { wish: Wish::Look, reply }) => {
-                        let _ = reply.send(preview(gateway, sources));
+                        let _ = reply.send(preview(gateway, loaded, sources));
                         continue;
                     }
                     Some(Question { wish: Wish::Judge(file), reply }) => {
                         let sources = Sources { path: Some(file), ..sources.clone() };
-                        let _ = reply.send(preview(gateway, &sources));
+                        let _ = reply.send(preview(gateway, loaded, &sources));
                         continue;
                     }
                     None => None,
@@ -113,7 +114,7 @@ pub(super) fn watch<'a>(
                 if !asked && question.is_none() && now == seen {
                     continue;
                 }
-                let told = apply(gateway, sources, &mut inputs);
+                let told = apply(gateway, loaded, sources, &mut inputs);
                 seen = stamps(&inputs);
                 if let Some(reply) = question {
                     let _ = reply.send(told);
@@ -136,12 +137,12 @@ fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
 }
 
 /// Loads and applies; `inputs` become the files to watch from now on, a faulty configuration's among them.
-fn apply(gateway: &Gateway, sources: &Sources, inputs: &mut Vec<PathBuf>) -> Told {
+fn apply(gateway: &Gateway, started: &Loaded, sources: &Sources, inputs: &mut Vec<PathBuf>) -> Told {
     let refused = |why: &str| {
         gateway.metrics.reloads_refused.inc();
         tracing::error!("the new configuration is refused, the running one stays:\n{why}");
     };
-    let loaded = match Config::load(sources) {
+    let mut loaded = match Config::load(sources) {
         Ok(loaded) => loaded,
         Err(faults) => {
             let why = faults.render(false);
@@ -150,14 +151,21 @@ fn apply(gateway: &Gateway, sources: &Sources, inputs: &mut Vec<PathBuf>) -> Tol
             return Told { path: inputs.first().cloned(), verdict: Err(why), fixed: Vec::new() };
         }
     };
+    if let Err(why) = is_there(started, &loaded) {
+        refused(&why);
+        return Told { path: started.path.clone(), verdict: Err(why), fixed: Vec::new() };
+    }
     loaded.inputs.clone_into(inputs);
-    let fixed = fixed(&gateway.snapshot(0).config, &loaded.config);
+    let before = gateway.snapshot(0);
+    let fixed = fixed::hold(&before.config, &mut loaded.config);
     for setting in &fixed {
         tracing::warn!("`{setting}` has changed; it takes effect with the next start");
     }
     let mut told = Told { path: loaded.path.clone(), verdict: Ok(loaded.to_json()), fixed };
-    if let Err((provider, error)) = gateway.replace(&loaded) {
-        let why = format!("provider `{provider}`: {error}");
+    let replaced = fixed::judge(&before.config, &loaded.config).and_then(|()| {
+        gateway.replace(&loaded).map_err(|(provider, error)| format!("provider `{provider}`: {error}"))
+    });
+    if let Err(why) = replaced {
         refused(&why);
         told.verdict = Err(why);
         return told;
@@ -167,42 +175,29 @@ fn apply(gateway: &Gateway, sources: &Sources, inputs: &mut Vec<PathBuf>) -> Tol
     told
 }
 
+/// Whether there still is a file, where there was one at the start: without one the defaults would be in force.
+fn is_there(started: &Loaded, loaded: &Loaded) -> Result<(), String> {
+    match &started.path {
+        Some(path) if loaded.path.is_none() => Err(format!("{} is gone", path.display())),
+        _ => Ok(()),
+    }
+}
+
 /// Loads and changes nothing.
-fn preview(gateway: &Gateway, sources: &Sources) -> Told {
+fn preview(gateway: &Gateway, started: &Loaded, sources: &Sources) -> Told {
     match Config::load(sources) {
-        Ok(loaded) => Told {
-            fixed: fixed(&gateway.snapshot(0).config, &loaded.config),
-            verdict: Ok(loaded.to_json()),
-            path: loaded.path,
-        },
+        Ok(mut loaded) => {
+            let before = gateway.snapshot(0);
+            let fixed = fixed::hold(&before.config, &mut loaded.config);
+            let judged =
+                is_there(started, &loaded).and_then(|()| fixed::judge(&before.config, &loaded.config));
+            let verdict = judged.map(|()| loaded.to_json());
+            Told { path: loaded.path, verdict, fixed }
+        }
         Err(faults) => Told {
             path: faults.inputs().first().cloned(),
             verdict: Err(faults.render(false)),
             fixed: Vec::new(),
         },
     }
-}
-
-/// Settings that are part of the process and differ: a change of theirs waits for a restart.
-fn fixed(before: &Config, after: &Config) -> Vec<&'static str> {
-    let settings = [
-        ("server.listen", before.server.listen != after.server.listen),
-        ("server.workers", before.server.workers != after.server.workers),
-        ("server.connections_max", before.server.connections_max != after.server.connections_max),
-        ("server.tls", before.server.tls != after.server.tls),
-        ("admin.listen", before.admin.listen != after.admin.listen),
-        ("admin.tls", before.admin.tls != after.admin.tls),
-        ("log", before.log != after.log),
-        ("store", before.store != after.store),
-        ("jobs.workers_max", before.jobs.workers_max != after.jobs.workers_max),
-        ("jobs.batch_workers_max", before.jobs.batch_workers_max != after.jobs.batch_workers_max),
-        ("jobs.queues", before.jobs.queues != after.jobs.queues),
-        ("jobs.keep_done", before.jobs.keep_done != after.jobs.keep_done),
-        ("jobs.keep_dead", before.jobs.keep_dead != after.jobs.keep_dead),
-        ("workflows.keep", before.workflows.keep != after.workflows.keep),
-        ("traces.endpoint", before.traces.collector != after.traces.collector),
-        ("traces.service_name", before.traces.service_name != after.traces.service_name),
-        ("traces.attributes", before.traces.attributes != after.traces.attributes),
-    ];
-    settings.into_iter().filter(|(_, changed)| *changed).map(|(setting, _)| setting).collect()
 }

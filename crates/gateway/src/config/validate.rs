@@ -10,7 +10,7 @@ mod guard;
 mod jobs;
 mod keys;
 mod limits;
-mod listeners;
+pub(super) mod listeners;
 mod models;
 mod observe;
 mod providers;

@@ -3,6 +3,7 @@
 use super::part::{Broken, Part, Spent};
 use super::replay::DONE;
 use crate::alarm::Alarm;
+use crate::judge;
 use crate::recorder::Record;
 use bytes::Bytes;
 use guard::flight::{Seat, SeatError};
@@ -63,7 +64,7 @@ impl Ride {
             Ok(Some(Ok(part))) => Ok(part),
             Ok(Some(Err(SeatError::Failed(broken)))) => Err(Lost::Failed(broken)),
             Ok(None | Some(Err(SeatError::Lost | SeatError::Expelled))) => Err(Lost::Gone),
-            Err(_) => Err(Lost::Failed(Broken { failure: late(), trail: None })),
+            Err(_) => Err(Lost::Failed(Broken { failure: judge::hurried(), trail: None })),
         }
     }
 
@@ -84,7 +85,7 @@ impl Ride {
                 Poll::Pending => {
                     let Some(due) = self.deadline else { return Poll::Pending };
                     ready!(self.alarm.poll_due(cx, due));
-                    return Poll::Ready(Some(self.fail(&late(), record)));
+                    return Poll::Ready(Some(self.fail(&judge::hurried(), record)));
                 }
             };
             match part {
@@ -145,11 +146,6 @@ impl Ride {
         record.others_end(result, now);
         record.end(outcome, now);
     }
-}
-
-fn late() -> Failure {
-    Failure::new(Kind::ProviderTimeout, "The answer was not complete within 'x-tidegate-timeout-ms'.")
-        .with_code("provider_timeout")
 }
 
 /// A stream that has begun cannot be begun anew.

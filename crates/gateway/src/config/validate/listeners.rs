@@ -16,6 +16,10 @@ use crate::keys::CallerKey;
 
 /// Fewest bytes of an admin key that may guard a listener beyond loopback.
 const ADMIN_KEY_BYTES_MIN: usize = 32;
+/// What may be missing of what guards one.
+const ADMIN_KEY: &str = "TIDEGATE_ADMIN_KEY of 32 bytes or more (`openssl rand -hex 32`)";
+const CALLERS_KEYS: &str =
+    "callers' keys (`tidegate keys create`; for those of the store, `server.keys = \"required\"`)";
 /// Longest time-out taken: a day.
 const TIMEOUT_MAX: Span = Span::seconds(86_400);
 /// Shortest time-out taken: below it every request would fail.
@@ -176,13 +180,9 @@ impl Judge<'_> {
 
     /// No listener leaves loopback unguarded, and no two share an address.
     pub(super) fn exposure(&mut self, server: &Server, admin: &Admin, raw: &raw::File) {
-        let mut missing = Vec::new();
-        let is_strong = |key: &Secret| key.expose().len() >= ADMIN_KEY_BYTES_MIN;
-        if !admin.key.as_ref().is_some_and(is_strong) && !self.is_told(&Path::of(&["admin", "key"])) {
-            missing.push("TIDEGATE_ADMIN_KEY of 32 bytes or more (`openssl rand -hex 32`)");
-        }
-        if raw.keys.is_empty() && !server.keys_required {
-            missing.push("callers' keys (`tidegate keys create`; for those of the store, `server.keys = \"required\"`)");
+        let mut missing = unguarded(admin, !raw.keys.is_empty(), server.keys_required);
+        if self.is_told(&Path::of(&["admin", "key"])) {
+            missing.retain(|what| *what != ADMIN_KEY);
         }
         for (plane, listen) in [("server", server.listen), ("admin", admin.listen)] {
             if !listen.ip().is_loopback() && !missing.is_empty() {
@@ -196,6 +196,14 @@ impl Judge<'_> {
             self.fault(&Path::of(&["admin", "listen"]), what, "give the two planes different ports");
         }
     }
+}
+
+/// What a gateway lacks that may be reached from beyond this machine.
+pub fn unguarded(admin: &Admin, has_keys: bool, keys_required: bool) -> Vec<&'static str> {
+    let is_strong = |key: &Secret| key.expose().len() >= ADMIN_KEY_BYTES_MIN;
+    let admin_key = (!admin.key.as_ref().is_some_and(is_strong)).then_some(ADMIN_KEY);
+    let keys = (!has_keys && !keys_required).then_some(CALLERS_KEYS);
+    admin_key.into_iter().chain(keys).collect()
 }
 
 /// Whether two listeners would want the same port of the same address.
