@@ -10,11 +10,13 @@ use crate::keys::{CallerKey, KeyHash};
 use crate::limits::{Account, Accounts, Scope, Subject};
 use foldhash::HashMapExt as _;
 use foldhash::{HashMap, HashSet};
-use http::header::{AUTHORIZATION, HeaderMap};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use subtle::ConstantTimeEq;
 use wire::failure::{Failure, Kind};
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Every key there is, wherever it is kept, and whether one is needed.
 #[derive(Debug)]
@@ -250,7 +252,7 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
             let (scheme, key) = value.as_bytes().split_at_checked(7)?;
             scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
         }
-        None => headers.get("x-api-key").map(|value| value.as_bytes().trim_ascii()),
+        None => headers.get(X_API_KEY).map(|value| value.as_bytes().trim_ascii()),
     }
 }
 

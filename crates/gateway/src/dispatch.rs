@@ -82,22 +82,28 @@ impl Dispatch<'_> {
     /// # Errors
     /// What the last try failed of; or, where nobody could be asked, why.
     pub async fn open(self, mut alarm: Alarm, record: &mut Record) -> Result<Reached, Failure> {
-        let targets = self.targets(Instant::now());
+        let mut now = Instant::now();
+        let targets = self.targets(now);
         let mut tries = Tries::new(&targets, self.terms());
         while let Some(step) = tries.next() {
             if !step.pause.is_zero() {
                 tokio::time::sleep(step.pause).await;
+                now = Instant::now();
             }
             let Some(target) = targets.get(step.index) else { break };
-            record.turns(Instant::now());
-            match self.lease(target, &step, &mut alarm).await {
+            record.turns(now);
+            match self.lease(target, &step, &mut alarm, now).await {
                 Err(closed) => {
-                    record.turned_away(target, &closed, Instant::now());
+                    now = Instant::now();
+                    record.turned_away(target, &closed, now);
                     tries.closed(closed);
                 }
                 Ok(lease) => match self.ask(&targets, &step, lease, &mut alarm, record).await {
                     Ok(reached) => return Ok(reached),
-                    Err(broken) => self.weigh(&mut tries, &step, broken),
+                    Err(broken) => {
+                        now = Instant::now();
+                        self.weigh(&mut tries, &step, broken, now);
+                    }
                 },
             }
         }
@@ -135,8 +141,15 @@ impl Dispatch<'_> {
         }
     }
 
-    async fn lease(&self, target: &Target, step: &Step, alarm: &mut Alarm) -> Result<Lease, Closed> {
-        let granted = self.provider_grants(target).await?;
+    /// The right to ask `target`, asked for at `now`.
+    async fn lease(
+        &self,
+        target: &Target,
+        step: &Step,
+        alarm: &mut Alarm,
+        now: Instant,
+    ) -> Result<Lease, Closed> {
+        let granted = self.provider_grants(target, now).await?;
         if !self.guard().enabled {
             return Ok(Lease::unguarded().granted(granted));
         }
@@ -147,7 +160,7 @@ impl Dispatch<'_> {
             first: step.first,
             last: step.last,
         };
-        match self.protection().lease(wish, alarm, Instant::now()).await {
+        match self.protection().lease(wish, alarm, now).await {
             Ok(lease) => Ok(lease.granted(granted)),
             Err(closed) => {
                 if let Some(granted) = granted {
@@ -159,11 +172,11 @@ impl Dispatch<'_> {
     }
 
     /// What the provider's own limits allow, where it has any.
-    async fn provider_grants(&self, target: &Target) -> Result<Option<Box<Granted>>, Closed> {
+    async fn provider_grants(&self, target: &Target, now: Instant) -> Result<Option<Box<Granted>>, Closed> {
         let Some(account) = &target.account else { return Ok(None) };
         let subject = Subject { provider: Some(account), stream: self.inquiry.stream, ..Subject::default() };
         let limits = &self.shared.gateway.limits;
-        let granted = limits.admit(&subject, self.inquiry.standing.tokens, Instant::now()).await;
+        let granted = limits.admit(&subject, self.inquiry.standing.tokens, now).await;
         granted
             .map(|granted| Some(Box::new(granted)))
             .map_err(|denied| Closed { reason: Reason::Limit, after: denied.after })
@@ -227,8 +240,7 @@ impl Dispatch<'_> {
     }
 
     /// Whether a failed try is to be followed by another.
-    fn weigh(&self, tries: &mut Tries, step: &Step, broken: Broken) {
-        let now = Instant::now();
+    fn weigh(&self, tries: &mut Tries, step: &Step, broken: Broken, now: Instant) {
         let deadline = self.inquiry.deadline(&self.inquiry.plan.target);
         let left = deadline.saturating_duration_since(now);
         let allowed = || self.protection().may_retry(&self.inquiry.plan.target, self.inquiry.operation, now);

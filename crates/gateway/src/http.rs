@@ -66,7 +66,7 @@ pub fn handle(
 ) -> Handling<impl Future<Output = Response<Body>>> {
     match route(&shared, &request) {
         Ok(Work::Inference(operation)) => {
-            Handling::Pipeline(Box::pin(pipeline::serve(shared, operation, request)), Some(underway))
+            Handling::Pipeline(in_place(|| pipeline::serve(shared, operation, request)), Some(underway))
         }
         Ok(Work::Batch) => Handling::Other(Box::pin(batch::serve(shared, request)), Some(underway)),
         Ok(Work::Durable(place)) => {
@@ -77,6 +77,12 @@ pub fn handle(
             Handling::Done(Some(Box::new(response.map(|body| body.holding(Some(underway))))))
         }
     }
+}
+
+/// Puts what `make` makes on the heap at once: what is made first and put there then is copied, and a future of five
+/// kilobytes shows that.
+fn in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::into_pin(Box::write(Box::new_uninit(), make()))
 }
 
 /// An answer on its way.

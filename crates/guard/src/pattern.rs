@@ -8,7 +8,8 @@
 //! a bound.
 
 use crate::sync::lock;
-use std::hash::{BuildHasher, RandomState};
+use foldhash::fast::RandomState;
+use std::hash::BuildHasher;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -69,7 +70,7 @@ impl Patterns {
         Self {
             providers: Mutex::new(Bounded::new("others".into(), PROVIDERS)),
             recent: Recent::new(now, TICK),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 

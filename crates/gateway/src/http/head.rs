@@ -2,7 +2,6 @@
 
 use crate::config::Priority;
 use crate::trace::{TRACEPARENT, TRACESTATE};
-use bytes::{BufMut, BytesMut};
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
 use wire::failure::{Failure, Kind};
@@ -136,7 +135,12 @@ pub fn cost(headers: &mut HeaderMap, micro_usd: u64) {
 
 /// Tries made, and times up to the head.
 pub fn timings(headers: &mut HeaderMap, attempts: u32, overhead: Duration, total: Duration) {
-    headers.insert(X_ATTEMPTS, HeaderValue::from(attempts));
+    let attempts = match attempts {
+        0 => HeaderValue::from_static("0"),
+        1 => HeaderValue::from_static("1"),
+        more => HeaderValue::from(more),
+    };
+    headers.insert(X_ATTEMPTS, attempts);
     headers.insert(X_OVERHEAD, decimal(overhead.as_micros(), 3));
     headers.insert(X_PROCESS_TIME, decimal(total.as_micros(), 6));
 }
@@ -155,15 +159,15 @@ pub fn identify(headers: &mut HeaderMap, id: HeaderValue) {
 fn decimal(micros: u128, digits: usize) -> HeaderValue {
     let mut itoa = itoa::Buffer::new();
     let text = itoa.format(u64::try_from(micros).unwrap_or(u64::MAX));
-    let mut out = BytesMut::with_capacity(24);
-    for _ in text.len()..=digits {
-        out.put_u8(b'0');
-    }
-    out.put_slice(text.as_bytes());
-    let point = out.len() - digits;
-    out.put_u8(b'.');
-    out[point..].rotate_right(1);
-    HeaderValue::from_maybe_shared(out.freeze()).unwrap_or(HeaderValue::from_static("0"))
+    // The digits of the largest number, and the point.
+    let mut out = [b'0'; 24];
+    let zeros = (digits + 1).saturating_sub(text.len());
+    let length = zeros + text.len();
+    out[zeros..length].copy_from_slice(text.as_bytes());
+    let point = length - digits;
+    out.copy_within(point..length, point + 1);
+    out[point] = b'.';
+    HeaderValue::from_bytes(&out[..=length]).unwrap_or(HeaderValue::from_static("0"))
 }
 
 #[cfg(test)]

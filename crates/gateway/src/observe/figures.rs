@@ -5,7 +5,7 @@
 //! provider that several requests waited for is one call, told by whoever made it.
 
 use super::account::{Account, Role};
-use super::trail::{Mark, Micros, Trail};
+use super::trail::{Label, Mark, Micros, Trail};
 use super::tray::Gaps;
 use crate::auth::Principal;
 use crate::remember::status::Status;
@@ -24,6 +24,8 @@ pub struct Figures {
     /// For whom the requests just before counted. The live figures may forget a scope as time passes, so that then
     /// this is forgotten too.
     known: Vec<Known>,
+    /// And the targets that were asked.
+    targets: Vec<(Arc<Label>, ScopeId)>,
 }
 
 /// Requests that are known without being looked up: most are of a few routes and keys. Held, so that no other name
@@ -66,7 +68,7 @@ impl Figures {
     /// Nothing is known yet; so many bytes may be taken.
     pub fn new(bytes_max: usize, now: Moment) -> Self {
         let live = Live::new(Options { bytes_max, ..Options::default() }, now);
-        Self { live, known: Vec::new() }
+        Self { live, known: Vec::new(), targets: Vec::new() }
     }
 
     /// The figures themselves.
@@ -82,6 +84,7 @@ impl Figures {
     /// Time passes. Where a minute is over, gives what it was like.
     pub fn tick(&mut self, now: Moment) -> Option<Minute> {
         self.known.clear();
+        self.targets.clear();
         self.live.tick(now)
     }
 
@@ -116,7 +119,7 @@ impl Figures {
     /// Pieces of output have come.
     pub fn between_tokens(&mut self, gaps: &Gaps) {
         let mut scopes = self.scopes(gaps.route.as_ref(), gaps.is_alias, gaps.who.as_ref());
-        scopes.extend(gaps.target.as_ref().map(|target| self.live.scope(Kind::Target, target.counted())));
+        scopes.extend(gaps.target.as_ref().map(|target| self.target(target)));
         for gap in gaps.micros.times() {
             self.record(&scopes, Figure::BetweenTokens, Duration::from_micros((*gap).into()));
         }
@@ -139,6 +142,19 @@ impl Figures {
         let (route, who) = (route.cloned(), who.cloned());
         self.known.push(Known { route, who, is_alias, scopes: scopes.clone() });
         scopes
+    }
+
+    /// A target's own.
+    fn target(&mut self, label: &Arc<Label>) -> ScopeId {
+        if let Some((_, scope)) = self.targets.iter().find(|(known, _)| Arc::ptr_eq(known, label)) {
+            return *scope;
+        }
+        let scope = self.live.scope(Kind::Target, label.counted());
+        if self.targets.len() == KNOWN_MAX {
+            self.targets.swap_remove(0);
+        }
+        self.targets.push((Arc::clone(label), scope));
+        scope
     }
 
     fn look_up(&mut self, route: Option<&str>, is_alias: bool, who: Option<&Principal>) -> Scopes {
@@ -164,7 +180,7 @@ impl Figures {
             self.record(scopes, Figure::Cache, took);
         }
         if let Some(attempt) = Trail::answered(trail.asked()) {
-            let target = self.live.scope(Kind::Target, attempt.target.counted());
+            let target = self.target(&attempt.target);
             self.live.record(target, Figure::Total, account.total.after());
         }
         let ended = ended(account, account.outcome, hit(account.cache));
@@ -176,7 +192,7 @@ impl Figures {
         let answered = Trail::answered(account.trail.own());
         for attempt in account.trail.own() {
             let is_it = answered.is_some_and(|answered| std::ptr::eq(answered, attempt));
-            let target = self.live.scope(Kind::Target, attempt.target.counted());
+            let target = self.target(&attempt.target);
             if let Some(took) = attempt.took() {
                 self.record(scopes, Figure::External, took);
                 self.live.record(target, Figure::External, took);

@@ -125,8 +125,11 @@ impl Remembered {
     /// The question to be compared with others', where the alias opts in and the request is all in one short
     /// question: one answer is wanted, and no tools are at hand.
     pub fn kindred(&self, question: &Question<'_>, asked: &Asked<'_>) -> Option<Kindred> {
+        if !question.policy.semantic {
+            return None;
+        }
         let traits = asked.request.traits();
-        if !question.policy.semantic || traits.tools || traits.n != 1 {
+        if traits.tools || traits.n != 1 {
             return None;
         }
         let user = asked.request.last_user_text()?;

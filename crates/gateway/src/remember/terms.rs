@@ -1,8 +1,12 @@
 //! What a caller's headers say of the cache.
 
-use http::header::{CACHE_CONTROL, HeaderMap};
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderName};
 use std::time::Duration;
 use wire::failure::{Failure, Kind};
+
+const X_TTL: HeaderName = HeaderName::from_static("x-tidegate-cache-ttl");
+const X_SCOPE: HeaderName = HeaderName::from_static("x-tidegate-cache-scope");
+const X_TAGS: HeaderName = HeaderName::from_static("x-tidegate-tags");
 
 /// Longest scope and tag, in bytes.
 const NAME_BYTES_MAX: usize = 128;
@@ -39,29 +43,26 @@ impl<'a> Terms<'a> {
         for value in headers.get_all(CACHE_CONTROL) {
             terms.directives(value.as_bytes());
         }
-        if let Some(ttl) = text(headers, "x-tidegate-cache-ttl")? {
+        if let Some(ttl) = text(headers, &X_TTL)? {
             let seconds = ttl.trim().parse().ok().filter(|seconds| *seconds <= TTL_SECONDS_MAX);
             let seconds = seconds.ok_or_else(|| {
-                bad(
-                    "x-tidegate-cache-ttl",
-                    format!("must be a whole number of seconds, at most {TTL_SECONDS_MAX}"),
-                )
+                bad(&X_TTL, format!("must be a whole number of seconds, at most {TTL_SECONDS_MAX}"))
             })?;
             terms.ttl = Some(Duration::from_secs(seconds));
         }
-        if let Some(scope) = text(headers, "x-tidegate-cache-scope")? {
+        if let Some(scope) = text(headers, &X_SCOPE)? {
             if !is_name(scope) {
-                return Err(bad("x-tidegate-cache-scope", format!("must be 1 to {NAME_BYTES_MAX} bytes")));
+                return Err(bad(&X_SCOPE, format!("must be 1 to {NAME_BYTES_MAX} bytes")));
             }
             terms.scope = scope;
         }
-        if let Some(tags) = text(headers, "x-tidegate-tags")? {
+        if let Some(tags) = text(headers, &X_TAGS)? {
             let names = tags.split(',').map(str::trim);
             if names.clone().count() > TAGS_MAX || !names.clone().all(is_name) {
                 let what = format!(
                     "must be at most {TAGS_MAX} names of 1 to {NAME_BYTES_MAX} bytes, with commas between"
                 );
-                return Err(bad("x-tidegate-tags", what));
+                return Err(bad(&X_TAGS, what));
             }
             terms.tags = tags;
         }
@@ -100,7 +101,7 @@ impl<'a> Terms<'a> {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Failure> {
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Failure> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     value.to_str().map(Some).map_err(|_| bad(name, "must be plain text"))
 }
@@ -109,8 +110,9 @@ fn is_name(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len())
 }
 
-fn bad(header: &'static str, what: impl std::fmt::Display) -> Failure {
-    Failure::new(Kind::InvalidRequest, format!("The header '{header}' {what}.")).with_param(header)
+fn bad(header: &HeaderName, what: impl std::fmt::Display) -> Failure {
+    Failure::new(Kind::InvalidRequest, format!("The header '{header}' {what}."))
+        .with_param(header.to_string())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::payload::Payload;
 use super::{Call, Error};
 use crate::config;
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 use http::{Method, Request, Uri};
 use wire::operation::Operation;
@@ -61,6 +61,10 @@ impl Outline {
         *request.headers_mut() = self.headers.clone();
         let headers = request.headers_mut();
         headers.insert(X_REQUEST_ID, call.request_id.clone());
+        match call.body.len() {
+            0 => headers.remove(CONTENT_LENGTH),
+            length => headers.insert(CONTENT_LENGTH, HeaderValue::from(length)),
+        };
         call.carried.write(headers);
         request
     }
@@ -103,7 +107,9 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 fn fixed_headers(settings: &config::Provider, host: HeaderValue) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     headers.insert(HOST, host);
+    // Both are a request's own. They have their places, so that a copy does not have to grow for them.
     headers.insert(X_REQUEST_ID, HeaderValue::from_static("-"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION"))));

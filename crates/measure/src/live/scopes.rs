@@ -3,7 +3,7 @@
 use super::budget::Budget;
 use super::names::Kind;
 use super::scope::Scope;
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 /// The scope of everybody beyond the bound.
 pub const OTHER: &str = "other";

@@ -49,14 +49,21 @@ impl<'a> Request<'a> {
     /// found; nothing is parsed anew but small lists.
     #[must_use]
     pub fn traits(&self) -> Traits<'a> {
-        let is_list = |key| self.said(key).is_some_and(|list| !list.is_empty_container());
-        Traits {
-            determinism: self.determinism(),
-            stateful: self.is_stateful(),
-            n: self.said("n").and_then(|n| n.as_u64()).unwrap_or(1),
-            tools: is_list("tools") || is_list("functions"),
-            user: self.said("user").and_then(|user| user.as_str()),
+        let is_cold = self.operation == Operation::Embeddings;
+        let determinism = if is_cold { Determinism::Deterministic } else { Determinism::Sampled };
+        let mut traits = Traits { determinism, stateful: false, n: 1, tools: false, user: None };
+        for (key, value) in self.object.iter().filter(|(_, value)| !value.is_null()) {
+            match &*key {
+                "temperature" if value.as_f64() == Some(0.0) => {
+                    traits.determinism = Determinism::Deterministic;
+                }
+                "n" => traits.n = value.as_u64().unwrap_or(1),
+                "tools" | "functions" => traits.tools |= !value.is_empty_container(),
+                "user" => traits.user = value.as_str(),
+                _ => traits.stateful |= is_tie(&key, &value),
+            }
         }
+        traits
     }
 
     /// The text to compare with other requests', where that text is all there is to the turn: a
@@ -100,32 +107,20 @@ impl<'a> Request<'a> {
         }
         None
     }
+}
 
-    fn determinism(&self) -> Determinism {
-        let is_cold = || self.said("temperature").and_then(|it| it.as_f64()) == Some(0.0);
-        if self.operation == Operation::Embeddings || is_cold() {
-            Determinism::Deterministic
-        } else {
-            Determinism::Sampled
+/// Whether a member ties the answer to the provider's memory or to the world.
+fn is_tie(key: &str, value: &Value<'_>) -> bool {
+    match key {
+        "store" => value.as_bool() != Some(false),
+        // Whatever they say. The last two are xAI's and OpenRouter's ways to search the web.
+        "previous_response_id" | "conversation" | "web_search_options" | "search_parameters" | "plugins" => {
+            true
         }
-    }
-
-    fn is_stateful(&self) -> bool {
-        /// Members that tie an answer to the provider's memory or to the world, whatever they say.
-        /// The last two are xAI's and OpenRouter's ways to search the web.
-        const TIES: [&str; 5] =
-            ["previous_response_id", "conversation", "web_search_options", "search_parameters", "plugins"];
-        let stored = self.said("store").is_some_and(|store| store.as_bool() != Some(false));
-        let speaks = || {
-            let modalities = self.said("modalities").and_then(|list| list.elements());
-            modalities.into_iter().flatten().any(|it| it.as_str().as_deref() == Some("audio"))
-        };
-        stored || TIES.iter().any(|key| self.said(key).is_some()) || speaks()
-    }
-
-    /// A member that is there and not null.
-    fn said(&self, key: &str) -> Option<Value<'a>> {
-        self.object.get(key).filter(|value| !value.is_null())
+        "modalities" => {
+            value.elements().into_iter().flatten().any(|it| it.as_str().as_deref() == Some("audio"))
+        }
+        _ => false,
     }
 }
 
