@@ -14,6 +14,7 @@ const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-tidegate-attempts");
 const X_OVERHEAD: HeaderName = HeaderName::from_static("x-tidegate-overhead-ms");
 const X_PROCESS_TIME: HeaderName = HeaderName::from_static("x-process-time");
 const X_TIMEOUT: HeaderName = HeaderName::from_static("x-tidegate-timeout-ms");
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const X_PRIORITY: HeaderName = HeaderName::from_static("x-tidegate-priority");
 
 /// What goes through of a provider's head. The rest is its own business, or tells of the operator's
@@ -106,7 +107,7 @@ pub fn carry_over(headers: &mut HeaderMap, head: &HeaderMap) {
 /// What an answer's head says of where it came from: the provider's own head, the target, and what the cache
 /// had to do with it.
 pub fn answered(headers: &mut HeaderMap, provider: &HeaderMap, target: &HeaderValue, cache: HeaderValue) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, const { HeaderValue::from_static("application/json") });
     headers.insert(X_CACHE, cache);
     headers.insert(X_TARGET, target.clone());
     for name in PASSED_ON {
@@ -118,9 +119,9 @@ pub fn answered(headers: &mut HeaderMap, provider: &HeaderMap, target: &HeaderVa
 
 /// What a stream's head says besides: proxies on the way must neither keep nor hold it.
 pub fn stream(headers: &mut HeaderMap) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers.insert(CONTENT_TYPE, const { HeaderValue::from_static("text/event-stream") });
+    headers.insert(CACHE_CONTROL, const { HeaderValue::from_static("no-cache") });
+    headers.insert(X_ACCEL_BUFFERING, const { HeaderValue::from_static("no") });
 }
 
 /// How old a remembered answer is, in whole seconds.
@@ -136,8 +137,8 @@ pub fn cost(headers: &mut HeaderMap, micro_usd: u64) {
 /// Tries made, and times up to the head.
 pub fn timings(headers: &mut HeaderMap, attempts: u32, overhead: Duration, total: Duration) {
     let attempts = match attempts {
-        0 => HeaderValue::from_static("0"),
-        1 => HeaderValue::from_static("1"),
+        0 => const { HeaderValue::from_static("0") },
+        1 => const { HeaderValue::from_static("1") },
         more => HeaderValue::from(more),
     };
     headers.insert(X_ATTEMPTS, attempts);

@@ -146,7 +146,8 @@ impl Account {
 
     /// Takes the account, and leaves one behind of which nothing more is told.
     pub fn take(&mut self) -> Self {
-        let spent = Self::new(HeaderValue::from_static(""), self.operation, self.role, self.trail.began());
+        let spent =
+            Self::new(const { HeaderValue::from_static("") }, self.operation, self.role, self.trail.began());
         std::mem::replace(self, spent)
     }
 }

@@ -31,7 +31,7 @@ impl Entry {
         let ago = now.at.saturating_duration_since(account.trail.began());
         let at = now.wall.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
         let id = SmallVec::from_slice(account.id.as_bytes());
-        account.id = HeaderValue::from_static("");
+        account.id = const { HeaderValue::from_static("") };
         Self { number, at, id, account }
     }
 

@@ -36,23 +36,25 @@ pub enum Status {
 }
 
 impl Status {
-    /// The header's value.
+    /// The header's value. Those of fixed text are checked when this is compiled, not with every answer.
     #[must_use]
     pub fn header(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Hit(TierName::Memory) => "hit; tier=memory",
-            Self::Hit(TierName::Redis) => "hit; tier=redis",
-            Self::Hit(TierName::Disk) => "hit; tier=disk",
-            Self::Alike(similarity) => return alike(similarity),
-            Self::Miss => "miss",
-            Self::Coalesced => "coalesced",
-            Self::Bypass(Bypass::Disabled) => "bypass; reason=disabled",
-            Self::Bypass(Bypass::NoStore) => "bypass; reason=no-store",
-            Self::Bypass(Bypass::NoCache) => "bypass; reason=no-cache",
-            Self::Bypass(Bypass::Temperature) => "bypass; reason=temperature",
-            Self::Bypass(Bypass::Stateful) => "bypass; reason=stateful",
-            Self::Bypass(Bypass::NoScope) => "bypass; reason=no-scope",
-        })
+        match self {
+            Self::Hit(TierName::Memory) => const { HeaderValue::from_static("hit; tier=memory") },
+            Self::Hit(TierName::Redis) => const { HeaderValue::from_static("hit; tier=redis") },
+            Self::Hit(TierName::Disk) => const { HeaderValue::from_static("hit; tier=disk") },
+            Self::Alike(similarity) => alike(similarity),
+            Self::Miss => const { HeaderValue::from_static("miss") },
+            Self::Coalesced => const { HeaderValue::from_static("coalesced") },
+            Self::Bypass(Bypass::Disabled) => const { HeaderValue::from_static("bypass; reason=disabled") },
+            Self::Bypass(Bypass::NoStore) => const { HeaderValue::from_static("bypass; reason=no-store") },
+            Self::Bypass(Bypass::NoCache) => const { HeaderValue::from_static("bypass; reason=no-cache") },
+            Self::Bypass(Bypass::Temperature) => {
+                const { HeaderValue::from_static("bypass; reason=temperature") }
+            }
+            Self::Bypass(Bypass::Stateful) => const { HeaderValue::from_static("bypass; reason=stateful") },
+            Self::Bypass(Bypass::NoScope) => const { HeaderValue::from_static("bypass; reason=no-scope") },
+        }
     }
 
     /// Whether it was remembered.
