@@ -110,7 +110,7 @@ impl Resources {
     fn note(&self, look: Look, held: Held) {
         let mut seen = self.seen();
         seen.trend.note(look.at, look.reading, look.ended, look.connections);
-        if let Some(resident) = look.reading.pressure.resident {
+        if let Some(resident) = look.reading.pressure.anonymous {
             let Look { at, requests_per_second, connections, .. } = look;
             let sample = Sample { at, resident, held: held.bytes(), requests_per_second, connections };
             seen.detector.note(sample);
@@ -184,7 +184,7 @@ mod tests {
     /// A look after so many seconds, with so many MiB resident.
     fn look(seconds: u64, mib: u64) -> Look {
         let mut look = Look { at: Duration::from_secs(seconds), connections: 3, ..Look::default() };
-        look.reading.pressure.resident = Some(mib << 20);
+        look.reading.pressure.anonymous = Some(mib << 20);
         look
     }
 

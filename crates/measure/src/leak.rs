@@ -32,7 +32,7 @@ const WARM_UP: Duration = Duration::from_secs(120);
 pub struct Sample {
     /// Time since the process began.
     pub at: Duration,
-    /// Bytes resident.
+    /// Bytes resident that are the process's own: pages of files come with use, and go again.
     pub resident: u64,
     /// Bytes of them that are held on purpose and known: caches, bodies read ahead.
     pub held: u64,

@@ -27,6 +27,8 @@ pub struct Reading {
     pub memory: Option<Memory>,
     /// Bytes of memory this process itself has resident.
     pub resident: Option<u64>,
+    /// Those of them that are its own: not pages of its program and of files, which the system takes back at will.
+    pub anonymous: Option<u64>,
 }
 
 /// A memory with a limit.
@@ -78,6 +80,8 @@ impl Reading {
             cores,
             memory: memories.max_by(|one, other| one.share().total_cmp(&other.share())),
             resident: parse::kib(&status, "VmRSS"),
+            // Since Linux 4.5.
+            anonymous: parse::kib(&status, "RssAnon").or_else(|| parse::kib(&status, "VmRSS")),
         }
     }
 }

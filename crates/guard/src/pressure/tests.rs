@@ -289,7 +289,8 @@ fn this_very_process_can_be_read() {
     let reading = Reader.read();
     if cfg!(target_os = "linux") {
         assert!(reading.process_cpu.is_some() && reading.machine_cpu.is_some());
-        assert!(reading.resident.unwrap() > 1 << 16);
+        let (resident, anonymous) = (reading.resident.unwrap(), reading.anonymous.unwrap());
+        assert!((1 << 16..=resident).contains(&anonymous), "{anonymous} of {resident}");
         assert!(reading.cores.unwrap() > 0.0);
         let memory = reading.memory.unwrap();
         assert!(memory.limit > 0 && (0.0..=1.5).contains(&memory.share()));
