@@ -286,7 +286,7 @@ impl Courier {
 }
 
 /// Tells of a trace that the collector has to whatever its request was counted in.
-fn exemplify(trace: &Trace, examples: &Examples) {
+pub(super) fn exemplify(trace: &Trace, examples: &Examples) {
     let (id, began) = (trace.context.trace_id, trace.began);
     if let Some(request) = &trace.request {
         let of = (trace.operation.name(), &*request.route);
