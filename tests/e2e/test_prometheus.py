@@ -14,7 +14,7 @@ import pytest
 from support import configuration, jobs, processes, workflows
 from support.alerts import Traffic
 from support.processes import ROOT, Daemon
-from support.prometheus import Prometheus
+from support.prometheus import DROPPED, Prometheus
 from support.prompts import directive
 from support.raw import Connection, ask, chat, head
 from support.remembering import CHAT
@@ -28,17 +28,6 @@ RULES = ROOT / "deploy/prometheus/tidegate.rules.yml"
 AS_IT_IS, OLDER = "as-it-is", "older"
 # What Grafana fills in for a data source that says nothing of its own.
 GRAFANA = {"$__rate_interval": "1m", "$__interval": "15s", "$__range": "1h"}
-# A sample that Prometheus does not take.
-DROPPED = [
-    f"prometheus_target_scrapes_{what}_total"
-    for what in (
-        "sample_duplicate_timestamp",
-        "sample_out_of_bounds",
-        "sample_out_of_order",
-        "exceeded_sample_limit",
-        "exceeded_body_size_limit",
-    )
-]
 # All that there is to see is there after a few seconds, on a machine that does other things too.
 SECONDS_MAX = 40.0
 COMPARISON = re.compile(r"\s*(?:[<>]=?|[!=]=)\s*[\d.]+(?=\s*(?:$|and\b))")

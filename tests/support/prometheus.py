@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,17 @@ scrape_configs:
 {targets}
 """
 TARGET = "      - {{ targets: ['127.0.0.1:{port}'], labels: {{ instance: {name} }} }}"
+# A sample that Prometheus does not take.
+DROPPED = [
+    f"prometheus_target_scrapes_{what}_total"
+    for what in (
+        "sample_duplicate_timestamp",
+        "sample_out_of_bounds",
+        "sample_out_of_order",
+        "exceeded_sample_limit",
+        "exceeded_body_size_limit",
+    )
+]
 # It begins with an empty folder, but has to write and read it on a machine that does other things too.
 START_SECONDS_MAX = 30.0
 
@@ -48,14 +60,16 @@ class Rule:
 
 class Prometheus:
     """Running until the `with` block ends. It scrapes the admin planes at the ports of `targets`, each second, and
-    calls each instance by the name it has there."""
+    calls each instance by the name it has there. `native`: it asks for protobuf, and takes native histograms."""
 
-    def __init__(self, folder: Path, targets: dict[str, int], rules: Path):
+    def __init__(self, folder: Path, targets: dict[str, int], rules: Path, native: bool = False):
         self.program = shutil.which("prometheus")
         if self.program is None:
             raise FileNotFoundError("install prometheus, or run scripts/test")
         self.folder, self.port = folder, processes.free_port()
         rows = "\n".join(TARGET.format(port=port, name=name) for name, port in targets.items())
+        # It keeps whatever it is told.
+        self.features = "exemplar-storage,native-histograms" if native else "exemplar-storage"
         self.configuration = CONFIGURATION.format(rules=rules, key=ADMIN_KEY, targets=rows)
 
     def __enter__(self) -> Prometheus:
@@ -69,8 +83,7 @@ class Prometheus:
                     f"--config.file={file}",
                     f"--storage.tsdb.path={self.folder / 'data'}",
                     f"--web.listen-address=127.0.0.1:{self.port}",
-                    # It keeps whatever it is told.
-                    "--enable-feature=exemplar-storage",
+                    f"--enable-feature={self.features}",
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -100,6 +113,12 @@ class Prometheus:
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """The series of an expression now: labels and value."""
         return [(row["metric"], float(row["value"][1])) for row in self._api("query", query=expression)["result"]]
+
+    def exemplars(self, selector: str) -> list[tuple[dict[str, str], dict]]:
+        """The exemplars of the series that a selector finds: the series' labels, and each with its own."""
+        now = time.time()
+        found = self._api("query_exemplars", query=selector, start=str(now - 600), end=str(now + 60))
+        return [(series["seriesLabels"], one) for series in found for one in series["exemplars"]]
 
     def has_data(self, expression: str) -> bool:
         """Whether there is a series with a number that is one."""

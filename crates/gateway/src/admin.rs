@@ -173,9 +173,9 @@ async fn metrics(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Respo
     system::measure(&gateway);
     let accept = asked.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(accept);
-    match gateway.metrics.text(format) {
-        Ok(text) => {
-            let mut answer = whole(&gateway, &asked, format.media_type(), text.into()).await;
+    match gateway.metrics.told(format) {
+        Ok(told) => {
+            let mut answer = whole(&gateway, &asked, format.media_type(), told.into()).await;
             answer.headers_mut().append(VARY, HeaderValue::from_static("accept"));
             answer
         }

@@ -51,7 +51,7 @@ const EVERY: Duration = Duration::from_millis(100);
 /// What the observer does needs little; the system's default is megabytes of address space.
 const STACK_BYTES: usize = 512 << 10;
 /// The name under which everything not named in the configuration is counted.
-const OTHER: &str = "other";
+pub const OTHER: &str = "other";
 
 /// The way to the observer: one for the process.
 #[derive(Debug)]

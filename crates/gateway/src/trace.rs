@@ -14,7 +14,6 @@ mod collector;
 mod context;
 mod exporter;
 mod otlp;
-mod protobuf;
 mod sample;
 mod span;
 mod state;
@@ -64,6 +63,8 @@ pub struct Trace {
 pub struct Request {
     /// Its id, as the caller knows it.
     pub id: String,
+    /// The name under which it is counted.
+    pub route: Arc<str>,
     /// Whether it came over TLS.
     pub https: bool,
     /// The model's name as it was asked for, once that is known to be one.

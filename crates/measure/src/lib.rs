@@ -13,5 +13,6 @@ pub mod live;
 pub mod metrics;
 pub mod moment;
 pub mod past;
+pub mod protobuf;
 pub mod resources;
 pub mod stopwatch;

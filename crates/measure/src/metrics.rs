@@ -6,8 +6,15 @@
 
 pub mod alerts;
 mod cache;
+mod catalogue;
 mod classic;
 mod database;
+mod delimited;
+mod examples;
+mod exemplified;
+mod families;
+mod format;
+mod histogram;
 pub mod jobs;
 mod labels;
 mod pools;
@@ -22,18 +29,19 @@ pub mod workflows;
 
 pub use cache::{CacheMetrics, CacheResult, Contents};
 pub use database::{DatabaseMetrics, QueryTimes};
+pub use examples::Examples;
+pub use format::Format;
 pub use pools::{Lookup, PoolMetrics, PoolStand, PoolTotals};
 pub use requests::{Outcome, REQUEST_SECONDS, RouteMetrics, RouteReading};
 pub use targets::{AttemptResult, Joined, TargetMetrics};
 pub use traces::{Dropped, TraceMetrics};
 
 use alerts::AlertMetrics;
+use catalogue::Catalogue;
 use jobs::JobMetrics;
-use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
 use protection::ProtectionMetrics;
 use resources::ResourceMetrics;
 use sharded::Shards;
@@ -50,7 +58,7 @@ pub struct Shard<'a> {
 /// Everything that `/metrics` shows.
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
+    catalogue: Catalogue,
     requests: requests::Families,
     targets: targets::Families,
     pools: pools::Families,
@@ -88,7 +96,7 @@ impl Metrics {
     pub fn new(version: &str, shards: usize) -> Self {
         let shards = Shards(shards);
         let mut metrics = Self {
-            registry: Registry::default(),
+            catalogue: Catalogue::default(),
             requests: requests::Families::new(shards),
             targets: targets::Families::new(shards),
             pools: pools::Families::new(shards),
@@ -113,11 +121,12 @@ impl Metrics {
 
     fn register(&mut self, version: &str) {
         let build = Info::new([("version", version.to_owned())]);
-        let registry = &mut self.registry;
-        registry.register("tidegate_build", "The version that runs", build);
-        self.requests.register(registry);
-        self.targets.register(registry);
-        self.cache.register(registry);
+        self.catalogue.registry.register("tidegate_build", "The version that runs", build);
+        self.requests.register(&mut self.catalogue);
+        self.targets.register(&mut self.catalogue);
+        self.cache.register(&mut self.catalogue);
+        self.pools.register(&mut self.catalogue);
+        let registry = &mut self.catalogue.registry;
         self.cached.register(registry);
         registry.register("tidegate_connections", "Callers' connections open", self.connections.clone());
         registry.register(
@@ -143,7 +152,6 @@ impl Metrics {
         self.alerts.register(registry);
         self.database.register(registry);
         self.resources.register(registry);
-        self.pools.register(registry);
     }
 
     /// The shard that the thread of this number writes.
@@ -170,51 +178,25 @@ impl Metrics {
         sums
     }
 
-    /// The text of everything in this form, as `GET /metrics` answers.
+    /// Everything in this form, as `GET /metrics` answers.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    pub fn text(&self, format: Format) -> Result<String, std::fmt::Error> {
-        let open = self.encode()?;
+    pub fn told(&self, format: Format) -> Result<Vec<u8>, std::fmt::Error> {
+        let text = self.encode()?;
         Ok(match format {
-            Format::Open => open,
-            Format::Classic => classic::of(&open),
+            Format::Protobuf => delimited::of(&families::of(&text), &self.catalogue),
+            Format::Open => exemplified::of(&text, &self.catalogue).into(),
+            Format::Classic => classic::of(&text).into(),
         })
     }
 
-    /// The OpenMetrics text of everything.
+    /// The OpenMetrics text of everything, without exemplars.
     ///
     /// # Errors
     /// Only where a metric cannot be written as text, which is a fault of this module.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
-        let mut text = String::with_capacity(16 * 1024);
-        text::encode(&mut text, &self.registry)?;
-        Ok(text)
-    }
-}
-
-/// A form in which metrics are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// OpenMetrics 1.0, for readers that ask for it, as Prometheus does.
-    Open,
-    /// Prometheus' older text format, for all others.
-    Classic,
-}
-
-impl Format {
-    /// What a reader with this `Accept` header is told. Protobuf is not among them: a reader that likes it better takes
-    /// text as well.
-    pub fn accepted(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") { Self::Open } else { Self::Classic }
-    }
-
-    /// Its media type.
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Open => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
-        }
+        self.catalogue.text()
     }
 }
 
@@ -251,7 +233,7 @@ mod tests {
     fn the_shards_of_a_metric_are_read_as_one() {
         let metrics = Metrics::new("0", 2);
         for (shard, seconds) in [(0, 1), (1, 2), (1, 2000)] {
-            metrics.shard(shard).target("p", "m").attempted(AttemptResult::Ok);
+            metrics.shard(shard).target("p", "m").attempted(AttemptResult::Ok, Duration::ZERO);
             let route = metrics.shard(shard).route("chat", "m");
             route.begins();
             route.ends(Outcome::Ok, Duration::from_secs(seconds), Duration::ZERO);

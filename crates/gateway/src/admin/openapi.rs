@@ -53,7 +53,7 @@ const TABLE: &[Row] = &[
     row("delete", "/admin/session", "Logs it out."),
     row("get", "/health", "Whether the process lives. Needs no key."),
     row("get", "/health/ready", "Whether new requests are welcome, and what is unwell. Needs no key."),
-    row("get", "/metrics", "Prometheus' metrics: OpenMetrics where `Accept` asks for it, else the older text format.")
+    row("get", "/metrics", "Prometheus' metrics: protobuf or OpenMetrics where `Accept` likes it best, else the older text format.")
         .of_media("text/plain"),
     row("get", "/admin/openapi.json", "This description."),
     row("get", "/admin/config", "The configuration in force, without secrets."),

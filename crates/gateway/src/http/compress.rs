@@ -93,12 +93,14 @@ fn agree(above: Option<usize>, asked: &HeaderMap, headers: &mut HeaderMap, body:
     negotiate(asked)
 }
 
-/// Whether a media type is one of text, whole: JSON, metrics, `text/*` but for events.
+/// Whether a media type is one of text, whole: JSON, metrics (as protobuf they are names for the most part), `text/*`
+/// but for events.
 fn is_text(media: &[u8]) -> bool {
     let media = media.split(|byte| *byte == b';').next().unwrap_or(media).trim_ascii();
     let is = |name: &str| media.eq_ignore_ascii_case(name.as_bytes());
     let top = media.get(..5).is_some_and(|top| top.eq_ignore_ascii_case(b"text/"));
-    is("application/json") || is("application/openmetrics-text") || (top && !is("text/event-stream"))
+    let is_metrics = is("application/openmetrics-text") || is("application/vnd.google.protobuf");
+    is("application/json") || is_metrics || (top && !is("text/event-stream"))
 }
 
 /// Tells caches on the way that the answer depends on `accept-encoding`, besides whatever it depends on.

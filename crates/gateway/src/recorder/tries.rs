@@ -91,16 +91,16 @@ impl Record {
 
     /// The provider's answer has ended, well or not.
     pub fn attempt_ends(&mut self, ending: &Ending, now: Instant) {
-        if self.attempt.take().is_some() {
+        if let Some(began) = self.attempt.take() {
             self.stopwatch.upstream_ends(now);
-            self.attempt_is_over(ending, now);
+            self.attempt_is_over(began, ending, now);
         }
     }
 
-    fn attempt_is_over(&mut self, ending: &Ending, now: Instant) {
+    fn attempt_is_over(&mut self, began: Instant, ending: &Ending, now: Instant) {
         self.account.trail.attempt_ends(ending.result, now);
         if let Some(target) = &self.target {
-            target.metrics.attempted(ending.result);
+            target.metrics.attempted(ending.result, now.saturating_duration_since(began));
         }
         if let Some(lease) = self.lease.take() {
             lease.settle(ending, now);
@@ -110,8 +110,8 @@ impl Record {
     /// An attempt that was made aside is this request's now: its own was slower and is called off.
     pub fn adopt(&mut self, mut aside: Box<Self>) {
         let now = Instant::now();
-        if self.attempt.is_some() {
-            self.attempt_is_over(&Ending::CANCELLED, now);
+        if let Some(began) = self.attempt {
+            self.attempt_is_over(began, &Ending::CANCELLED, now);
         }
         self.account.trail.goes_on_as(&mut aside.account.trail);
         if let (Some(own), Some(other)) = (&mut self.account.traced, &mut aside.account.traced) {

@@ -6,7 +6,7 @@ use super::span::Attribute;
 use super::{Trace, otlp, tree};
 use crate::config;
 use guard::retry::Backoff;
-use measure::metrics::{Dropped, Metrics, PoolMetrics, TraceMetrics};
+use measure::metrics::{Dropped, Examples, Metrics, PoolMetrics, TraceMetrics};
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -69,6 +69,7 @@ impl Queue {
             collector: collector.clone(),
             resource: resource(settings),
             metrics: metrics.traces.clone(),
+            examples: metrics.examples(),
             lookups: metrics.shard(0).pool(LOOKUPS),
         };
         let inlet = Inlet { sender, metrics: metrics.traces.clone() };
@@ -131,6 +132,7 @@ struct Exporting {
     collector: config::Collector,
     resource: Vec<Attribute<'static>>,
     metrics: TraceMetrics,
+    examples: Examples,
     lookups: PoolMetrics,
 }
 
@@ -138,7 +140,9 @@ impl Exporting {
     async fn run(mut self, leave: CancellationToken) {
         let mut courier = match Collector::new(&self.collector, self.lookups.clone()) {
             Ok(collector) => {
-                Courier { collector, resource: self.resource, metrics: self.metrics, well: None }
+                let Self { resource, metrics, examples, .. } = &self;
+                let (resource, metrics, examples) = (resource.clone(), metrics.clone(), examples.clone());
+                Courier { collector, resource, metrics, examples, well: None }
             }
             // It was judged when the configuration was loaded; what has changed since is told here.
             Err(error) => {
@@ -183,6 +187,8 @@ struct Courier {
     collector: Collector,
     resource: Vec<Attribute<'static>>,
     metrics: TraceMetrics,
+    /// Who is told which traces the collector has.
+    examples: Examples,
     /// How it went last, so that only changes are told.
     well: Option<bool>,
 }
@@ -208,11 +214,11 @@ impl Courier {
         for retry in 0.. {
             let (after, why) = match self.collector.send(&request).await {
                 Said::Again(after, why) => (after, why),
-                said => return self.settle(said, traces.len()),
+                said => return self.settle(said, traces),
             };
             let pause = PAUSES.delay(retry, fastrand::u64(..)).max(after.unwrap_or_default());
             if Instant::now() + pause >= give_up {
-                return self.settle(Said::Again(after, why), traces.len());
+                return self.settle(Said::Again(after, why), traces);
             }
             self.tell(false, &why);
             tokio::time::sleep(pause).await;
@@ -238,7 +244,7 @@ impl Courier {
             let request = self.encode(&batch);
             match tokio::time::timeout_at(leave_by, self.collector.send(&request)).await {
                 Ok(Said::Again(..)) | Err(_) => break,
-                Ok(said) => self.settle(said, batch.len()),
+                Ok(said) => self.settle(said, &batch),
             }
             batch.clear();
         }
@@ -250,11 +256,12 @@ impl Courier {
         otlp::request(&self.resource, traces.iter().flat_map(tree::spans))
     }
 
-    /// Counts and tells what became of so many traces.
-    fn settle(&mut self, said: Said, traces: usize) {
+    /// Counts and tells what became of traces.
+    fn settle(&mut self, said: Said, traces: &[Trace]) {
         match said {
             Said::Taken(partial) => {
-                self.metrics.exported(traces);
+                self.metrics.exported(traces.len());
+                traces.iter().for_each(|trace| exemplify(trace, &self.examples));
                 self.tell(true, "");
                 if let Some(partial) = partial {
                     let (rejected, message) = (partial.rejected, partial.message);
@@ -262,11 +269,11 @@ impl Courier {
                 }
             }
             Said::Again(_, why) => {
-                self.metrics.dropped(Dropped::Unreachable, traces);
+                self.metrics.dropped(Dropped::Unreachable, traces.len());
                 self.tell(false, &why);
             }
             Said::Refused(why) => {
-                self.metrics.dropped(Dropped::Refused, traces);
+                self.metrics.dropped(Dropped::Refused, traces.len());
                 self.tell(false, &why);
             }
         }
@@ -279,6 +286,22 @@ impl Courier {
             (Some(false), false) => tracing::debug!(why, "the collector does not take traces"),
             (_, false) => tracing::warn!(why, "the collector does not take traces; they are dropped in time"),
             (_, true) => {}
+        }
+    }
+}
+
+/// Tells of a trace that the collector has to whatever its request was counted in.
+pub(super) fn exemplify(trace: &Trace, examples: &Examples) {
+    let (id, began) = (trace.context.trace_id, trace.began);
+    if let Some(request) = &trace.request {
+        let of = (trace.operation.name(), &*request.route);
+        examples.request(id, of, began + request.total, (request.total, request.overhead));
+    }
+    for attempt in &trace.attempts {
+        let Some(of) = attempt.target.counted().split_once('/') else { continue };
+        examples.attempt(id, of, began + attempt.ended, attempt.ended.saturating_sub(attempt.began));
+        if let Some(first_token) = attempt.first_token {
+            examples.first_token(id, of, began + attempt.began + first_token, first_token);
         }
     }
 }

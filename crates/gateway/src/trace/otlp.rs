@@ -1,8 +1,8 @@
 //! Spans as OTLP 1.x has them: `ExportTraceServiceRequest` of `opentelemetry/proto/collector/trace/v1`, field by
 //! field; and what a collector answers to it.
 
-use super::protobuf::{Field, Fields, Writer};
 use super::span::{Attribute, Span, Value};
+use measure::protobuf::{Field, Fields, Writer};
 use std::time::{Duration, SystemTime};
 
 /// The conventions by which the attributes are named.

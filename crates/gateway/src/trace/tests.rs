@@ -7,7 +7,7 @@ use super::*;
 use crate::config;
 use crate::observe::trail::{Mark, Trail};
 use crate::observe::{Account, Role, stage};
-use measure::metrics::Metrics;
+use measure::metrics::{Format, Metrics};
 use std::collections::BTreeMap;
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -247,6 +247,40 @@ fn what_was_used_is_told_of_the_try_that_answered() {
         assert_eq!((own.usage.is_some(), other.usage.is_some()), (!adopted, adopted));
         assert_eq!((other.span_id, other.began), (2, Duration::from_millis(6)));
     }
+}
+
+#[test]
+fn a_trace_stands_behind_whatever_its_request_was_counted_in() {
+    let metrics = Metrics::new("0", 1);
+    let (traced, account) = told(Some(PARENT), &metrics);
+    metrics.shard(0).route("chat", "smart").ends(Outcome::Ok, account.total.after(), Duration::ZERO);
+    for model in ["gpt-4o", "gpt-4o-mini", "other"] {
+        metrics.shard(0).target("openai", model).attempted(AttemptResult::Ok, Duration::ZERO);
+    }
+    exporter::exemplify(&traced.trace(&account), &metrics.examples());
+    let open = String::from_utf8(metrics.told(Format::Open).unwrap()).unwrap();
+    let behind = open.lines().filter_map(|line| {
+        let (series, exemplar) = line.split_once(" # {trace_id=\"0af7651916cd43dd8448eb211c80319c\"} ")?;
+        Some((series.split_once('}')?.0, exemplar.split(' ').next()?))
+    });
+    let attempt = |bound, model| {
+        let labels = r#"gen_ai_provider_name="openai",gen_ai_request_model"#;
+        format!(r#"gen_ai_client_operation_duration_seconds_bucket{{le="{bound}",{labels}="{model}""#)
+    };
+    let (failed, answered) = (attempt("0.01", "gpt-4o"), attempt("0.16", "gpt-4o-mini"));
+    let request = r#"http_request_duration_seconds_bucket{le="0.16",operation="chat",model="smart""#;
+    let same = r#"gen_ai_server_request_duration_seconds_bucket{le="0.16",gen_ai_operation_name="chat",gen_ai_request_model="smart""#;
+    let overhead = r#"tidegate_overhead_seconds_bucket{le="0.0025",operation="chat""#;
+    let first = r#"gen_ai_server_time_to_first_token_seconds_bucket{le="0.04",gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o-mini""#;
+    let expected = [
+        (request, "0.1"),
+        (same, "0.1"),
+        (overhead, "0.002"),
+        (&failed, "0.008"),
+        (&answered, "0.088"),
+        (first, "0.04"),
+    ];
+    assert_eq!(behind.collect::<BTreeMap<_, _>>(), expected.into(), "{open}");
 }
 
 /// The value of a metric.

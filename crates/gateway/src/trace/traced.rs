@@ -5,7 +5,7 @@ use super::context::{Context, new_span_id};
 use super::{Attempt, Request, Step, StepKind, Trace, Tracer, short};
 use crate::auth::Principal;
 use crate::observe::trail::{self, Came, Mark, Micros, Trail};
-use crate::observe::{Account, Role};
+use crate::observe::{Account, OTHER, Role};
 use http::{HeaderMap, HeaderValue};
 use measure::metrics::{AttemptResult, Outcome};
 use smallvec::SmallVec;
@@ -119,6 +119,7 @@ impl Traced {
         };
         Request {
             id: String::from_utf8_lossy(account.id.as_bytes()).into_owned(),
+            route: account.route.clone().unwrap_or_else(|| OTHER.into()),
             https: self.tracer.https,
             model: model(account).map(|name| short(name).into()),
             stream: self.stream,

@@ -1,7 +1,9 @@
 //! What the cache shows: who was answered from where, and how long a key takes.
 
+use super::catalogue::Catalogue;
+use super::histogram::{HistogramShard, Histograms};
 use super::labels::CacheLabels;
-use super::sharded::{self, Bounds, CounterShard, Counters, HistogramShard, Shards};
+use super::sharded::{self, CounterShard, Counters, Shards};
 use prometheus_client::metrics::family::{Family, MetricConstructor as _};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -104,7 +106,8 @@ impl CacheMetrics {
 #[derive(Debug)]
 pub(super) struct Families {
     requests: Counters<CacheLabels>,
-    key: sharded::Histogram,
+    /// One without labels.
+    key: Histograms,
     saved_tokens: sharded::Counter,
     saved_bytes: sharded::Counter,
     saved_micro_usd: sharded::Counter,
@@ -114,24 +117,20 @@ impl Families {
     pub(super) fn new(shards: Shards) -> Self {
         Self {
             requests: Family::new_with_constructor(shards),
-            key: Bounds(shards, KEY_SECONDS).new_metric(),
+            key: Histograms::new(shards, KEY_SECONDS),
             saved_tokens: shards.new_metric(),
             saved_bytes: shards.new_metric(),
             saved_micro_usd: shards.new_metric(),
         }
     }
 
-    pub(super) fn register(&self, registry: &mut Registry) {
+    pub(super) fn register(&self, catalogue: &mut Catalogue) {
+        catalogue.durations("tidegate_cache_key", "Time to make a cache key", &self.key);
+        let registry = &mut catalogue.registry;
         registry.register(
             "tidegate_cache_requests",
             "Requests by what each tier of the cache had for them",
             self.requests.clone(),
-        );
-        registry.register_with_unit(
-            "tidegate_cache_key",
-            "Time to make a cache key",
-            Unit::Seconds,
-            self.key.clone(),
         );
         registry.register(
             "tidegate_cache_saved_tokens",
@@ -158,7 +157,7 @@ impl Families {
                 let (tier, result) = result.names();
                 self.requests.get_or_create_owned(&CacheLabels { tier, result }).shard(shard)
             }),
-            key: self.key.shard(shard),
+            key: self.key.of(Vec::new()).shard(shard),
             saved_tokens: self.saved_tokens.shard(shard),
             saved_bytes: self.saved_bytes.shard(shard),
             saved_micro_usd: self.saved_micro_usd.shard(shard),

@@ -2,7 +2,7 @@
 //! `promtool check metrics`, agents of clouds, eyes. Made from the OpenMetrics text, line by line:
 //!
 //! - a counter's family is named as its samples are, with `_total`, and an info's with `_info`, as a gauge;
-//! - there are no units and no end mark. (Exemplars, of which this module writes none, would have to go as well.)
+//! - there are no units and no end mark.
 //!
 //! It knows the form in which this module's encoder writes and no other.
 

@@ -1,8 +1,9 @@
 //! How long the database takes, under the plain name that the requirements give.
 
+use super::histogram::Histogram;
 use super::jobs::{Times, ToldTimes};
-use super::sharded::{Bounds, Histogram, Shards};
-use prometheus_client::metrics::family::{Family, MetricConstructor as _};
+use super::sharded::Shards;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Registry, Unit};
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub struct QueryTimes(Histogram);
 impl QueryTimes {
     /// None yet; the buckets have these upper bounds, in seconds and ascending.
     pub fn new(bounds: &'static [f64]) -> Self {
-        Self(Bounds(Shards(1), bounds).new_metric())
+        Self(Histogram::alone(Shards(1), bounds))
     }
 
     /// One took so long.
@@ -52,7 +53,7 @@ impl QueryTimes {
 
     /// All so far.
     pub fn read(&self) -> Times {
-        self.0.read()
+        self.0.read().times()
     }
 }
 

@@ -76,7 +76,7 @@ pub struct Times {
 
 impl Times {
     /// As a histogram.
-    pub(super) fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+    pub(super) fn encode(&self, encoder: &mut MetricEncoder<'_>) -> fmt::Result {
         let uppers = self.bounds.iter().copied().chain([f64::INFINITY]);
         let counts = self.buckets.iter().copied().chain(std::iter::repeat(0));
         let buckets: Vec<_> = uppers.zip(counts).collect();
@@ -236,8 +236,8 @@ impl TypedMetric for ToldTimes {
 }
 
 impl EncodeMetric for ToldTimes {
-    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).encode(encoder)
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).encode(&mut encoder)
     }
 
     fn metric_type(&self) -> MetricType {

@@ -8,19 +8,6 @@ pub(super) struct OperationLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct RouteLabels {
-    pub(super) operation: &'static str,
-    pub(super) model: String,
-}
-
-/// The same as OpenTelemetry's conventions for generative AI name it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
-pub(super) struct GenAiLabels {
-    pub(super) gen_ai_operation_name: &'static str,
-    pub(super) gen_ai_request_model: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RequestLabels {
     pub(super) operation: &'static str,
     pub(super) model: String,
@@ -35,12 +22,6 @@ pub(super) struct AttemptLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct TargetLabels {
-    pub(super) gen_ai_provider_name: String,
-    pub(super) gen_ai_request_model: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ProviderLabels {
     pub(super) provider: String,
 }
@@ -49,12 +30,6 @@ pub(super) struct ProviderLabels {
 pub(super) struct ResultLabels {
     pub(super) provider: String,
     pub(super) result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct WaitLabels {
-    pub(super) provider: String,
-    pub(super) model: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,10 +1,12 @@
 //! What the pools of upstream connections show: what a connection cost to get, and how names are resolved.
 
+use super::catalogue::Catalogue;
+use super::histogram::{HistogramShard, Histograms, labels as named};
 use super::labels::{ConnectionLabels, LookupLabels, ProviderLabels};
-use super::sharded::{Bounds, CounterShard, Counters, HistogramShard, Histograms, Shards};
+use super::sharded::{CounterShard, Counters, Shards};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Unit;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -118,7 +120,7 @@ pub(super) struct Families {
     opened: Counters<ProviderLabels>,
     reused: Counters<ProviderLabels>,
     starved: Counters<ProviderLabels>,
-    wait: Histograms<ProviderLabels>,
+    wait: Histograms,
     lookups: Counters<LookupLabels>,
     dns_age: Family<ProviderLabels, Gauge<f64, AtomicU64>>,
 }
@@ -130,13 +132,14 @@ impl Families {
             opened: Family::new_with_constructor(shards),
             reused: Family::new_with_constructor(shards),
             starved: Family::new_with_constructor(shards),
-            wait: Family::new_with_constructor(Bounds(shards, WAIT_SECONDS)),
+            wait: Histograms::new(shards, WAIT_SECONDS),
             lookups: Family::new_with_constructor(shards),
             dns_age: Family::default(),
         }
     }
 
-    pub(super) fn register(&self, registry: &mut Registry) {
+    pub(super) fn register(&self, catalogue: &mut Catalogue) {
+        let registry = &mut catalogue.registry;
         registry.register(
             "tidegate_upstream_connections",
             "Connections open to each provider",
@@ -157,12 +160,6 @@ impl Families {
             "Requests that waited for a connection in vain",
             self.starved.clone(),
         );
-        registry.register_with_unit(
-            "tidegate_upstream_connections_wait",
-            "Time that requests waited because as many connections were open as may be",
-            Unit::Seconds,
-            self.wait.clone(),
-        );
         registry.register(
             "tidegate_dns_lookups",
             "Times a name server was asked for a provider's addresses",
@@ -174,16 +171,22 @@ impl Families {
             Unit::Seconds,
             self.dns_age.clone(),
         );
+        catalogue.durations(
+            "tidegate_upstream_connections_wait",
+            "Time that requests waited because as many connections were open as may be",
+            &self.wait,
+        );
     }
 
     /// One thread's handles of one provider's pool.
     pub(super) fn pool(&self, provider: &str, shard: usize) -> PoolMetrics {
         let labels = ProviderLabels { provider: provider.to_owned() };
+        let wait = self.wait.of(named([("provider", provider)])).shard(shard);
         PoolMetrics {
+            wait,
             opened: self.opened.get_or_create_owned(&labels).shard(shard),
             reused: self.reused.get_or_create_owned(&labels).shard(shard),
             starved: self.starved.get_or_create_owned(&labels).shard(shard),
-            wait: self.wait.get_or_create_owned(&labels).shard(shard),
             lookups: Lookup::ALL.map(|result| {
                 let labels = LookupLabels { provider: provider.to_owned(), result: result.name() };
                 self.lookups.get_or_create_owned(&labels).shard(shard)

@@ -1,15 +1,11 @@
 //! What callers' requests show: how they ended, how long they took, and how much of it was ours.
 
-mod second_name;
-
-use super::labels::{GenAiLabels, OperationLabels, RequestLabels, RouteLabels};
-use super::sharded::{
-    Bounds, CounterShard, Counters, GaugeShard, Gauges, HistogramShard, Histograms, Shards,
-};
+use super::catalogue::Catalogue;
+use super::histogram::{HistogramShard, Histograms, labels};
+use super::labels::{OperationLabels, RequestLabels};
+use super::sharded::{CounterShard, Counters, GaugeShard, Gauges, Shards};
 use super::sums::Sums;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::{Registry, Unit};
-use second_name::SecondName;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -89,10 +85,10 @@ pub(super) struct Families {
     /// Handles of every route, to read them by; which thread's does not matter.
     known: Mutex<BTreeMap<(&'static str, String), RouteMetrics>>,
     requests: Counters<RequestLabels>,
-    duration: Histograms<RouteLabels>,
+    pub(super) duration: Histograms,
     /// The same durations as OpenTelemetry's conventions name them.
-    gen_ai_duration: SecondName<GenAiLabels>,
-    overhead: Histograms<OperationLabels>,
+    gen_ai_duration: Histograms,
+    pub(super) overhead: Histograms,
     in_flight: Gauges<OperationLabels>,
 }
 
@@ -101,56 +97,53 @@ impl Families {
         Self {
             known: Mutex::default(),
             requests: Family::new_with_constructor(shards),
-            duration: Family::new_with_constructor(Bounds(shards, &REQUEST_SECONDS)),
-            gen_ai_duration: SecondName::default(),
-            overhead: Family::new_with_constructor(Bounds(shards, OVERHEAD_SECONDS)),
+            duration: Histograms::new(shards, &REQUEST_SECONDS),
+            gen_ai_duration: Histograms::new(shards, &REQUEST_SECONDS),
+            overhead: Histograms::new(shards, OVERHEAD_SECONDS),
             in_flight: Family::new_with_constructor(shards),
         }
     }
 
-    pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register(
+    pub(super) fn register(&self, catalogue: &mut Catalogue) {
+        catalogue.registry.register(
             "tidegate_requests",
             "Requests by operation, model and how they ended",
             self.requests.clone(),
         );
-        registry.register_with_unit(
+        catalogue.durations(
             "http_request_duration",
             "From the request's first byte to the end of the answer",
-            Unit::Seconds,
-            self.duration.clone(),
+            &self.duration,
         );
-        registry.register_with_unit(
+        catalogue.durations(
             "gen_ai_server_request_duration",
             "The same, by the names of OpenTelemetry's conventions",
-            Unit::Seconds,
-            self.gen_ai_duration.clone(),
+            &self.gen_ai_duration,
         );
-        registry.register_with_unit(
+        catalogue.durations(
             "tidegate_overhead",
             "Our own time: the total less the union of the upstream calls",
-            Unit::Seconds,
-            self.overhead.clone(),
+            &self.overhead,
         );
-        registry.register("tidegate_requests_in_flight", "Requests under way", self.in_flight.clone());
+        let in_flight = self.in_flight.clone();
+        catalogue.registry.register("tidegate_requests_in_flight", "Requests under way", in_flight);
     }
 
     /// One thread's handles of one route.
     pub(super) fn route(&self, operation: &'static str, model: &str, shard: usize) -> RouteMetrics {
         let of = OperationLabels { operation };
-        let route = RouteLabels { operation, model: model.to_owned() };
-        let duration = self.duration.get_or_create_owned(&route);
+        let duration = self.duration.of(labels([("operation", operation), ("model", model)]));
         let handles = RouteMetrics {
             requests: Outcome::ALL.map(|outcome| {
                 let labels = RequestLabels { operation, model: model.to_owned(), outcome: outcome.name() };
                 self.requests.get_or_create_owned(&labels).shard(shard)
             }),
             duration: duration.shard(shard),
-            overhead: self.overhead.get_or_create_owned(&of).shard(shard),
+            overhead: self.overhead.of(labels([("operation", operation)])).shard(shard),
             in_flight: self.in_flight.get_or_create_owned(&of).shard(shard),
         };
-        let names = GenAiLabels { gen_ai_operation_name: operation, gen_ai_request_model: model.to_owned() };
-        self.gen_ai_duration.name(names, duration);
+        let names = labels([("gen_ai_operation_name", operation), ("gen_ai_request_model", model)]);
+        self.gen_ai_duration.show(names, duration);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert((operation, model.to_owned()), handles.clone());
         handles

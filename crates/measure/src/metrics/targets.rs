@@ -1,10 +1,12 @@
 //! What tries at providers show: how they ended, what was tried instead or beside, and what was used.
 
-use super::labels::{AttemptLabels, ProviderLabels, ResultLabels, TargetLabels, TokenLabels, WaitLabels};
-use super::sharded::{Bounds, CounterShard, Counters, HistogramShard, Histograms, Shards};
+use super::catalogue::Catalogue;
+use super::histogram::{HistogramShard, Histograms, labels};
+use super::labels::{AttemptLabels, ProviderLabels, ResultLabels, TokenLabels};
+use super::requests::REQUEST_SECONDS;
+use super::sharded::{CounterShard, Counters, Shards};
 use super::sums::Sums;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::{Registry, Unit};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -94,6 +96,7 @@ impl Joined {
 #[derive(Clone, Debug)]
 pub struct TargetMetrics {
     attempts: [CounterShard; AttemptResult::ALL.len()],
+    duration: HistogramShard,
     retries: [CounterShard; 2],
     fallbacks: CounterShard,
     hedges: [CounterShard; 2],
@@ -107,9 +110,10 @@ pub struct TargetMetrics {
 }
 
 impl TargetMetrics {
-    /// One attempt has ended.
-    pub fn attempted(&self, result: AttemptResult) {
+    /// One attempt has ended, so long after it began.
+    pub fn attempted(&self, result: AttemptResult, took: Duration) {
         self.attempts[result as usize].inc();
+        self.duration.observe(took.as_secs_f64());
     }
 
     /// It was asked after another try had failed, at this target or at another, and it answered or did not.
@@ -163,9 +167,10 @@ pub(super) struct Families {
     fallbacks: Counters<ProviderLabels>,
     hedges: Counters<ResultLabels>,
     coalesced: Counters<ResultLabels>,
-    joint_requests: Histograms<WaitLabels>,
-    waits: Histograms<WaitLabels>,
-    first_token: Histograms<TargetLabels>,
+    joint_requests: Histograms,
+    waits: Histograms,
+    pub(super) durations: Histograms,
+    pub(super) first_token: Histograms,
     tokens: Counters<TokenLabels>,
     /// Every target that was resolved, by provider and model, to be added up.
     targets: Mutex<BTreeMap<(String, String), TargetMetrics>>,
@@ -179,15 +184,17 @@ impl Families {
             fallbacks: Family::new_with_constructor(shards),
             hedges: Family::new_with_constructor(shards),
             coalesced: Family::new_with_constructor(shards),
-            joint_requests: Family::new_with_constructor(Bounds(shards, JOINT_REQUESTS)),
-            waits: Family::new_with_constructor(Bounds(shards, WAIT_SECONDS)),
-            first_token: Family::new_with_constructor(Bounds(shards, FIRST_TOKEN_SECONDS)),
+            joint_requests: Histograms::new(shards, JOINT_REQUESTS),
+            waits: Histograms::new(shards, WAIT_SECONDS),
+            durations: Histograms::new(shards, &REQUEST_SECONDS),
+            first_token: Histograms::new(shards, FIRST_TOKEN_SECONDS),
             tokens: Family::new_with_constructor(shards),
             targets: Mutex::default(),
         }
     }
 
-    pub(super) fn register(&self, registry: &mut Registry) {
+    pub(super) fn register(&self, catalogue: &mut Catalogue) {
+        let registry = &mut catalogue.registry;
         registry.register(
             "tidegate_upstream_attempts",
             "Attempts at providers by how they ended",
@@ -213,28 +220,35 @@ impl Families {
             "Embedding requests that waited for others, by the provider asked and what came of it",
             self.coalesced.clone(),
         );
-        registry.register(
+        registry.register("tidegate_tokens", "Tokens as the providers counted them", self.tokens.clone());
+        catalogue.counts(
             "tidegate_coalesced_batch_size",
             "How many embedding requests were sent as one",
-            self.joint_requests.clone(),
+            &self.joint_requests,
         );
-        registry.register_with_unit(
+        catalogue.durations(
             "tidegate_queue",
             "How long requests waited for a target, of those that did",
-            Unit::Seconds,
-            self.waits.clone(),
+            &self.waits,
         );
-        registry.register_with_unit(
+        catalogue.durations(
+            "gen_ai_client_operation_duration",
+            "How long attempts at providers took, however they ended",
+            &self.durations,
+        );
+        catalogue.durations(
             "gen_ai_server_time_to_first_token",
             "From the start of an attempt to its first content token, streams only",
-            Unit::Seconds,
-            self.first_token.clone(),
+            &self.first_token,
         );
-        registry.register("tidegate_tokens", "Tokens as the providers counted them", self.tokens.clone());
     }
 
     /// One thread's handles of one target.
     pub(super) fn target(&self, provider: &str, model: &str, shard: usize) -> TargetMetrics {
+        let of_target = labels([("gen_ai_provider_name", provider), ("gen_ai_request_model", model)]);
+        let of_model = |histograms: &Histograms| {
+            histograms.of(labels([("provider", provider), ("model", model)])).shard(shard)
+        };
         let (provider, model) = (|| provider.to_owned(), || model.to_owned());
         let tokens = |kind| {
             let labels = TokenLabels { provider: provider(), model: model(), kind };
@@ -244,8 +258,6 @@ impl Families {
             family.get_or_create_owned(&ResultLabels { provider: provider(), result }).shard(shard)
         };
         let of_provider = ProviderLabels { provider: provider() };
-        let of_model = WaitLabels { provider: provider(), model: model() };
-        let of_target = TargetLabels { gen_ai_provider_name: provider(), gen_ai_request_model: model() };
         let handles = TargetMetrics {
             attempts: AttemptResult::ALL.map(|result| {
                 let labels = AttemptLabels { provider: provider(), model: model(), result: result.name() };
@@ -255,9 +267,10 @@ impl Families {
             fallbacks: self.fallbacks.get_or_create_owned(&of_provider).shard(shard),
             hedges: ["lost", "won"].map(|result| of_result(&self.hedges, result)),
             coalesced: Joined::ALL.map(|joined| of_result(&self.coalesced, joined.name())),
-            joint_requests: self.joint_requests.get_or_create_owned(&of_model).shard(shard),
-            waits: self.waits.get_or_create_owned(&of_model).shard(shard),
-            first_token: self.first_token.get_or_create_owned(&of_target).shard(shard),
+            joint_requests: of_model(&self.joint_requests),
+            waits: of_model(&self.waits),
+            duration: self.durations.of(of_target.clone()).shard(shard),
+            first_token: self.first_token.of(of_target).shard(shard),
             input_tokens: tokens("input"),
             output_tokens: tokens("output"),
             cached_tokens: tokens("cached_input"),
@@ -298,7 +311,7 @@ mod tests {
     fn an_attempt_and_its_tokens_show_under_their_target() {
         let metrics = Metrics::new("0", 2);
         let target = metrics.shard(1).target("openai", "gpt-4o");
-        target.attempted(AttemptResult::RateLimited);
+        target.attempted(AttemptResult::RateLimited, Duration::from_millis(700));
         target.used(100, 20, 80);
         target.first_token(Duration::from_millis(300));
         target.retried(true);
@@ -310,6 +323,7 @@ mod tests {
         let text = metrics.encode().unwrap();
         for line in [
             r#"tidegate_upstream_attempts_total{provider="openai",model="gpt-4o",result="rate_limited"} 1"#,
+            r#"gen_ai_client_operation_duration_seconds_bucket{le="1.28",gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o"} 1"#,
             r#"tidegate_tokens_total{provider="openai",model="gpt-4o",type="cached_input"} 80"#,
             r#"tidegate_retries_total{provider="openai",result="ok"} 1"#,
             r#"tidegate_retries_total{provider="openai",result="failed"} 0"#,

@@ -137,6 +137,10 @@ async fn only_a_plain_text_above_the_threshold_is_encoded() {
         ("application/json; charset=utf-8", true),
         ("Application/JSON", true),
         ("application/openmetrics-text; version=1.0.0", true),
+        (
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+            true,
+        ),
         ("text/plain", true),
         ("TEXT/html;charset=utf-8", true),
         ("text/event-stream", false),

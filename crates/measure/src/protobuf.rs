@@ -1,7 +1,8 @@
-//! As much of Protocol Buffers' encoding as OTLP's traces need: numbers, text and messages within messages, written;
-//! and fields read one after the other. No schema: who writes a field knows its number and its type.
+//! As much of Protocol Buffers' encoding as [`metrics`](crate::metrics) and OTLP's traces need: numbers, text and
+//! messages within messages, written; and fields read one after the other. No schema: who writes a field knows its
+//! number and its type.
 //!
-//! A crate would bring a derive, a runtime and generated types for some eight messages.
+//! A crate would bring a derive, a runtime and generated types for some twenty messages.
 
 /// Writes one message. As in proto3, what is empty or 0 is left out.
 #[derive(Debug, Default)]
@@ -45,13 +46,25 @@ impl Writer {
         self.varint(number as u64);
     }
 
+    /// `sint32`.
+    pub fn zigzag(&mut self, field: u32, number: i32) {
+        self.number(field, zigzag(number.into()));
+    }
+
+    /// Packed `sint64`s.
+    pub fn zigzags(&mut self, field: u32, numbers: &[i64]) {
+        if !numbers.is_empty() {
+            self.message(field, |inner| numbers.iter().for_each(|number| inner.varint(zigzag(*number))));
+        }
+    }
+
     /// `bool` of a `oneof`.
     pub fn flag(&mut self, field: u32, flag: bool) {
         self.tag(field, VARINT);
         self.varint(flag.into());
     }
 
-    /// `double` of a `oneof`.
+    /// `double`, which is there even where it is 0.
     pub fn double(&mut self, field: u32, number: f64) {
         self.tag(field, FIXED64);
         self.bytes.extend_from_slice(&number.to_le_bytes());
@@ -92,6 +105,11 @@ impl Writer {
     /// A message within this one, there even where it is empty.
     pub fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
         self.tag(field, LENGTH);
+        self.delimited(write);
+    }
+
+    /// A message with its length before it and no number, as streams of messages have them.
+    pub fn delimited(&mut self, write: impl FnOnce(&mut Self)) {
         // Its length is known only afterwards: most are of one byte, for which there is room.
         let place = self.bytes.len();
         self.bytes.push(0);
@@ -117,6 +135,11 @@ fn varint(mut number: u64) -> ([u8; VARINT_BYTES_MAX], usize) {
     }
     bytes[width - 1] = number as u8;
     (bytes, width)
+}
+
+/// Small numbers of either sign as small ones without.
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
 }
 
 /// One field of a message.
@@ -194,11 +217,16 @@ mod tests {
         check(&|writer| writer.number(1, 150), &[0x08, 0x96, 0x01]);
         check(&|writer| writer.text(2, "testing"), b"\x12\x07testing");
         check(&|writer| writer.message(3, |inner| inner.number(1, 150)), &[0x1a, 0x03, 0x08, 0x96, 0x01]);
+        check(&|writer| writer.delimited(|inner| inner.number(1, 150)), &[0x03, 0x08, 0x96, 0x01]);
         check(&|writer| writer.signed(1, -2), b"\x08\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01");
         check(&|writer| writer.fixed32(16, 1), &[0x85, 0x01, 1, 0, 0, 0]);
         check(&|writer| writer.fixed64(7, 2), &[0x39, 2, 0, 0, 0, 0, 0, 0, 0]);
         check(&|writer| writer.double(4, 1.0), &[0x21, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]);
         check(&|writer| writer.flag(2, true), &[0x10, 1]);
+        check(&|writer| writer.zigzag(1, -2), &[0x08, 3]);
+        check(&|writer| writer.zigzag(1, i32::MIN), &[0x08, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+        check(&|writer| writer.zigzags(4, &[0, -1, 1, 150]), &[0x22, 5, 0, 1, 2, 0xac, 0x02]);
+        check(&|writer| writer.zigzags(4, &[]), &[]);
         check(&|writer| writer.number(1, 0), &[]);
         check(&|writer| writer.bytes(2, b""), &[]);
         check(&|writer| writer.fixed64(3, 0), &[]);
