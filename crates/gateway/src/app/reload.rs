@@ -163,6 +163,7 @@ fn apply(gateway: &Gateway, sources: &Sources, inputs: &mut Vec<PathBuf>) -> Tol
         return told;
     }
     gateway.metrics.reloads.inc();
+    gateway.certificates.renew();
     tracing::info!("the new configuration is in force");
     told
 }
