@@ -38,9 +38,9 @@ const PRIORITY: &str = "x-tidegate-priority";
 {{field}} is a field of the row, {{a.b}} or {{a.0}} one that lies deeper, {{$line}} the row's line,
 {{{{ two braces. A field that is not there or null makes the row an error; nothing is asked then.
 
-Each line of the output is the row with the answer beside its fields. A row without an answer goes
-to the error file, as {\"line\", \"code\", \"message\", \"status\", \"row\"}, and the rest goes on; to ask
-those again: jq -c .row out.errors.jsonl > again.jsonl
+Each line of the output is the row with the answer beside its fields. A row without an answer goes to the error \
+file, as {\"line\", \"code\", \"message\", \"status\", \"row\"}, and the rest goes on; to ask those again: jq -c \
+.row out.jsonl.errors.jsonl > again.jsonl
 
 How far it has come is kept in OUTPUT.progress. Stopped, killed or out of power, it goes on with
 the same command where it stopped, and every row is in the output or among the errors exactly
