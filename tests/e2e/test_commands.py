@@ -7,6 +7,7 @@ import json
 import pytest
 from support.processes import create_key, run
 from support.secrets import PROVIDER_KEY, assert_no_secret
+from support.waiting import wait_until
 
 GOOD = f"""
 [providers.mock]
@@ -104,8 +105,46 @@ def test_help_is_help(arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["serve", "--nonsense"], ["serve", "--config", "/no/such/file.toml"]]
+    "arguments",
+    [
+        ["nonsense"],
+        ["serve", "--nonsense"],
+        ["serve", "--config", "/no/such/file.toml"],
+        ["keys", "create", "--models", "smart,"],
+        ["keys", "create", "--requests-per-minute", "5000000000"],
+        ["jobs", "list", "--state", "foo"],
+        ["jobs", "purge", "--state", "done", "--older-than", "24"],
+        ["alerts", "silence", "alertname=errors", "--duration", "1y"],
+    ],
 )
 def test_wrong_usage_is_status_two(arguments):
     result = run(*arguments)
     assert result.returncode == 2 and result.stderr
+
+
+def test_an_admin_plane_is_named_as_one():
+    refused = run("targets", "--admin", "foo")
+    assert refused.returncode == 2 and "http://127.0.0.1:4001" in refused.stderr, refused.stderr
+
+
+def test_a_file_that_is_named_is_read_and_no_note_says_otherwise(tmp_path):
+    nowhere = tmp_path / "nope.toml"
+    for arguments in (["--config", nowhere], ["--config", nowhere, "--admin", "http://127.0.0.1:1"]):
+        refused = run("targets", *arguments)
+        assert refused.returncode == 2 and "--admin URL" not in refused.stderr, refused.stderr
+
+
+def test_of_several_well_known_files_the_first_is_read_and_the_others_are_told_of(tmp_path):
+    write(tmp_path, PLAIN)
+    (tmp_path / "tidegate.yaml").write_text("nonsense: 1\n")
+    result = run("check", cwd=tmp_path)
+    assert result.returncode == 0 and "tidegate.yaml is not read" in result.stdout, result.stdout
+    assert "./tidegate.yaml" in run("serve", "--help").stdout
+
+
+def test_the_first_call_is_told_with_a_key_where_one_is_needed(launch):
+    for server, told in ((('keys = "required"',), True), ((), False)):
+        gateway = launch(server=server)
+        wait_until("the first call is told", lambda: "try: curl" in gateway.log())
+        line = next(line for line in gateway.log().splitlines() if line.startswith("try: curl"))
+        assert ("-H 'authorization: Bearer tg-" in line) == told, line

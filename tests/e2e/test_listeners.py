@@ -160,3 +160,41 @@ def test_a_listener_beyond_loopback_without_keys_is_refused(tmp_path):
     result = processes.run("serve", "--config", path)
     assert result.returncode == 2
     assert "key" in result.stderr
+
+
+REFUSED = {
+    "a path there is not": ("GET", "/admin/nope", None, {}, 404, "unknown_url", "/admin/nope"),
+    "a path that cannot be read": ("GET", "/admin/requests/%ff", None, {}, 404, "unknown_url", "%ff"),
+    "a word of no command": ("POST", "/admin/workflows/runs/run-1/nope", None, {}, 404, "unknown_url", "nope"),
+    "a method there is not": ("PUT", "/admin/breakers/reset", b"{}", {}, 405, None, "PUT"),
+    "a method health has not": ("POST", "/health", b"", {}, 405, None, "POST"),
+    "a body of no type": ("POST", "/admin/breakers/reset", b"{}", {}, 415, None, "application/json"),
+    "a body that is no JSON": ("POST", "/admin/breakers/reset", b"{", "json", 400, None, "not valid JSON: EOF"),
+    "a member missing": ("POST", "/admin/alerts/silences", b"{}", "json", 400, None, "missing field `matchers`"),
+    "an unknown member": ("POST", "/admin/keys", b'{"modles": []}', "json", 400, None, "modles"),
+    "a body too large": ("POST", "/admin/breakers/reset", b" " * (2097152 + 1), "json", 413, None, "2097152"),
+    "an unknown query": ("GET", "/admin/requests?nope=1", None, {}, 400, None, "unknown field `nope`"),
+    "a query of another type": ("GET", "/admin/system?minutes=x", None, {}, 400, None, "minutes"),
+    "no state of jobs": ("GET", "/admin/jobs?state=foo", None, {}, 400, None, "scheduled, ready"),
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "code", "part"), REFUSED.values(), ids=REFUSED.keys()
+)
+def test_the_admin_plane_refuses_in_one_voice(gateway, method, path, body, headers, status, code, part):
+    headers = {"content_type": "application/json"} if headers == "json" else headers
+    response = ask(gateway.admin_port, method, path, body, **headers)
+    error = response.error()
+    assert (response.status, error["code"]) == (status, code), error
+    assert error["type"] == ("not_found_error" if status == 404 else "invalid_request_error")
+    assert part in error["message"], error
+    for word in ("deserialize", "buffer", "target type", "Expected request"):
+        assert word not in error["message"]
+    assert (response.header("allow") is not None) == (status == 405)
+
+
+def test_a_foreign_host_is_told_the_setting_of_its_plane(gateway):
+    for port, setting in ((gateway.port, "'server.hosts'"), (gateway.admin_port, "'admin.hosts'")):
+        refused = ask(port, "GET", "/v1/models" if port == gateway.port else "/metrics", host="evil.example")
+        assert refused.status == 403 and setting in refused.error()["message"]

@@ -55,7 +55,11 @@ def test_every_fault_of_a_definition_is_told_at_once(gateway):
     assert put(gateway, b"\xff".decode("latin-1")).status == 400
     with Connection(gateway.port) as connection:
         response = connection.request("PUT", "/v1/workflows/w", b"a: 1", {"content-type": "application/yaml"})
-        assert response.status == 415
+        assert response.status == 415 and "'application/yaml'" in response.error()["message"]
+        # What curl says of whatever `-d` sends.
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        named = json.dumps({"name": "w", "steps": [model("a", "x")]}).encode()
+        assert connection.request("PUT", "/v1/workflows/w", named, form).status == 200
     assert put(gateway, "#" * (1 << 20) + "#").status == 413
 
 

@@ -41,7 +41,7 @@ class Job:
 
     @property
     def errors(self) -> Path:
-        return self.output.with_suffix(".errors.jsonl")
+        return self.output.with_name(self.output.name + ".errors.jsonl")
 
     @property
     def journal(self) -> Path:

@@ -17,6 +17,7 @@ mod playground;
 pub mod pools;
 mod pressure;
 mod profile;
+pub mod refused;
 pub mod requests;
 mod system;
 pub mod targets;
@@ -27,7 +28,7 @@ use crate::dashboard::{self, Door};
 use crate::gateway::Gateway;
 use crate::http::{compress, health};
 use axum::Router;
-use axum::extract::{FromRef, State};
+use axum::extract::{DefaultBodyLimit, FromRef, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -59,13 +60,17 @@ impl FromRef<Plane> for Arc<Gateway> {
 pub fn router(gateway: Arc<Gateway>) -> Router {
     let plane = Plane { gateway, door: Arc::default() };
     Router::new()
-        .merge(guarded().layer(middleware::from_fn_with_state(plane.clone(), dashboard::guard)))
-        .merge(open().layer(middleware::from_fn_with_state(plane.clone(), dashboard::porch)))
-        // Probes carry no key, know no host's name, and learn nothing but that somebody is here.
-        .route("/health", get(live))
-        .route("/health/ready", get(ready))
-        .fallback(|| async { refusal(&Failure::new(Kind::NotFound, "Unknown path on the admin plane.")) })
+        .merge(told(guarded()).layer(middleware::from_fn_with_state(plane.clone(), dashboard::guard)))
+        .merge(told(open()).layer(middleware::from_fn_with_state(plane.clone(), dashboard::porch)))
+        .merge(told(probes()))
+        .fallback(refused::path)
+        .layer(DefaultBodyLimit::max(refused::BODY_BYTES_MAX))
         .with_state(plane)
+}
+
+/// Routes that say so where they have no such method: within what guards them.
+fn told(routes: Router<Plane>) -> Router<Plane> {
+    routes.method_not_allowed_fallback(refused::method)
 }
 
 /// What there is, by name. The dashboard's pages go by it: what is not named here they do not ask for, and explain
@@ -153,6 +158,11 @@ fn open() -> Router<Plane> {
         .route("/", get(dashboard::root))
         .route("/assets/{version}/{*file}", get(dashboard::asset))
         .route("/admin/session", get(dashboard::whoami).post(dashboard::log_in).delete(dashboard::log_out))
+}
+
+/// Probes carry no key, know no host's name, and learn nothing but that somebody is here.
+fn probes() -> Router<Plane> {
+    Router::new().route("/health", get(live)).route("/health/ready", get(ready))
 }
 
 async fn live() -> Response {

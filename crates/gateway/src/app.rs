@@ -14,6 +14,7 @@ pub use reload::{Reloading, Told};
 
 use crate::config::{Config, Loaded, Sources};
 use crate::gateway::{Gateway, Shared};
+use crate::listener::tls::Certificates;
 use crate::listener::watch::{SWEEP, Watches};
 use crate::listener::{self, Accepted, Bounds};
 use crate::worker::{self, Dealt, Worker};
@@ -64,13 +65,15 @@ pub enum Error {
     System(#[from] std::io::Error),
 }
 
-/// Both planes' addresses, once they are bound.
+/// Both planes, once they are bound.
 #[derive(Clone, Copy, Debug)]
 pub struct Listening {
-    /// The data plane.
+    /// The data plane's address.
     pub data: SocketAddr,
-    /// The admin plane.
+    /// The admin plane's.
     pub admin: SocketAddr,
+    /// Whether callers need a key.
+    pub needs_key: bool,
 }
 
 /// Serves until a signal says to stop, then drains. `announce` is called once both listeners are
@@ -85,14 +88,15 @@ pub fn run(
 ) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let config = &loaded.config;
-    let (data, data_tls) = open(config.server.listen, config.server.tls.as_ref(), "server.listen")?;
-    let (admin, admin_tls) = open(config.admin.listen, config.admin.tls.as_ref(), "admin.listen")?;
-    let listening = Listening { data: data.local_addr()?, admin: admin.local_addr()? };
+    let certificates = Certificates::read(config).map_err(Error::Tls)?;
+    let (data, data_tls) = (open(config.server.listen, "server.listen")?, certificates.data_acceptor());
+    let (admin, admin_tls) = (open(config.admin.listen, "admin.listen")?, certificates.admin_acceptor());
 
     let workers = worker_count(config);
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), workers);
-    let gateway = Gateway::new(loaded, workers, metrics)
+    let mut gateway = Gateway::new(loaded, workers, metrics)
         .map_err(|(name, error)| Error::Provider { name, reason: error.to_string() })?;
+    gateway.certificates = certificates;
     gateway.metrics.reloads.inc();
     let gateway = Arc::new(gateway);
 
@@ -108,7 +112,8 @@ pub fn run(
         let mut signals = Signals::listen()?;
         gateway.runtimes.join("control");
         gateway.durable.settled().await;
-        announce(config, listening);
+        let needs_key = gateway.snapshot(0).keyring.needed;
+        announce(config, Listening { data: data.local_addr()?, admin: admin.local_addr()?, needs_key });
         let drain = config.server.timeouts.drain;
         let connections_max = config.server.connections_max;
         let reload = reload::watch(&gateway, loaded, sources);
@@ -152,14 +157,8 @@ pub fn run(
     })
 }
 
-fn open(
-    address: SocketAddr,
-    tls: Option<&crate::config::Tls>,
-    setting: &'static str,
-) -> Result<(TcpListener, Option<TlsAcceptor>), Error> {
-    let acceptor = tls.map(listener::tls::acceptor).transpose().map_err(Error::Tls)?;
-    let listener = listener::bind(address).map_err(|source| Error::Listen { address, setting, source })?;
-    Ok((listener, acceptor))
+fn open(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Error> {
+    listener::bind(address).map_err(|source| Error::Listen { address, setting, source })
 }
 
 /// One a core that this process may use, as the scheduler or the container says.

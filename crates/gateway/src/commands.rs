@@ -29,6 +29,7 @@ mod usage;
 mod workflow;
 
 use clap::{Parser, Subcommand};
+use rig::load::units;
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -119,6 +120,11 @@ pub fn run() -> ExitCode {
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::man(),
     }
+}
+
+/// A duration, to be sent as it was written.
+fn duration(text: &str) -> Result<String, String> {
+    units::parse_duration(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Prints what a gateway said, as it was or in words.

@@ -19,11 +19,12 @@ mod sessions;
 pub use door::{Door, guard, log_in, log_out, porch, whoami};
 pub use live::Live;
 
+use crate::admin::refused::Path;
 use crate::admin::{self, refusal};
 use crate::gateway::Gateway;
 use crate::http::compress;
 use assets::Found;
-use axum::extract::{Json, Path, State};
+use axum::extract::{Json, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{

@@ -11,6 +11,7 @@ use crate::desk::Desk;
 use crate::durable::Durable;
 use crate::durable::keys::Known;
 use crate::limits::{Accounts, Limits};
+use crate::listener::tls::Certificates;
 use crate::observe::Observer;
 use crate::pressure::Pressure;
 use crate::remember::Remembered;
@@ -67,6 +68,8 @@ pub struct Gateway {
     pub live: Live,
     /// Where another look at the configuration is asked for.
     pub reloading: Reloading,
+    /// What the listeners show; none of it where nothing listens.
+    pub certificates: Certificates,
 }
 
 /// The Redis through which replicas count together; `None`: each counts alone.
@@ -150,6 +153,7 @@ impl Gateway {
             metrics,
             live: Live::default(),
             reloading: Reloading::default(),
+            certificates: Certificates::default(),
         })
     }
 

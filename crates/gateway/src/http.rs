@@ -19,8 +19,9 @@ pub mod read;
 use crate::gateway::Shared;
 use crate::listener::watch::Underway;
 use crate::pipeline;
-use ::http::{Method, Request, Response};
+use ::http::{Method, Request, Response, Uri};
 use body::Body;
+use hosts::Served;
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -114,7 +115,7 @@ impl<F: Future<Output = Response<Body>>> Future for Handling<F> {
 /// The work to be done, or an answer that needs none.
 fn route(shared: &Shared, request: &Request<Incoming>) -> Result<Work, Box<Response<Body>>> {
     framing::check(request).map_err(|failure| Box::new(framing::refusal(&failure)))?;
-    let Some(endpoint) = endpoint(request.uri().path()) else { return Err(Box::new(unknown_path(request))) };
+    let Some(endpoint) = endpoint(request.uri().path()) else { return Err(Box::new(unknown(request))) };
     guard(shared, endpoint, request)?;
     let response = match (endpoint, request.method()) {
         (Endpoint::Inference(operation), &Method::POST) => return Ok(Work::Inference(operation)),
@@ -144,7 +145,7 @@ fn guard(
         return Ok(());
     }
     let snapshot = shared.snapshot();
-    hosts::check(&snapshot.server.hosts, snapshot.server.listen, request)
+    hosts::check(Served::data(&snapshot.server), request)
         .map_err(|failure| Box::new(error::response(&failure)))
 }
 
@@ -184,11 +185,14 @@ pub(crate) fn inference(path: &str) -> Option<Operation> {
     }
 }
 
-fn unknown_path(request: &Request<Incoming>) -> Response<Body> {
-    let path: String = request.uri().path().chars().take(128).collect();
-    let failure = Failure::new(Kind::NotFound, format!("Unknown path: {} {path}.", request.method()))
-        .with_code("unknown_url");
-    error::response(&failure)
+fn unknown(request: &Request<Incoming>) -> Response<Body> {
+    error::response(&unknown_path(request.method(), request.uri()))
+}
+
+/// Says that nothing is at a path, on either plane.
+pub(crate) fn unknown_path(method: &Method, uri: &Uri) -> Failure {
+    let path: String = uri.path().chars().take(128).collect();
+    Failure::new(Kind::NotFound, format!("Unknown path: {method} {path}.")).with_code("unknown_url")
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! `/admin/advice`: what might be changed and what for, what was applied; applying it, and taking it back.
 
+use super::refused::Path;
 use super::{refusal, when};
 use crate::advice::{self, Applied, Refused};
 use crate::gateway::Gateway;
-use axum::extract::{Json, Path, State};
+use axum::extract::{Json, State};
 use axum::response::{IntoResponse, Response};
 use measure::advice::Standing;
 use rig::load::units::rfc3339;

@@ -1,12 +1,13 @@
 //! `/admin/alerts`: what fires, what may, what was; silences; and whether those who are to be told can be.
 
 use super::refusal;
+use super::refused::{self, Path};
 use crate::alerts::figures::{KNOWN, Known};
 use crate::alerts::receiver::Receiver;
 use crate::alerts::{Refused, Tested};
 use crate::gateway::Gateway;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Json, Path, State};
+use axum::extract::{Json, State};
 use axum::response::{IntoResponse, Response};
 use measure::alerts::{Alert, Alerts, Event, Matcher, Phase, Rule, Silence};
 use measure::moment::Moment;
@@ -91,7 +92,7 @@ pub async fn silence(
     State(gateway): State<Arc<Gateway>>,
     asked: Result<Json<Asked>, JsonRejection>,
 ) -> Response {
-    let asked = asked.map_err(|fault| bad(&fault.body_text())).map(|Json(asked)| asked);
+    let asked = asked.map_err(refused::body).map(|Json(asked)| asked);
     let silence = match asked.and_then(|asked| asked.silence(SystemTime::now())) {
         Ok(silence) => silence,
         Err(failure) => return refusal(&failure),

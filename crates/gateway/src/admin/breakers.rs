@@ -1,6 +1,6 @@
 //! `/admin/breakers`: who is left alone, why, what failures have in common; and closing breakers by hand.
 
-use super::{refusal, when};
+use super::{refusal, refused, when};
 use crate::config;
 use crate::gateway::Gateway;
 use crate::protect::upkeep::Which;
@@ -55,7 +55,7 @@ pub async fn reset(
     State(gateway): State<Arc<Gateway>>,
     which: Result<Json<Reset>, JsonRejection>,
 ) -> Response {
-    let which = which.map_err(|fault| bad(&fault.body_text())).map(|Json(which)| which);
+    let which = which.map_err(refused::body).map(|Json(which)| which);
     match which.as_ref().map_err(Clone::clone).and_then(Reset::which) {
         Ok(which) => {
             let reset = gateway.snapshot(0).protection.reset(which, Instant::now());

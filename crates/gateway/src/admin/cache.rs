@@ -2,7 +2,7 @@
 
 pub mod lookup;
 
-use super::refusal;
+use super::{refusal, refused};
 use crate::gateway::Gateway;
 use crate::remember::Remembered;
 use crate::remember::question::ANY_TENANT;
@@ -168,7 +168,7 @@ pub async fn invalidate(
     State(gateway): State<Arc<Gateway>>,
     what: Result<Json<Invalidation>, JsonRejection>,
 ) -> Response {
-    let tag = match what.map_err(|fault| bad(fault.body_text())).and_then(|Json(what)| what.tag()) {
+    let tag = match what.map_err(refused::body).and_then(|Json(what)| what.tag()) {
         Ok(tag) => tag,
         Err(failure) => return refusal(&failure),
     };

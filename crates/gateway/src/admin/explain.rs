@@ -5,7 +5,7 @@
 //! is one draw of many, and the shares say how they fall in the long run.
 
 use super::asked::Sent;
-use super::{breakers, limits, refusal};
+use super::{breakers, limits, refusal, refused};
 use crate::auth::Principal;
 use crate::dispatch;
 use crate::gateway::Gateway;
@@ -24,7 +24,7 @@ use guard::pattern::Cause;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
-use wire::failure::{Failure, Kind};
+use wire::failure::Failure;
 use wire::openai::Request;
 use wire::operation::Operation;
 
@@ -33,7 +33,7 @@ pub async fn explain(
     State(gateway): State<Arc<Gateway>>,
     what: Result<Json<Sent>, JsonRejection>,
 ) -> Response {
-    let explained = match what.map_err(|fault| bad(fault.body_text())) {
+    let explained = match what.map_err(refused::body) {
         Ok(Json(sent)) => answer(&sent, &gateway).await,
         Err(failure) => Err(failure),
     };
@@ -169,8 +169,4 @@ fn of_target(
         "usd_per_million_input": target.price.map(|price| price.input),
         "usd_per_million_output": target.price.map(|price| price.output),
     })
-}
-
-fn bad(what: impl Into<String>) -> Failure {
-    Failure::new(Kind::InvalidRequest, format!("This cannot be explained: {}.", what.into()))
 }

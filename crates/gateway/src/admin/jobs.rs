@@ -2,11 +2,12 @@
 //! metrics.
 
 use super::refusal;
+use super::refused::{self, Path};
 use crate::durable::api::{View, batch_state_name, state_name, state_named};
 use crate::durable::{Fault, Open, id, page};
 use crate::gateway::Gateway;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Json, Path, Query, State};
+use axum::extract::{Json, Query, State};
 use axum::response::{IntoResponse, Response};
 use measure::metrics::jobs::{Depth, Reading, Times, Workers};
 use rig::load::units;
@@ -56,8 +57,7 @@ pub struct Which {
 impl Which {
     fn filter(&self) -> Result<Filter, Failure> {
         let state = self.state.as_deref();
-        let state =
-            state.map(|name| state_named(name).ok_or_else(|| bad("there is no such state"))).transpose()?;
+        let state = state.map(|name| state_named(name).ok_or_else(|| bad(&no_such_state()))).transpose()?;
         let (tenant, queue, kind) = (self.tenant.clone(), self.queue.clone(), self.kind.clone());
         Ok(Filter { tenant, queue, kind, state })
     }
@@ -86,6 +86,10 @@ fn bad(what: &str) -> Failure {
     Failure::new(Kind::InvalidRequest, format!("This cannot be asked of jobs: {what}."))
 }
 
+fn no_such_state() -> String {
+    format!("there is no such state; there are {}", store::jobs::State::ALL.map(state_name).join(", "))
+}
+
 fn no_job() -> Failure {
     Failure::new(Kind::NotFound, "There is no such job.").with_code("not_found")
 }
@@ -95,7 +99,7 @@ pub async fn list(
     State(gateway): State<Arc<Gateway>>,
     which: Result<Query<Which>, QueryRejection>,
 ) -> Response {
-    let page = which.map_err(|fault| bad(&fault.body_text())).and_then(|Query(which)| which.page());
+    let page = which.map_err(refused::query).and_then(|Query(which)| which.page());
     let page = match page {
         Ok(page) => page,
         Err(failure) => return refusal(&failure),
@@ -160,7 +164,7 @@ pub async fn purge(
     State(gateway): State<Arc<Gateway>>,
     which: Result<Json<Which>, JsonRejection>,
 ) -> Response {
-    let which = which.map_err(|fault| bad(&fault.body_text()));
+    let which = which.map_err(refused::body);
     let (filter, before) = match which.and_then(|Json(which)| which.purge(Time::now())) {
         Ok(which) => which,
         Err(failure) => return refusal(&failure),

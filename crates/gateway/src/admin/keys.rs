@@ -2,13 +2,14 @@
 //! A secret is told once, to whoever makes it, and nowhere kept.
 
 use super::refusal;
+use super::refused::{self, Path};
 use crate::config::{Key, KeyFault, KeySettings};
 use crate::durable::keys::{KEYS_MAX, ROWS_MAX, Row, settings};
 use crate::durable::{Fault, Open};
 use crate::gateway::Gateway;
 use crate::keys::{FreshKey, is_id};
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Json, Path, State};
+use axum::extract::{Json, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use rig::load::units;
@@ -202,7 +203,7 @@ fn moment(at: Time) -> String {
 }
 
 fn members(asked: Asked) -> Result<Map<String, Value>, Failure> {
-    let Json(asked) = asked.map_err(|fault| Failure::new(Kind::InvalidRequest, fault.body_text()))?;
+    let Json(asked) = asked.map_err(refused::body)?;
     Ok(asked)
 }
 

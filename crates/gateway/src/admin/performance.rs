@@ -8,7 +8,7 @@ mod chart;
 pub use chart::show as chart;
 
 use super::requests::nobody_looks;
-use super::{refusal, when};
+use super::{refusal, refused, when};
 use crate::gateway::Gateway;
 use crate::observe::{Reading, Seen};
 use axum::extract::rejection::QueryRejection;
@@ -63,7 +63,7 @@ pub async fn show(
     State(gateway): State<Arc<Gateway>>,
     which: Result<Query<Which>, QueryRejection>,
 ) -> Response {
-    let shown = match which.map_err(|fault| bad(&fault.body_text())) {
+    let shown = match which.map_err(refused::query) {
         Ok(Query(which)) => shown(&gateway, &which).await.ok_or_else(nobody_looks),
         Err(failure) => Err(failure),
     };

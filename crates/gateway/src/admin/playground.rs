@@ -2,7 +2,7 @@
 //! limits, cache, single flight, queue, breakers. The answer comes as a caller would have it, a stream as it comes.
 
 use super::asked::Sent;
-use super::refusal;
+use super::{refusal, refused};
 use crate::desk::Commission;
 use crate::gateway::Gateway;
 use crate::http::body::Body;
@@ -10,11 +10,11 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
 use axum::response::Response;
 use std::sync::Arc;
-use wire::failure::{Failure, Kind};
+use wire::failure::Failure;
 
 /// Answers.
 pub async fn ask(State(gateway): State<Arc<Gateway>>, what: Result<Json<Sent>, JsonRejection>) -> Response {
-    let what = what.map_err(|fault| Failure::new(Kind::InvalidRequest, fault.body_text()));
+    let what = what.map_err(refused::body);
     match what.and_then(|Json(sent)| commission(&sent, &gateway)) {
         Err(failure) => refusal(&failure),
         Ok(commission) => {

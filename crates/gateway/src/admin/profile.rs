@@ -1,8 +1,8 @@
 //! `/admin/profile`: where processor time goes, how busy the threads are, who holds memory, and giving it back. Each is
 //! done when it is asked for and costs nothing before.
 
-use super::refusal;
 use super::system::of_runtime;
+use super::{refusal, refused};
 use crate::allocator;
 use crate::gateway::Gateway;
 use crate::resources::{Held, reader};
@@ -56,10 +56,7 @@ pub async fn tasks(
     State(gateway): State<Arc<Gateway>>,
     asked: Result<Query<Watched>, QueryRejection>,
 ) -> Response {
-    let span = match asked
-        .map_err(|fault| bad(fault.body_text()))
-        .and_then(|Query(asked)| seconds(asked.seconds, 1))
-    {
+    let span = match asked.map_err(refused::query).and_then(|Query(asked)| seconds(asked.seconds, 1)) {
         Ok(span) => span,
         Err(failure) => return refusal(&failure),
     };

@@ -2,11 +2,12 @@
 //! what they said is there.
 
 use super::refusal;
+use super::refused::{self, Path};
 use crate::gateway::Gateway;
 use crate::observe::search::{Filter, Page, Statuses};
 use crate::observe::{Seen, show};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Json, Path, Query, State};
+use axum::extract::{Json, Query, State};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use measure::metrics::Outcome;
@@ -139,7 +140,7 @@ pub async fn list(
     State(gateway): State<Arc<Gateway>>,
     which: Result<Query<Which>, QueryRejection>,
 ) -> Response {
-    let which = which.map_err(|fault| bad(&fault.body_text()));
+    let which = which.map_err(refused::query);
     let filter = which.and_then(|Query(which)| which.filter(SystemTime::now()));
     let (filter, limit) = match filter {
         Ok(filter) => filter,

@@ -1,8 +1,10 @@
 //! `/admin/system`: what the process takes of the machine, how that went, and whether it loses memory.
 
+use super::{refusal, refused};
 use crate::gateway::Gateway;
 use crate::resources::{Held, reader};
 use crate::{allocator, resources};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Json, Query, State};
 use axum::response::{IntoResponse, Response};
 use guard::pressure::{Memory, Source};
@@ -28,8 +30,18 @@ fn hour() -> usize {
 
 /// `GET /admin/system`: read now; the trend's last `minutes`, 60 where nothing is said, 1440 at most. Shares are from 0
 /// to 1, of what this process may use; null where the system does not say.
-pub async fn show(State(gateway): State<Arc<Gateway>>, Query(asked): Query<Asked>) -> Response {
-    let reading = reader(&gateway).read();
+pub async fn show(
+    State(gateway): State<Arc<Gateway>>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Response {
+    match asked {
+        Ok(Query(asked)) => shown(&gateway, &asked),
+        Err(rejection) => refusal(&refused::query(rejection)),
+    }
+}
+
+fn shown(gateway: &Gateway, asked: &Asked) -> Response {
+    let reading = reader(gateway).read();
     let look = gateway.resources.last().unwrap_or_default();
     let latest = gateway.resources.trend(1);
     let latest = latest.first();
@@ -42,7 +54,7 @@ pub async fn show(State(gateway): State<Arc<Gateway>>, Query(asked): Query<Asked
             "share": gateway.pressure.verdict().and_then(|verdict| verdict.cpu),
             "machine_share": gateway.pressure.verdict().and_then(|verdict| verdict.machine_cpu),
         },
-        "memory": of_memory(&gateway, &reading),
+        "memory": of_memory(gateway, &reading),
         "threads": reading.threads,
         "open_files": { "open": reading.open_files, "max": reading.open_files_max },
         "disk": reading.disk.map(|disk| json!({ "free_bytes": disk.free_bytes, "size_bytes": disk.size_bytes })),
@@ -55,7 +67,7 @@ pub async fn show(State(gateway): State<Arc<Gateway>>, Query(asked): Query<Asked
             "connections": look.connections,
         },
         "runtimes": gateway.runtimes.stands().iter().map(of_runtime).collect::<Vec<_>>(),
-        "trend": trend(&gateway, asked.minutes),
+        "trend": trend(gateway, asked.minutes),
     }))
     .into_response()
 }

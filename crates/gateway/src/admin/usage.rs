@@ -1,6 +1,6 @@
 //! `/admin/usage`: what was used and what it cost, by day, key, tenant and model.
 
-use super::refusal;
+use super::{refusal, refused};
 use crate::durable::usage::today;
 use crate::durable::{Fault, Open};
 use crate::gateway::Gateway;
@@ -40,7 +40,7 @@ pub async fn show(
     State(gateway): State<Arc<Gateway>>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
-    let asked = asked.map_err(|fault| Failure::new(Kind::InvalidRequest, fault.body_text()));
+    let asked = asked.map_err(refused::query);
     let shown = match asked {
         Ok(Query(asked)) => read(&gateway, asked).await,
         Err(failure) => Err(failure),

@@ -3,13 +3,16 @@
 
 use super::jobs::times;
 use super::refusal;
+use super::refused::{self, Path};
 use crate::durable::workflow::page::{List, Which, state};
 use crate::durable::workflow::view::{Show, state_name, whole};
 use crate::durable::{Fault, Open};
 use crate::gateway::Gateway;
+use crate::http::unknown_path;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Json, Path, Query, State};
+use axum::extract::{Json, Query, State};
 use axum::response::{IntoResponse, Response};
+use http::{Method, Uri};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -44,9 +47,7 @@ pub async fn runs(
     State(gateway): State<Arc<Gateway>>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
-    let which = asked
-        .map_err(|fault| Failure::new(Kind::InvalidRequest, fault.body_text()))
-        .and_then(|Query(asked)| asked.which());
+    let which = asked.map_err(refused::query).and_then(|Query(asked)| asked.which());
     match which {
         Ok(which) => {
             let page = async move |open: Arc<Open>| Ok(which.page(&*open.store.runs).await?);
@@ -82,6 +83,7 @@ pub async fn show(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -
 pub async fn command(
     State(gateway): State<Arc<Gateway>>,
     Path((id, word)): Path<(String, String)>,
+    uri: Uri,
 ) -> Response {
     let command = async move |open: Arc<Open>| -> Result<_, Fault> {
         let engine = &open.workflows;
@@ -89,7 +91,7 @@ pub async fn command(
             "pause" => engine.pause(&id, None).await,
             "resume" => engine.resume(&id, None).await,
             "cancel" => engine.cancel(&id, None).await,
-            _ => return Err(Failure::new(Kind::NotFound, "Unknown path on the admin plane.").into()),
+            _ => return Err(unknown_path(&Method::POST, &uri).into()),
         };
         match done {
             Ok(run) => Ok(json!({ "id": run.id, "state": state_name(run.state) })),

@@ -171,6 +171,7 @@ fn apply(gateway: &Gateway, started: &Loaded, sources: &Sources, inputs: &mut Ve
         return told;
     }
     gateway.metrics.reloads.inc();
+    gateway.certificates.renew();
     tracing::info!("the new configuration is in force");
     told
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use rig::load::Url;
+use rig::load::{Url, UrlError};
 use serde_json::Value;
 use tokio::runtime::Builder;
 
 use super::client::{Client, Error, Line};
 use super::refusal::Refusal;
-use crate::config::{self, Config, Environment, Secret, Sources};
+use crate::config::{self, Config, Environment, Faults, Secret, Sources};
 
 /// For a whole answer: a sweep of every tier takes its time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,10 +25,10 @@ const KEY_BYTES_MAX: u64 = 4096;
 #[command(next_help_heading = "Admin plane")]
 pub(super) struct AdminArgs {
     /// The admin plane. Without it: where the configuration says, by default http://127.0.0.1:4001.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = url)]
     admin: Option<Url>,
     /// The gateway's configuration file, for its `admin.listen` and `admin.key`. Without it and without --admin
-    /// ./tidegate.toml is read if it is there.
+    /// the first that is there of ./tidegate.toml, ./tidegate.yaml, ./tidegate.yml and ./tidegate.json.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// File that holds the admin key. Without it: TIDEGATE_ADMIN_KEY, else the configuration's.
@@ -87,13 +87,25 @@ impl AdminArgs {
         }
         let sources =
             Sources { path: self.config.clone(), environment: environment.clone(), ..Sources::default() };
-        let admin = Config::load(&sources).map_err(Refusal::Configuration)?.config.admin;
+        let admin = Config::load(&sources).map_err(|faults| self.faulty(faults))?.config.admin;
         let url = match &self.admin {
             Some(url) => url.clone(),
             None => url_of(&admin)?,
         };
         Ok((url, given.or(admin.key)))
     }
+
+    /// Whoever names a file wants it read.
+    fn faulty(&self, faults: Faults) -> Refusal {
+        let note = "note: with --admin URL no configuration is read";
+        Refusal::Configuration(faults, self.config.is_none().then_some(note))
+    }
+}
+
+fn url(text: &str) -> Result<Url, String> {
+    text.parse().map_err(|error: UrlError| {
+        format!("{}; write it like http://127.0.0.1:4001, or https://gateway.example:4001", error.why())
+    })
 }
 
 /// Where a listener is reached from its own machine.
@@ -109,7 +121,7 @@ fn url_of(admin: &config::Admin) -> Result<Url, Refusal> {
     };
     let scheme = if admin.tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}", SocketAddr::new(ip, admin.listen.port()));
-    url.parse().map_err(|error: rig::load::UrlError| Refusal::Usage(error.to_string()))
+    url.parse().map_err(|error: UrlError| Refusal::Usage(error.to_string()))
 }
 
 /// The key that a file holds, without the white space around it.

@@ -17,8 +17,12 @@ pub(super) enum Command {
     /// Show what might be changed, with its evidence, and what was applied.
     List(ListArgs),
     /// Write what is advised into the gateway's configuration file and put it in force. Only what is safe.
+    #[command(after_help = "Examples:
+  tidegate advice apply duplicates-5b0c9b1f6d2a7e33")]
     Apply(OneArgs),
     /// Take what was applied out of the file again.
+    #[command(after_help = "Examples:
+  tidegate advice revert duplicates-5b0c9b1f6d2a7e33")]
     Revert(OneArgs),
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::admin::AdminArgs;
 use super::refusal::Refusal;
-use super::show;
+use super::{duration, show};
 use crate::admin::alerts::{Asked, AskedMatcher};
 
 /// What to do with alerts.
@@ -19,10 +19,16 @@ pub(super) enum Command {
     /// Show what fires and what may, silences, and how those are who are told.
     List(ListArgs),
     /// Send a test through every receiver, and say what came back. Exits with 1 where one fails.
+    #[command(after_help = "Examples:
+  tidegate alerts test
+  tidegate alerts test --json | jq '.receivers[] | select(.ok | not)'")]
     Test(TestArgs),
     /// Let nobody be told of some alerts for a while.
     Silence(SilenceArgs),
     /// End a silence.
+    #[command(after_help = "Examples:
+  tidegate alerts unsilence 1b9d6bcd5f2c44f0
+  tidegate alerts list --json | jq -r '.silences[].id' | xargs -n1 tidegate alerts unsilence")]
     Unsilence(UnsilenceArgs),
 }
 
@@ -70,12 +76,13 @@ pub(super) struct SilenceArgs {
         long,
         value_name = "TIME",
         default_value = "1h",
+        value_parser = duration,
         conflicts_with = "until",
         help_heading = "How long"
     )]
     duration: String,
     /// Until when, as 2030-01-31T12:00:00Z.
-    #[arg(long, value_name = "MOMENT", help_heading = "How long")]
+    #[arg(long, value_name = "MOMENT", value_parser = moment, help_heading = "How long")]
     until: Option<String>,
     /// Who wants it.
     #[arg(long, value_name = "NAME", default_value = "", help_heading = "Why")]
@@ -116,6 +123,12 @@ fn matcher(text: &str) -> Result<Matcher, String> {
         return Err("name a label before the sign".to_owned());
     }
     Ok(Matcher { name: name.to_owned(), value: value.to_owned(), equal })
+}
+
+/// A moment, sent as it was written.
+fn moment(text: &str) -> Result<String, String> {
+    let read: Result<jiff::Timestamp, _> = text.parse();
+    read.map(|_| text.to_owned()).map_err(|_| "write it as 2030-01-31T12:00:00Z".to_owned())
 }
 
 /// What may stand in a path as it is.
@@ -214,7 +227,15 @@ mod tests {
 
     #[test]
     fn what_is_no_matcher_is_wrong_usage() {
-        for words in [&[][..], &["errors"], &["=x"], &["!=x"], &["a=b", "--duration", "1h", "--until", "x"]] {
+        for words in [
+            &[][..],
+            &["errors"],
+            &["=x"],
+            &["!=x"],
+            &["a=b", "--duration", "1y"],
+            &["a=b", "--until", "tomorrow"],
+            &["a=b", "--duration", "1h", "--until", "2030-01-31T12:00:00Z"],
+        ] {
             assert!(parsed(words).is_err(), "{words:?}");
         }
     }

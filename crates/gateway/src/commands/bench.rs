@@ -45,9 +45,8 @@ pub(super) enum Command {
 With --concurrency a request is sent when another is answered: what can the server do?
 With --rate requests are sent when they are due and timed from then: what would users feel?
 
-A threshold bounds total, ttft, gap or lag with _p50, _p90, _p95, _p99, _p99.9, _max or _mean;
-or rps, fps, tps, requests, errors or error_rate. With --against also against.total_p99,
-added.total_p99, ratio.rps and so on.
+A threshold bounds total, ttft, gap or lag with _p50, _p90, _p95, _p99, _p99.9, _max or _mean; or rps, fps, tps, \
+requests, errors or error_rate. With --against also against.total_p99, added.total_p99, ratio.rps and so on.
 
 Exit codes: 0 done, 1 failed or nothing answered, 2 wrong usage, 99 a threshold was missed.")]
 pub(super) struct RunArgs {

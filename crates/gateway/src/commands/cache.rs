@@ -54,12 +54,11 @@ pub(super) struct StatsArgs {
   tidegate cache invalidate --provider openai --model gpt-4o --operation chat
   tidegate cache invalidate --everything
 
-Nothing is searched: it takes the same time however much is remembered, and nobody can say how
-much it reached. It holds in this gateway when the command returns; where a tier could not be
-told yet, a warning says so.
+Nothing is searched: it takes the same time however much is remembered, and nobody can say how much it reached. It \
+holds in this gateway when the command returns; where a tier could not be told yet, a warning says so.
 
-Tags and dependencies are a tenant's own: where callers have keys, name the tenant, which is
-the key's id if the key has none.")]
+Tags and dependencies are a tenant's own: where callers have keys, name the tenant, which is the key's id if the key \
+has none.")]
 pub(super) struct InvalidateArgs {
     #[command(flatten)]
     admin: AdminArgs,

@@ -17,7 +17,7 @@ use crate::config::{Environment, Secret};
 /// Which gateway, and who calls it.
 #[derive(Debug, clap::Args)]
 pub(super) struct CallerArgs {
-    /// The gateway's data plane, or any base URL that speaks OpenAI's protocol.
+    /// The gateway's data plane.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4000", help_heading = "Gateway")]
     url: Url,
     /// File that holds the caller's key. Without it: TIDEGATE_API_KEY.

@@ -19,7 +19,8 @@ use crate::config::{Alias, Config, Environment, Fault, Faults, Key, Loaded, Prov
 
 Exit codes: 0 it may be run, 2 it may not.")]
 pub(super) struct Args {
-    /// The configuration file: TOML, YAML or JSON. Without it ./tidegate.toml is read if it is there.
+    /// The configuration file: TOML, YAML or JSON. Without it the first that is there of ./tidegate.toml,
+    /// ./tidegate.yaml, ./tidegate.yml and ./tidegate.json.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Tell the faults as one JSON object on stdout.

@@ -27,7 +27,8 @@ pub(super) enum Command {
 
 Exit codes: 0 printed, 2 the configuration has faults.")]
 pub(super) struct PrintArgs {
-    /// The configuration file: TOML, YAML or JSON. Without it ./tidegate.toml is read if it is there.
+    /// The configuration file: TOML, YAML or JSON. Without it the first that is there of ./tidegate.toml,
+    /// ./tidegate.yaml, ./tidegate.yml and ./tidegate.json.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The form. TOML says in comments where each value comes from.

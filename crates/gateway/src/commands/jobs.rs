@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use http::Method;
 use serde_json::Value;
+use store::jobs::State;
 
 use super::admin::AdminArgs;
 use super::refusal::Refusal;
-use super::show;
+use super::{duration, show};
 use crate::admin::jobs::Which;
+use crate::durable::api::state_name;
 
 /// What to do with jobs.
 #[derive(Debug, clap::Subcommand)]
@@ -20,8 +22,14 @@ pub(super) enum Command {
     /// Show all there is to know of one.
     Show(ShowArgs),
     /// Take jobs back: at once, or where they run within moments.
+    #[command(after_help = "Examples:
+  tidegate jobs cancel job_5692161d100b05e5
+  tidegate jobs list --state ready --json | jq -r '.jobs.data[].id' | xargs tidegate jobs cancel")]
     Cancel(IdsArgs),
     /// Do dead or cancelled jobs anew, with all their attempts.
+    #[command(after_help = "Examples:
+  tidegate jobs retry job_5692161d100b05e5
+  tidegate jobs list --state dead --json | jq -r '.jobs.data[].id' | xargs tidegate jobs retry")]
     Retry(IdsArgs),
     /// Forget jobs that are over.
     Purge(PurgeArgs),
@@ -39,7 +47,7 @@ pub(super) struct ListArgs {
     #[command(flatten)]
     narrow: NarrowArgs,
     /// In this state: scheduled, ready, running, done, dead or cancelled.
-    #[arg(long, value_name = "STATE", help_heading = "Which")]
+    #[arg(long, value_name = "STATE", value_parser = State::ALL.map(state_name), help_heading = "Which")]
     state: Option<String>,
     /// So many at most.
     #[arg(long, value_name = "N", default_value_t = 50, help_heading = "Which")]
@@ -54,24 +62,24 @@ pub(super) struct ListArgs {
 
 /// Which one.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tidegate jobs show job_5692161d100b05e5
+  tidegate jobs show job_5692161d100b05e5 | jq '.error'")]
 pub(super) struct ShowArgs {
     #[command(flatten)]
     admin: AdminArgs,
     /// Its id: `job_…`.
-    #[arg(value_name = "ID", value_parser = id)]
+    #[arg(value_name = "ID", value_parser = id, help_heading = "Which")]
     id: String,
 }
 
 /// Which of them.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  tidegate jobs retry job_5692161d100b05e5
-  tidegate jobs list --state dead --json | jq -r '.jobs.data[].id' | xargs tidegate jobs retry")]
 pub(super) struct IdsArgs {
     #[command(flatten)]
     admin: AdminArgs,
     /// Their ids: `job_…`.
-    #[arg(value_name = "ID", required = true, value_parser = id)]
+    #[arg(value_name = "ID", required = true, value_parser = id, help_heading = "Which")]
     ids: Vec<String>,
     /// Print what the gateway says, as JSON, a line each.
     #[arg(long, help_heading = "Report")]
@@ -91,8 +99,8 @@ pub(super) struct PurgeArgs {
     /// In this state: done, dead or cancelled.
     #[arg(long, value_name = "STATE", value_parser = ["done", "dead", "cancelled"], help_heading = "Which")]
     state: String,
-    /// Only those that were over before that.
-    #[arg(long, value_name = "AGE", help_heading = "Which")]
+    /// Only those that were over before that, as 24h.
+    #[arg(long, value_name = "AGE", value_parser = duration, help_heading = "Which")]
     older_than: Option<String>,
     /// Print what the gateway says, as JSON.
     #[arg(long, help_heading = "Report")]
@@ -223,13 +231,24 @@ mod tests {
     #[test]
     fn what_cannot_be_asked_is_wrong_usage() {
         let good = crate::durable::id::show(store::jobs::JobId(1));
-        for line in
-            ["list", "list --state dead --limit 5", &format!("retry {good} {good}"), "purge --state done"]
-        {
+        for line in [
+            "list",
+            "list --state dead --limit 5",
+            &format!("retry {good} {good}"),
+            "purge --state done --older-than 24h",
+        ] {
             assert!(Line::try_parse_from(["x"].into_iter().chain(line.split(' '))).is_ok(), "{line}");
         }
-        for line in ["retry", "cancel 17", "show job_1", "purge", "purge --state ready", "list --limit many"]
-        {
+        for line in [
+            "retry",
+            "cancel 17",
+            "show job_1",
+            "purge",
+            "purge --state ready",
+            "purge --state done --older-than 24",
+            "list --limit many",
+            "list --state foo",
+        ] {
             assert!(Line::try_parse_from(["x"].into_iter().chain(line.split(' '))).is_err(), "{line}");
         }
     }

@@ -11,16 +11,35 @@ use tokio_util::sync::CancellationToken;
 /// Run the simulated provider as a server of its own.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Models: instant (no delay), fast (20 ms, 2 ms), slow (800 ms, 20 ms), flaky (fails by rate), embed;
-any other name takes the delays given here.
+    after_help = "Models: instant (no delay), fast (20 ms, 2 ms), slow (800 ms, 20 ms), flaky (fails by rate), \
+embed; any other name takes the delays given here.
 
-A prompt may carry directives: [[sim: status=503 retry_after=2]], [[sim: hang]], [[sim: reset_after=100]],
-[[sim: garbage]], [[sim: drip=5ms]], [[sim: no_done]], [[sim: tokens=5]]. POST /sim/script takes a list of them
-for the next requests, GET /sim/log tells what came in.
+A prompt may carry directives, as in [[sim: status=503 retry_after=2]]. A script says the same as JSON, an object for \
+each of the next requests: --script reads one, and POST /sim/script takes one. DELETE /sim/script forgets it; GET \
+/sim/log tells what came in.
+
+Directives:
+  status=503                  an error with this status, 300 to 599
+  retry_after=2               its header; so retry_after_ms=1500
+  location=URL                its header, for a redirect
+  hang                        no answer ever comes
+  hang_after=3                silence after three frames
+  reset                       the connection is reset before the head
+  reset_after=100             the same after 100 bytes of the body
+  garbage                     bytes that are neither JSON nor UTF-8
+  garbage_after=2             the same after two frames
+  error_frame_after=2         an error object as a frame, then the end
+  cut_after=2                 the body ends after two frames as if whole
+  no_done                     a stream without [DONE]
+  drip=5ms                    one byte at a time, this far apart
+  tokens=5                    how long the text is; or bytes=1024
+  first_token=100ms           the time to the first token, whatever the model
+  between_tokens=1ms          the time between tokens, whatever the model
 
 Examples:
   tidegate mock
-  tidegate mock --listen 127.0.0.1:4010 --first-token-ms 200 --errors 0.05"
+  tidegate mock --listen 127.0.0.1:4010 --first-token-ms 200 --errors 0.05
+  curl 127.0.0.1:4010/sim/script -d '[{\"status\": 503, \"retry_after\": 2}, {\"hang\": true}]'"
 )]
 pub(super) struct Args {
     /// Where it listens; port 0 takes a free one.
@@ -44,7 +63,7 @@ pub(super) struct Args {
     /// What the answers are drawn from: the same seed and prompt give the same answer.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// A JSON list of faults for the first requests, in order.
+    /// A script for the first requests, as for POST /sim/script.
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
 }
@@ -101,4 +120,25 @@ fn serve(listen: SocketAddr, sim: Sim) -> Result<(), (u8, String)> {
             _ = terminate.recv() => { stop.cancel(); Ok(()) }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::Args;
+    use clap::Args as _;
+    use rig::sim::{Settings, Sim};
+
+    #[test]
+    fn the_help_tells_of_every_directive() {
+        let help = Args::augment_args(clap::Command::new("mock")).render_help().to_string();
+        let refused =
+            Sim::new(Settings::default()).load_script(r#"[{"no such": 1}]"#).unwrap_err().to_string();
+        let (_, known) = refused.rsplit_once("there are ").unwrap();
+        let missing: Vec<&str> =
+            known.split(", ").filter(|word| !help.contains(&format!(" {word}"))).collect();
+        assert!(missing.is_empty() && known.contains("hang_after"), "{missing:?} of {refused}");
+        assert!(help.contains(r#"'[{"status": 503, "retry_after": 2}"#), "{help}");
+    }
 }

@@ -10,8 +10,8 @@ use crate::config::Faults;
 pub(super) enum Refusal {
     /// It was asked for in a way that cannot be: exit code 2.
     Usage(String),
-    /// The configuration is wrong: exit code 2.
-    Configuration(Faults),
+    /// The configuration is wrong: exit code 2. With how it could have been done without one.
+    Configuration(Faults, Option<&'static str>),
     /// It was tried: exit code 1.
     Failed(String),
 }
@@ -20,9 +20,11 @@ impl Refusal {
     /// Tells it on stderr.
     pub(super) fn tell(&self) -> ExitCode {
         match self {
-            Self::Configuration(faults) => {
+            Self::Configuration(faults, note) => {
                 let code = refused(faults);
-                eprintln!("note: with --admin URL no configuration is read");
+                if let Some(note) = note {
+                    eprintln!("{note}");
+                }
                 code
             }
             Self::Usage(message) => {

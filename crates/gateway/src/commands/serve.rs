@@ -16,7 +16,8 @@ use tracing_subscriber::EnvFilter;
   OPENAI_API_KEY=sk-… tidegate serve
   tidegate serve --config tidegate.toml --listen 127.0.0.1:8080")]
 pub(super) struct Args {
-    /// The configuration file: TOML, YAML or JSON. Without it ./tidegate.toml is read if it is there.
+    /// The configuration file: TOML, YAML or JSON. Without it the first that is there of ./tidegate.toml,
+    /// ./tidegate.yaml, ./tidegate.yml and ./tidegate.json.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where callers come in, over `server.listen`. Default 127.0.0.1:4000.
@@ -97,14 +98,15 @@ fn announce(config: &Config, listening: Listening) {
         config.providers.values().filter(|p| p.base_url.is_some()).map(|p| p.name.as_str()).collect();
     if real.is_empty() {
         println!(
-            "no provider is configured: the built-in simulated one answers as sim/instant, sim/fast, sim/slow and sim/flaky"
+            "no provider is configured: the built-in simulated one answers as sim/instant, sim/fast, sim/slow, sim/flaky and sim/embed"
         );
         println!("set OPENAI_API_KEY, or another provider's key, and start again for real answers");
     } else {
         println!("providers: {}", real.join(", "));
     }
     let model = config.models.keys().next().map_or("sim/fast", String::as_str);
+    let key = if listening.needs_key { " -H 'authorization: Bearer tg-…'" } else { "" };
     println!(
-        "try: curl {data}/v1/chat/completions -H 'content-type: application/json' -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
+        "try: curl {data}/v1/chat/completions{key} -H 'content-type: application/json' -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
     );
 }

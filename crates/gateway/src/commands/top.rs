@@ -29,7 +29,7 @@ const REQUESTS_MAX: usize = 100;
   tidegate top
   tidegate top --window 10m --every 5s
   tidegate top --once | head -20
-  tidegate top --once --json | jq '.performance.all[\"1m\"].figures.total.p99_ms'
+  tidegate top --json | jq '.performance.all[\"1m\"].figures.total.p99_ms'
 
 Ctrl-C ends it.")]
 pub(super) struct Args {
@@ -51,13 +51,13 @@ pub(super) struct Args {
     #[arg(long, help_heading = "Report")]
     once: bool,
     /// Print what the gateway says, as JSON, once.
-    #[arg(long, requires = "once", help_heading = "Report")]
+    #[arg(long, help_heading = "Report")]
     json: bool,
 }
 
 /// Shows how the gateway does, once or until it is told to end.
 pub(super) fn run(args: &Args) -> ExitCode {
-    let is_once = args.once || !std::io::stdout().is_terminal();
+    let is_once = args.once || args.json || !std::io::stdout().is_terminal();
     let done = if is_once { once(args) } else { watch(args) };
     done.unwrap_or_else(|refusal| refusal.tell())
 }
@@ -133,10 +133,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_is_wrong_usage() {
-        for line in ["", "--once", "--once --json", "--window 24h --every 500ms"] {
+        for line in ["", "--once", "--json", "--once --json", "--window 24h --every 500ms"] {
             assert!(Line::try_parse_from(["x"].into_iter().chain(line.split_whitespace())).is_ok(), "{line}");
         }
-        for line in ["--json", "--window 2h", "--every soon", "now"] {
+        for line in ["--window 2h", "--every soon", "now"] {
             assert!(Line::try_parse_from(["x"].into_iter().chain(line.split(' '))).is_err(), "{line}");
         }
     }

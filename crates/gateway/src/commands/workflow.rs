@@ -27,12 +27,20 @@ pub(super) enum Command {
     /// Send a signal to a run that waits for it.
     Signal(command::SignalArgs),
     /// End a run at once. What was done stays done.
+    #[command(after_help = "Examples:
+  tidegate workflow cancel run-4az1n6yrktjedg43w6wfa27t")]
     Cancel(command::RunArgs),
     /// Begin nothing more of a run, until it is resumed.
+    #[command(after_help = "Examples:
+  tidegate workflow pause run-4az1n6yrktjedg43w6wfa27t")]
     Pause(command::RunArgs),
     /// Let a paused run go on.
+    #[command(after_help = "Examples:
+  tidegate workflow resume run-4az1n6yrktjedg43w6wfa27t")]
     Resume(command::RunArgs),
     /// Do a step of a run anew, and all that follow it.
+    #[command(after_help = "Examples:
+  tidegate workflow retry run-4az1n6yrktjedg43w6wfa27t summarise")]
     Retry(command::RetryArgs),
 }
 

@@ -220,7 +220,8 @@ impl Default for ServerTimeouts {
     }
 }
 
-/// A certificate and its private key, PEM files. Paths are relative to the configuration file.
+/// A certificate and its private key, PEM files, read anew when they change. Paths are relative to the
+/// configuration file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["cert", "key"]))]

@@ -16,7 +16,8 @@ use super::raw;
 pub fn schema() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
     SCHEMA.get_or_init(|| {
-        let settings = SchemaSettings::draft2020_12().with_transform(WithoutNulls);
+        let settings =
+            SchemaSettings::draft2020_12().with_transform(WithoutNulls).with_transform(RequiredAlone);
         settings.into_generator().into_root_schema_for::<raw::File>().to_value()
     })
 }
@@ -44,6 +45,27 @@ impl Transform for WithoutNulls {
                     let only = only.clone();
                     object.remove("anyOf");
                     object.extend(only);
+                }
+            }
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+/// Takes the defaults of required keys out: what must be given has none.
+#[derive(Clone, Debug)]
+struct RequiredAlone;
+
+impl Transform for RequiredAlone {
+    fn transform(&mut self, schema: &mut schemars::Schema) {
+        if let Some(object) = schema.as_object_mut() {
+            let required = object.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+            let known = object.get_mut("properties").and_then(Value::as_object_mut);
+            for (name, key) in known.into_iter().flatten() {
+                if let (true, Some(key)) =
+                    (required.contains(&Value::from(name.as_str())), key.as_object_mut())
+                {
+                    key.remove("default");
                 }
             }
         }
@@ -201,4 +223,36 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::schema;
+    use serde_json::Value;
+
+    /// Required keys of which a default is told, anywhere below.
+    fn told(schema: &Value, found: &mut Vec<String>) {
+        let required = schema.get("required").and_then(Value::as_array);
+        for name in required.into_iter().flatten().filter_map(Value::as_str) {
+            if schema["properties"][name].get("default").is_some() {
+                found.push(format!("{}: {name}", schema["description"]));
+            }
+        }
+        let below: Vec<&Value> = match schema {
+            Value::Object(members) => members.values().collect(),
+            Value::Array(items) => items.iter().collect(),
+            _ => Vec::new(),
+        };
+        below.into_iter().for_each(|schema| told(schema, found));
+    }
+
+    #[test]
+    fn what_must_be_given_has_no_default_and_the_rest_keeps_its_own() {
+        let mut found = Vec::new();
+        told(schema(), &mut found);
+        assert!(found.is_empty(), "{found:?}");
+        assert_eq!(schema()["$defs"]["Target"]["properties"]["weight"]["default"], 1);
+    }
 }

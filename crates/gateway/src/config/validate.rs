@@ -111,6 +111,13 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// A key that is not there and must be; not one whose value has been refused already.
+    fn missing(&mut self, path: &Path, key: &str, what: impl Into<String>, mend: impl Into<String>) {
+        if !self.is_told(&path.key(key)) {
+            self.fault_of_key(path, what, mend);
+        }
+    }
+
     fn warn(&mut self, path: &Path, what: impl Into<String>, mend: impl Into<String>) {
         self.warnings.push(Finding::new(what, mend).at(path, self.tree));
     }

@@ -7,10 +7,10 @@
 
 use super::origin;
 use super::sessions::{LIFE, Sessions, Tries};
-use crate::admin::{Plane, refusal};
+use crate::admin::{Plane, refusal, refused};
 use crate::auth;
 use crate::gateway::Gateway;
-use crate::http::hosts;
+use crate::http::hosts::{self, Served};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Json, Request, State};
 use axum::middleware::Next;
@@ -138,7 +138,7 @@ pub async fn log_in(State(plane): State<Plane>, request: Request) -> Response {
     let shown: Result<Json<Shown>, JsonRejection> = Json::from_request(request, &()).await;
     let opened = match shown {
         Ok(Json(shown)) => plane.door.open(shown.key.trim(), key.expose()),
-        Err(fault) => Err(Failure::new(Kind::InvalidRequest, fault.body_text())),
+        Err(fault) => Err(refused::body(fault)),
     };
     let secure = if snapshot.config.admin.tls.is_some() { "; Secure" } else { "" };
     match opened {
@@ -171,7 +171,7 @@ fn passed(cookie: Option<String>) -> Response {
 
 fn check_host(gateway: &Gateway, request: &Request) -> Result<(), Failure> {
     let snapshot = gateway.snapshot(0);
-    hosts::check(&snapshot.config.admin.hosts, snapshot.config.admin.listen, request)
+    hosts::check(Served::admin(&snapshot.config.admin), request)
 }
 
 fn needs_key() -> Failure {

@@ -4,28 +4,52 @@
 //! address without saying so in `Origin`, and not by a name of its own that it points at loopback
 //! (DNS rebinding) without saying so in `Host`: both are refused.
 
+use crate::config::{Admin, Server};
 use http::header::{HOST, ORIGIN};
 use http::{Request, Uri};
 use std::net::{IpAddr, SocketAddr};
 use wire::failure::{Failure, Kind};
 
-/// Checks `Host` (or HTTP/2's authority) and `Origin` on a listener at `listen`.
+/// What one of the two planes serves.
+#[derive(Clone, Copy, Debug)]
+pub struct Served<'a> {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Names it serves beside its address'.
+    pub hosts: &'a [String],
+    /// The setting that those are in.
+    pub setting: &'static str,
+}
+
+impl<'a> Served<'a> {
+    /// The data plane.
+    pub fn data(Server { listen, hosts, .. }: &'a Server) -> Self {
+        Self { listen: *listen, hosts, setting: "server.hosts" }
+    }
+
+    /// The admin plane.
+    pub fn admin(Admin { listen, hosts, .. }: &'a Admin) -> Self {
+        Self { listen: *listen, hosts, setting: "admin.hosts" }
+    }
+}
+
+/// Checks `Host` (or HTTP/2's authority) and `Origin`.
 ///
 /// # Errors
 /// 403 where either is foreign.
-pub fn check<B>(hosts: &[String], listen: SocketAddr, request: &Request<B>) -> Result<(), Failure> {
+pub fn check<B>(served: Served<'_>, request: &Request<B>) -> Result<(), Failure> {
     let headers = request.headers();
     let host = match headers.get(HOST) {
         Some(host) => host.as_bytes(),
         None => request.uri().host().unwrap_or_default().as_bytes(),
     };
-    if !allowed(hosts, listen, name_of(host)) {
-        return Err(forbidden("Host", "server.hosts"));
+    if !allowed(served, name_of(host)) {
+        return Err(forbidden("Host", served.setting));
     }
     let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
     let known = Uri::try_from(origin.as_bytes())
-        .is_ok_and(|origin| origin.host().is_some_and(|host| allowed(hosts, listen, host.as_bytes())));
-    if known { Ok(()) } else { Err(forbidden("Origin", "server.hosts")) }
+        .is_ok_and(|origin| origin.host().is_some_and(|host| allowed(served, host.as_bytes())));
+    if known { Ok(()) } else { Err(forbidden("Origin", served.setting)) }
 }
 
 /// A host without its port.
@@ -37,7 +61,7 @@ fn name_of(host: &[u8]) -> &[u8] {
     }
 }
 
-fn allowed(hosts: &[String], listen: SocketAddr, name: &[u8]) -> bool {
+fn allowed(Served { listen, hosts, .. }: Served<'_>, name: &[u8]) -> bool {
     if !listen.ip().is_loopback() && hosts.is_empty() {
         // Callers have keys there, and the name is whatever the network calls this machine.
         return true;
@@ -66,16 +90,22 @@ fn forbidden(header: &str, setting: &str) -> Failure {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-    use super::check;
+    use super::{Served, check};
     use http::Request;
+    use wire::failure::Failure;
 
-    fn verdict(listen: &str, hosts: &[&str], host: &str, origin: Option<&str>) -> bool {
+    fn asked(listen: &str, hosts: &[&str], host: &str, origin: Option<&str>) -> Result<(), Failure> {
         let mut request = Request::builder().uri("/").header("host", host);
         if let Some(origin) = origin {
             request = request.header("origin", origin);
         }
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
-        check(&hosts, listen.parse().unwrap(), &request.body(()).unwrap()).is_ok()
+        let served = Served { listen: listen.parse().unwrap(), hosts: &hosts, setting: "this.hosts" };
+        check(served, &request.body(()).unwrap())
+    }
+
+    fn verdict(listen: &str, hosts: &[&str], host: &str, origin: Option<&str>) -> bool {
+        asked(listen, hosts, host, origin).is_ok()
     }
 
     #[test]
@@ -110,5 +140,13 @@ mod tests {
         assert!(verdict("127.0.0.1:4000", &["*"], "other.test", None));
         assert!(verdict("0.0.0.0:4000", &[], "anything.test", None));
         assert!(!verdict("0.0.0.0:4000", &["gateway.test"], "anything.test", None));
+    }
+
+    #[test]
+    fn a_refusal_names_the_setting_of_the_plane_that_refuses() {
+        for (host, origin) in [("evil.example", None), ("localhost", Some("https://evil.example"))] {
+            let refused = asked("127.0.0.1:4000", &[], host, origin).unwrap_err();
+            assert!(refused.to_string().contains("'this.hosts'"), "{refused}");
+        }
     }
 }

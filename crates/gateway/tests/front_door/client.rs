@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// A chat of one word for `model`.
 pub(crate) fn chat(model: &str) -> String {
@@ -67,12 +68,12 @@ pub(crate) async fn ask(
 }
 
 /// Posts over TLS, in the protocol named by `alpn`.
-pub(crate) async fn post_tls(
-    address: SocketAddr,
-    ca: &Path,
-    alpn: &[u8],
-    body: String,
-) -> (StatusCode, String) {
+/// Whether what a listener shows comes from `ca`.
+pub(crate) async fn trusts(address: SocketAddr, ca: &Path) -> bool {
+    secured(address, ca, b"http/1.1").await.is_ok()
+}
+
+async fn secured(address: SocketAddr, ca: &Path, alpn: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
     let ring = Arc::new(rustls::crypto::ring::default_provider());
@@ -82,9 +83,18 @@ pub(crate) async fn post_tls(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let stream = TcpStream::connect(address).await.unwrap();
+    let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+pub(crate) async fn post_tls(
+    address: SocketAddr,
+    ca: &Path,
+    alpn: &[u8],
+    body: String,
+) -> (StatusCode, String) {
+    let stream = secured(address, ca, alpn).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
     let io = TokioIo::new(stream);
     let response = if alpn == b"h2" {

@@ -1,6 +1,6 @@
 //! TLS and HTTP/2 on both sides.
 
-use crate::client::{chat, post, post_tls};
+use crate::client::{chat, post, post_tls, trusts};
 use crate::gateway::Gateway;
 use crate::provider::{Certificates, TlsProvider};
 use http::StatusCode;
@@ -120,6 +120,30 @@ async fn callers_may_speak_tls_in_both_protocols() {
     for alpn in [b"h2".as_slice(), b"http/1.1"] {
         let (status, body) = post_tls(gateway.data, &certificates.ca(), alpn, chat("sim/instant")).await;
         assert_eq!(status, StatusCode::OK, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_without_a_restart() {
+    let (first, second) = (Certificates::make(), Certificates::make());
+    let files = format!("{{ cert = {:?}, key = {:?} }}", first.cert(), first.key());
+    let gateway = Gateway::start(&format!("[server]\ntls = {files}\n[admin]\ntls = {files}\n"));
+    for plane in [gateway.data, gateway.admin] {
+        assert!(trusts(plane, &first.ca()).await && !trusts(plane, &second.ca()).await);
+    }
+    // Between the two the pair does not fit: that is refused, and looked at again.
+    std::fs::copy(second.cert(), first.cert()).unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(trusts(gateway.data, &first.ca()).await);
+    std::fs::copy(second.key(), first.key()).unwrap();
+    for plane in [gateway.data, gateway.admin] {
+        for _ in 0..500 {
+            if trusts(plane, &second.ca()).await {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(trusts(plane, &second.ca()).await && !trusts(plane, &first.ca()).await);
     }
 }
 

@@ -25,6 +25,14 @@ pub struct UrlError {
     why: &'static str,
 }
 
+impl UrlError {
+    /// What is wrong with it, without an example of what would be right.
+    #[must_use]
+    pub fn why(&self) -> &'static str {
+        self.why
+    }
+}
+
 impl Url {
     /// Whether the URL asks for TLS.
     #[must_use]

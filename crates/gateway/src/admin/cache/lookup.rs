@@ -3,7 +3,7 @@
 //! and no request is counted.
 
 use crate::admin::asked::{headers_of, operation_of};
-use crate::admin::refusal;
+use crate::admin::{refusal, refused};
 use crate::gateway::Gateway;
 use crate::plan::{Draw, affinity};
 use crate::remember::question::{Asked, Form};
@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wire::failure::{Failure, Kind};
+use wire::failure::Failure;
 use wire::openai::Request;
 
 /// A request as a caller would send it.
@@ -45,7 +45,7 @@ pub async fn lookup(
     State(gateway): State<Arc<Gateway>>,
     what: Result<Json<Lookup>, JsonRejection>,
 ) -> Response {
-    let found = match what.map_err(|fault| bad(fault.body_text())) {
+    let found = match what.map_err(refused::body) {
         Ok(Json(what)) => what.answer(&gateway).await,
         Err(failure) => Err(failure),
     };
@@ -98,8 +98,4 @@ fn of_answer(found: &Found, now: Millis) -> Value {
         "compressed": entry.body.is_compressed(),
         "held_bytes": entry.body.held().len(),
     })
-}
-
-fn bad(what: impl Into<String>) -> Failure {
-    Failure::new(Kind::InvalidRequest, format!("Nothing was looked up: {}.", what.into()))
 }

@@ -1,8 +1,8 @@
 //! `/admin/performance/chart`: one figure, or the rates, over time. The last day comes from memory, what is older from
 //! disk, read where nothing else waits.
 
-use super::super::refusal;
 use super::super::requests::nobody_looks;
+use super::super::{refusal, refused};
 use super::bad;
 use crate::gateway::Gateway;
 use crate::observe::archive::{last, reader};
@@ -59,7 +59,7 @@ pub async fn show(
     State(gateway): State<Arc<Gateway>>,
     which: Result<Asked<Which>, QueryRejection>,
 ) -> Response {
-    let drawn = match which.map_err(|fault| bad(&fault.body_text())) {
+    let drawn = match which.map_err(refused::query) {
         Ok(Asked(which)) => draw(&gateway, which).await,
         Err(failure) => Err(failure),
     };

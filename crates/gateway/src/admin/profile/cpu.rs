@@ -1,7 +1,7 @@
 //! `/admin/profile/cpu`: where processor time goes, by function.
 
-use super::super::refusal;
-use super::{bad, seconds};
+use super::super::{refusal, refused};
+use super::seconds;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::response::{IntoResponse, Response};
@@ -41,7 +41,7 @@ enum Form {
 /// `GET /admin/profile/cpu`: 10 seconds where nothing is said, as a flame graph. One at a time: who comes second gets
 /// 409. Who leaves ends it.
 pub async fn show(asked: Result<Query<Asked>, QueryRejection>) -> Response {
-    match asked.map_err(|fault| bad(fault.body_text())) {
+    match asked.map_err(refused::query) {
         Ok(Query(asked)) => record(asked).await.unwrap_or_else(|failure| refusal(&failure)),
         Err(failure) => refusal(&failure),
     }

@@ -43,20 +43,18 @@ const LINES_EVERY: Duration = Duration::from_secs(5);
   tidegate cache warm requests.jsonl -H 'x-tidegate-tags: docs' --stream
   jq -c .body requests.log | tidegate cache warm - --json
 
-Each line of the file is a whole request ({\"messages\": […]}, with or without a model),
-{\"prompt\": \"text\"} with whatever else the request shall say, or a text in quotes. It must ask
-what callers will ask, to the letter: the same system prompt, members, model or alias.
+Each line of the file is a whole request ({\"messages\": […]}, with or without a model), {\"prompt\": \"text\"} with \
+whatever else the request shall say, or a text in quotes. It must ask what callers will ask, to the letter: the same \
+system prompt, members, model or alias.
 
-By default only what leaves nothing to chance is remembered, so that a line without a
-temperature is asked at 0. Where the alias has `any_temperature = true` and callers give none,
-say --temperature none.
+By default only what leaves nothing to chance is remembered, so that a line without a temperature is asked at 0. \
+Where the alias has `any_temperature = true` and callers give none, say --temperature none.
 
-Answers are remembered for the tenant whose key asks, as long as the alias says. Run it a
-second time to see: what is remembered counts as a hit. An answer that is not kept, as it was
-cut at its length, refused or calls a tool, is fetched each time.
+Answers are remembered for the tenant whose key asks, as long as the alias says. Run it a second time to see: what \
+is remembered counts as a hit. An answer that is not kept, as it was cut at its length, refused or calls a tool, is \
+fetched each time.
 
-Exit codes: 0 all asked and answered, 1 lines were bad, requests failed or it was interrupted,
-2 wrong usage.")]
+Exit codes: 0 all asked and answered, 1 lines were bad, requests failed or it was interrupted, 2 wrong usage.")]
 pub(in crate::commands) struct Args {
     /// The file of prompts, one JSON value a line; `-` reads standard input.
     #[arg(value_name = "FILE")]

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::commands::admin::AdminArgs;
 use crate::commands::config::print;
-use crate::config::Priority;
+use crate::commands::refusal::Refusal;
+use crate::config::{KeySettings, Priority};
 use crate::keys::{FreshKey, is_id};
 
 /// What the key shall be.
@@ -21,8 +22,8 @@ use crate::keys::{FreshKey, is_id};
   tidegate keys create --id tg-AbCdEf123456     # a new secret under an id that is in use
   tidegate keys create --stored --tenant search --requests-per-minute 600
 
-The secret is nowhere kept: who loses it makes a new one. To revoke a key of the file, take its block out; to revoke a
-stored one: tidegate keys revoke ID.")]
+The secret is nowhere kept: who loses it makes a new one. To revoke a key of the file, take its block out; to revoke \
+a stored one: tidegate keys revoke ID.")]
 pub(in crate::commands) struct Args {
     /// Make it on a running gateway, in its store: it is valid at once, without a change of the file.
     #[arg(long)]
@@ -44,7 +45,7 @@ pub(in crate::commands) struct Args {
 #[derive(Debug, Default, clap::Args)]
 struct Settings {
     /// Whose key it is.
-    #[arg(long, value_name = "NAME", value_parser = tenant)]
+    #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
     /// What it may ask for: aliases, provider/model, provider/*. Without it: everything.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -53,17 +54,17 @@ struct Settings {
     #[arg(long, value_name = "PRIORITY", value_parser = priority)]
     priority: Option<Priority>,
     /// Most requests a minute.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N")]
     requests_per_minute: Option<u64>,
     /// Most tokens a minute, read and written.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N")]
     tokens_per_minute: Option<u64>,
     /// Most requests under way at once.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    concurrent_requests: Option<u32>,
+    #[arg(long, value_name = "N")]
+    concurrent_requests: Option<u64>,
     /// Most streams under way at once.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    concurrent_streams: Option<u32>,
+    #[arg(long, value_name = "N")]
+    concurrent_streams: Option<u64>,
 }
 
 impl Settings {
@@ -80,6 +81,17 @@ impl Settings {
         ];
         members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
+
+    /// Holds them to the file's own rules.
+    fn check(&self) -> Result<(), Refusal> {
+        match KeySettings::check(self.members()) {
+            Ok(_) => Ok(()),
+            Err(fault) => {
+                let setting = fault.key.split('[').next().unwrap_or_default().replace('_', "-");
+                Err(Refusal::Usage(format!("--{setting}: {}", fault.what)))
+            }
+        }
+    }
 }
 
 fn priority(text: &str) -> Result<Priority, String> {
@@ -90,17 +102,11 @@ fn id(text: &str) -> Result<String, String> {
     if is_id(text) { Ok(text.to_owned()) } else { Err("an id is tg- and 12 letters or digits".to_owned()) }
 }
 
-fn tenant(text: &str) -> Result<String, String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
-        Ok(text.to_owned())
-    } else {
-        Err("a tenant's name is 1 to 64 letters, digits, `.`, `_` and `-`".to_owned())
-    }
-}
-
 /// Does what was asked for.
 pub(super) fn run(args: &Args) -> ExitCode {
+    if let Err(refusal) = args.settings.check() {
+        return refusal.tell();
+    }
     if args.stored {
         return on_gateway(args);
     }
@@ -205,13 +211,27 @@ mod tests {
     }
 
     #[test]
-    fn wrong_ids_and_tenants_are_wrong_usage() {
-        assert!(id("tg-AbCdEf123456").is_ok() && tenant("a.b-c_d").is_ok());
+    fn what_the_file_would_refuse_is_wrong_usage() {
+        assert!(id("tg-AbCdEf123456").is_ok());
         for text in ["", "tg-", "tg-AbCdEf12345!", "AbCdEf123456", "tg-AbCdEf1234567"] {
             assert!(id(text).is_err(), "{text}");
         }
-        for text in ["", "a b", "é", &"x".repeat(65)] {
-            assert!(tenant(text).is_err(), "{text}");
+        assert!(args(Some("a.b-c_d"), &["smart", "openai/*"]).settings.check().is_ok());
+        let rated = |rate| Settings { requests_per_minute: Some(rate), ..Settings::default() };
+        for (settings, flag) in [
+            (args(Some(""), &[]).settings, "--tenant:"),
+            (args(Some("a b"), &[]).settings, "--tenant:"),
+            (args(None, &[""]).settings, "--models:"),
+            (args(None, &["smart", ""]).settings, "--models:"),
+            (args(None, &["*b"]).settings, "--models:"),
+            (rated(0), "--requests-per-minute: out of range: 1 to 1000000000 is allowed;"),
+            (rated(5_000_000_000), "--requests-per-minute:"),
+            (Settings { concurrent_streams: Some(u64::MAX), ..Settings::default() }, "--concurrent-streams:"),
+        ] {
+            match settings.check() {
+                Err(Refusal::Usage(why)) => assert!(why.starts_with(flag), "{why}"),
+                other => panic!("{settings:?}: {other:?}"),
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ pub(in crate::commands) struct RevokeArgs {
     #[command(flatten)]
     admin: AdminArgs,
     /// Their public parts: `tg-` and 12 letters or digits.
-    #[arg(value_name = "ID", required = true, value_parser = id)]
+    #[arg(value_name = "ID", required = true, value_parser = id, help_heading = "Which")]
     ids: Vec<String>,
     /// Print what the gateway says, as JSON, a line each.
     #[arg(long, help_heading = "Report")]

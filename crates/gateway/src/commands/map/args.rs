@@ -25,6 +25,7 @@ const PRIORITY: &str = "x-tidegate-priority";
 
 /// What to ask of which rows, whom, and where the answers go.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("url", |url| url.help("The gateway's data plane, or any base URL that speaks OpenAI's protocol")))]
 #[command(group = ArgGroup::new("what").required(true).args(["prompt", "prompt_file", "input"]))]
 #[command(after_help = "Examples:
   tidegate map in.jsonl -o out.jsonl --model smart --prompt 'Summarise: {{text}}'
@@ -35,20 +36,19 @@ const PRIORITY: &str = "x-tidegate-priority";
       --field vector --select id
   tidegate map in.jsonl -o out.jsonl --model smart --prompt 'Summarise: {{text}}' --dry-run --sample
 
-{{field}} is a field of the row, {{a.b}} or {{a.0}} one that lies deeper, {{$line}} the row's line,
-{{{{ two braces. A field that is not there or null makes the row an error; nothing is asked then.
+{{field}} is a field of the row, {{a.b}} or {{a.0}} one that lies deeper, {{$line}} the row's line, {{{{ two braces. \
+A field that is not there or null makes the row an error; nothing is asked then.
 
-Each line of the output is the row with the answer beside its fields. A row without an answer goes
-to the error file, as {\"line\", \"code\", \"message\", \"status\", \"row\"}, and the rest goes on; to ask
-those again: jq -c .row out.errors.jsonl > again.jsonl
+Each line of the output is the row with the answer beside its fields. A row without an answer goes to the error \
+file, as {\"line\", \"code\", \"message\", \"status\", \"row\"}, and the rest goes on; to ask those again: jq -c \
+.row out.jsonl.errors.jsonl > again.jsonl
 
-How far it has come is kept in OUTPUT.progress. Stopped, killed or out of power, it goes on with
-the same command where it stopped, and every row is in the output or among the errors exactly
-once. What was under way is asked again. Where the input, or what is asked, has changed since, it
-refuses.
+How far it has come is kept in OUTPUT.progress. Stopped, killed or out of power, it goes on with the same command \
+where it stopped, and every row is in the output or among the errors exactly once. What was under way is asked \
+again. Where the input, or what is asked, has changed since, it refuses.
 
-Rows are asked in the batch band, behind all other callers, a few at once at first, more while
-all is well, half as many when the server says 429 or 503; its Retry-After is heeded.
+Rows are asked in the batch band, behind all other callers, a few at once at first, more while all is well, half as \
+many when the server says 429 or 503; its Retry-After is heeded.
 
 Exit codes: 0 all rows answered, 1 rows failed or it stopped early, 2 wrong usage.")]
 pub(in crate::commands) struct Args {

@@ -130,7 +130,7 @@ impl Args {
             Ok(loaded) => Ok(price_of(&loaded.config, &self.model)),
             // A file that nobody named need not be ours.
             Err(_) if self.config.is_none() => Ok(None),
-            Err(faults) => Err(Refusal::Configuration(faults)),
+            Err(faults) => Err(Refusal::Configuration(faults, None)),
         }
     }
 }

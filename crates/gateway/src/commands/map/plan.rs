@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use wire::Operation;
@@ -178,10 +178,15 @@ fn places(args: &Args, input: &Metadata) -> Result<Places, Refusal> {
     if output.file_name().is_none() {
         return Err(wrong(&output, "it must be a file"));
     }
-    let errors = args.errors.clone().unwrap_or_else(|| output.with_extension("errors.jsonl"));
-    let mut journal = output.clone().into_os_string();
-    journal.push(".progress");
-    let places = Places { output, errors, journal: journal.into() };
+    // Beside its whole name: outputs that differ in their ending alone have errors of their own.
+    let beside = |ending: &str| {
+        let mut name = output.clone().into_os_string();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let errors = args.errors.clone().unwrap_or_else(|| beside(".errors.jsonl"));
+    let journal = beside(".progress");
+    let places = Places { output, errors, journal };
     if places.errors == places.output || places.errors == places.journal {
         return Err(wrong(&places.errors, "errors must go to a file of their own"));
     }
@@ -237,7 +242,7 @@ mod tests {
     fn forms_follow_from_names_and_errors_stand_beside_the_output() {
         let made = plan("a.jsonl", ROW, "b.c.jsonl", &[PROMPT]).unwrap();
         assert_eq!((made.format, made.shape.format), (Format::Jsonl, Format::Jsonl));
-        assert!(made.places.errors.ends_with("b.c.errors.jsonl"));
+        assert!(made.places.errors.ends_with("b.c.jsonl.errors.jsonl"));
         assert!(made.places.journal.ends_with("b.c.jsonl.progress"));
         assert!(made.shape.fields.is_none() && made.recipe.fields.is_empty());
         let made = plan("a.csv", "id,t\n1,x\n", "b.csv", &[PROMPT]).unwrap();

@@ -113,7 +113,7 @@ fn what_cannot_be_is_told_with_its_mend() {
         (receiver(""), "alerts.receivers.r.kind", "add `kind`"),
         (receiver("kind = 'slack'"), "alerts.receivers.r", "where it is"),
         (receiver("kind = 'slack'\nurl = 'http://127.0.0.1/x'"), "alerts.receivers.r.url", "private = true"),
-        (receiver("kind = 'slack'\nurl = 'ftp://h.example/x'"), "alerts.receivers.r.url", "write an URL"),
+        (receiver("kind = 'slack'\nurl = 'ftp://h.example/x'"), "alerts.receivers.r.url", "write a URL"),
         (
             receiver("kind = 'slack'\nurl = 'http://h.example/'\nto = ['a@b.c']"),
             "alerts.receivers.r.to",
@@ -156,6 +156,28 @@ fn what_cannot_be_is_told_with_its_mend() {
         let fault =
             faults.iter().find(|fault| fault.key == key).unwrap_or_else(|| panic!("{text}: {told:?}"));
         assert!(fault.mend.contains(mend) || fault.what.contains(mend), "{text}: {told:?}");
+    }
+}
+
+#[test]
+fn a_value_that_is_refused_is_not_also_missing() {
+    for (text, key) in [
+        ("[alerts.rules.r]\nfigure = 'foo'\nabove = 1.0", "alerts.rules.r.figure"),
+        ("[alerts.rules.r]\nfigure = 'errors'\nabove = 'much'", "alerts.rules.r.above"),
+        ("[alerts.rules.r]\nkind = 'burn_rate'\nobjective = 'x'", "alerts.rules.r.objective"),
+        (
+            "[alerts.rules.r]\nkind = 'forecast'\nfigure = 'errors'\nabove = 1.0\nwithin = 'soon'",
+            "alerts.rules.r.within",
+        ),
+        ("[alerts.receivers.r]\nkind = 'slack'\nurl = 7", "alerts.receivers.r.url"),
+        (
+            "[alerts.receivers.r]\nkind = 'webhook'\nurl = 'http://h.example/'\nsecret = 7",
+            "alerts.receivers.r.secret",
+        ),
+    ] {
+        let faults = Given::toml(text).faults();
+        let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
+        assert_eq!(keys, [key], "{}", faults.render(false));
     }
 }
 

@@ -90,18 +90,21 @@ fn a_short_admin_key_is_odd_and_a_callers_key_is_none() {
 #[test]
 fn certificates_and_keys_are_read_before_they_are_needed() {
     let (cert, key) = certificate();
+    let (_, foreign) = certificate();
     // (cert file, key file, the keys at fault)
-    let cases: [(&str, &str, &[&str]); 5] = [
+    let cases: [(&str, &str, &[&str]); 6] = [
         ("cert.pem", "key.pem", &[]),
         ("nope.pem", "key.pem", &["server.tls.cert"]),
         ("cert.pem", "cert.pem", &["server.tls.key"]),
         ("empty.pem", "nope.pem", &["server.tls.cert", "server.tls.key"]),
         (".", "key.pem", &["server.tls.cert"]),
+        ("cert.pem", "foreign.pem", &["server.tls.key"]),
     ];
     for (cert_file, key_file, at_fault) in cases {
         let given = Given::toml(&format!("[server.tls]\ncert = '{cert_file}'\nkey = '{key_file}'\n"))
             .beside("cert.pem", &cert)
             .beside("key.pem", &key)
+            .beside("foreign.pem", &foreign)
             .beside("empty.pem", "");
         match given.load() {
             Ok(loaded) => {
@@ -114,5 +117,21 @@ fn certificates_and_keys_are_read_before_they_are_needed() {
                 assert_eq!(keys, at_fault, "{}", faults.render(false));
             }
         }
+    }
+}
+
+#[test]
+fn a_certificate_whose_time_has_passed_is_odd() {
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    for (until, odd) in [(2021, true), (4000, false)] {
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let cert = params.self_signed(&key).unwrap();
+        let loaded = Given::toml("[admin.tls]\ncert = 'cert.pem'\nkey = 'key.pem'\n")
+            .beside("cert.pem", &cert.pem())
+            .beside("key.pem", &key.serialize_pem())
+            .loaded();
+        let warned = loaded.warnings.iter().any(|warning| warning.key == "admin.tls.cert");
+        assert_eq!(warned, odd, "{until}");
     }
 }

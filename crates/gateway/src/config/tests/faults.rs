@@ -168,6 +168,12 @@ fn aliases_are_judged() {
         (target("smi/x"), "models.a.targets[0].model", "no such provider", "did you mean `sim/…`?"),
         (target("elsewhere/x"), "models.a.targets[0].model", "no such provider", "add it under"),
         (target("ollama/x"), "models.a.targets[0].model", "no such provider", "add `[providers.ollama]`"),
+        (
+            target("azure/x"),
+            "models.a.targets[0].model",
+            "no such provider",
+            "add `[providers.azure]` with `base_url`",
+        ),
         (target("a"), "models.a.targets[0].model", "aliases do not lead to aliases", "provider/model"),
         (target("fast"), "models.a.targets[0].model", "names no provider", "provider/model"),
         (target("sim/"), "models.a.targets[0].model", "names no model", "provider/model"),

@@ -66,7 +66,7 @@ impl Judge<'_> {
             return format!("{scheme}://{}", admin.listen);
         };
         if let Err(fault) = BaseUrl::parse(text) {
-            self.fault(at, fault.to_string(), "write an URL such as https://gateway.example:4001");
+            self.fault(at, fault.to_string(), "write a URL such as https://gateway.example:4001");
         }
         text.trim_end_matches('/').to_owned()
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path as FilePath;
 
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use super::Judge;
 use crate::config::base_url::host_name;
@@ -13,6 +13,7 @@ use crate::config::tree::Path;
 use crate::config::{Admin, Secret, Server, ServerTimeouts, Tls};
 use crate::config::{files, raw};
 use crate::keys::CallerKey;
+use crate::listener::tls;
 
 /// Fewest bytes of an admin key that may guard a listener beyond loopback.
 const ADMIN_KEY_BYTES_MIN: usize = 32;
@@ -150,31 +151,70 @@ impl Judge<'_> {
     }
 
     fn tls(&mut self, at: &Path, raw: &raw::Tls) -> Option<Tls> {
-        let cert = raw.cert.as_deref().map(|cert| self.path(&at.key("cert"), cert));
-        if let Some(cert) = &cert {
-            self.certificates(&at.key("cert"), cert);
-        }
-        let key = raw.key.as_deref().map(|key| self.path(&at.key("key"), key));
-        if let Some(key) = &key {
-            self.private_key(&at.key("key"), key);
+        let (at_cert, at_key) = (at.key("cert"), at.key("key"));
+        let cert = raw.cert.as_deref().map(|cert| self.path(&at_cert, cert));
+        let chain = cert.as_deref().and_then(|cert| self.certificates(&at_cert, cert));
+        let key = raw.key.as_deref().map(|key| self.path(&at_key, key));
+        let private = key.as_deref().and_then(|key| self.private_key(&at_key, key));
+        if let Some((chain, private)) = chain.zip(private) {
+            self.certificate_and_key(at, chain, private);
         }
         // What is missing has been told by the shape check.
         Some(Tls { cert: cert?, key: key? })
     }
 
-    fn private_key(&mut self, at: &Path, file: &FilePath) {
-        let Some(pem) = self.named_file(at, file) else { return };
-        if PrivateKeyDer::from_pem_slice(&pem).is_err() {
+    fn private_key(&mut self, at: &Path, file: &FilePath) -> Option<PrivateKeyDer<'static>> {
+        let pem = self.named_file(at, file)?;
+        let found = PrivateKeyDer::from_pem_slice(&pem).ok();
+        if found.is_none() {
             self.fault(at, "the file holds no private key", "name a PEM file with one, not encrypted");
         }
+        found
     }
 
-    /// Checks that a file holds certificates.
-    pub(super) fn certificates(&mut self, at: &Path, file: &FilePath) {
-        let Some(pem) = self.named_file(at, file) else { return };
+    /// The certificates that a file holds; `None` once it has been told that there is none.
+    pub(super) fn certificates(
+        &mut self,
+        at: &Path,
+        file: &FilePath,
+    ) -> Option<Vec<CertificateDer<'static>>> {
+        let pem = self.named_file(at, file)?;
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        if !found.is_ok_and(|found| !found.is_empty()) {
+        let found = found.ok().filter(|found| !found.is_empty());
+        if found.is_none() {
             self.fault(at, "the file holds no certificate", "name a PEM file with one or more");
+        }
+        found
+    }
+
+    /// Whether a listener can show this certificate, and whether callers will take it.
+    fn certificate_and_key(
+        &mut self,
+        at: &Path,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) {
+        let untimely = chain.first().and_then(|own| tls::untimely(own, UnixTime::now()));
+        if let Some(what) = untimely {
+            let mend = "replace both files; what is in them is shown without a restart";
+            self.warn(&at.key("cert"), what, mend);
+        }
+        match tls::pair(chain, key) {
+            Ok(_) => {}
+            Err(rustls::Error::InconsistentKeys(_)) => self.fault(
+                &at.key("key"),
+                "the private key does not belong to the certificate in `cert`",
+                "name the key that the certificate was made for; in `cert`, the listener's own certificate comes first",
+            ),
+            Err(rustls::Error::InvalidCertificate(why)) => {
+                let what = format!("the file's first certificate cannot be read: {why}");
+                self.fault(&at.key("cert"), what, "name a PEM file with one for a TLS server");
+            }
+            Err(why) => self.fault(
+                &at.key("key"),
+                format!("the private key cannot be used: {why}"),
+                "name an RSA key of 2048 bits or more, one for ECDSA on P-256 or P-384, or an Ed25519 key",
+            ),
         }
     }
 

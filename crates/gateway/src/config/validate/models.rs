@@ -189,13 +189,18 @@ fn provider_mend(provider: &str, names: &Names) -> String {
     if let Some(near) = nearest(provider, names.providers.iter().map(String::as_str)) {
         return format!("did you mean `{near}/…`?");
     }
-    match wire::preset::by_name(provider).map(|preset| preset.key_env) {
-        Some(Some(variable)) => format!("set {variable}, or add `[providers.{provider}]`"),
-        Some(None) => format!("add `[providers.{provider}]`"),
-        None => {
-            let known: Vec<&str> = names.providers.iter().map(String::as_str).collect();
-            format!("add it under `[providers]`, or use one of {}", known.join(", "))
-        }
+    let Some(preset) = wire::preset::by_name(provider) else {
+        let known: Vec<&str> = names.providers.iter().map(String::as_str).collect();
+        return format!("add it under `[providers]`, or use one of {}", known.join(", "));
+    };
+    match (preset.base_url, preset.key_env) {
+        // Its variable does not switch it on.
+        (None, _) => format!(
+            "add `[providers.{provider}]` with `base_url`, as {} has no address of its own",
+            preset.title
+        ),
+        (Some(_), Some(variable)) => format!("set {variable}, or add `[providers.{provider}]`"),
+        (Some(_), None) => format!("add `[providers.{provider}]`"),
     }
 }
 

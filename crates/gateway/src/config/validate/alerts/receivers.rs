@@ -28,7 +28,7 @@ impl Judge<'_> {
                 let (spot, secret) = (self.spot(at, raw), raw.secret.as_ref());
                 let Some(secret) = secret.filter(|secret| !secret.0.is_empty()) else {
                     let mend = "write `whsec_` and what `openssl rand -base64 32` prints";
-                    self.fault_of_key(at, "a webhook needs a `secret`, as its calls are signed", mend);
+                    self.missing(at, "secret", "a webhook needs a `secret`, as its calls are signed", mend);
                     return None;
                 };
                 Way::Webhook(spot?, self.webhook_secret(&at.key("secret"), secret.0.trim())?)
@@ -62,13 +62,13 @@ impl Judge<'_> {
     /// An address that can be called.
     fn spot(&mut self, at: &Path, raw: &raw::Receiver) -> Option<Spot> {
         let Some(SecretText(url)) = raw.url.as_ref().filter(|url| !url.0.is_empty()) else {
-            self.fault_of_key(at, "it needs an `url`", "say where it is");
+            self.missing(at, "url", "it needs a `url`", "say where it is");
             return None;
         };
         let address = match Address::read(url, raw.private) {
             Ok(address) => address,
             Err(fault) => {
-                self.fault(&at.key("url"), fault.to_string(), "write an URL with a host, a path and a query");
+                self.fault(&at.key("url"), fault.to_string(), "write a URL with a host, a path and a query");
                 return None;
             }
         };
@@ -98,7 +98,7 @@ impl Judge<'_> {
         let to: Vec<_> =
             raw.to.iter().enumerate().map(|(index, text)| self.mailbox(&at_to.index(index), text)).collect();
         if to.is_empty() {
-            self.fault_of_key(at, "mail needs recipients", "name them in `to`");
+            self.missing(at, "to", "mail needs recipients", "name them in `to`");
         }
         let login = match (&raw.username, &raw.password) {
             (None, None) => None,

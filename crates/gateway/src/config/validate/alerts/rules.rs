@@ -143,7 +143,7 @@ impl Judge<'_> {
         let usual = if kind == RuleKind::BurnRate { Some("error_share") } else { None };
         let Some(name) = raw.figure.as_deref().or(usual) else {
             let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
-            self.fault_of_key(at, "no `figure` is given", format!("name one of {}", names.join(", ")));
+            self.missing(at, "figure", "no `figure` is given", format!("name one of {}", names.join(", ")));
             return None;
         };
         // The shape check has told of a name that is none.
@@ -183,7 +183,7 @@ impl Judge<'_> {
             RuleKind::BurnRate => self.burn_rate(at, severity, raw)?,
             RuleKind::Forecast => {
                 let Some(within) = raw.within else {
-                    self.fault_of_key(at, "a forecast needs `within`", "say how soon, as in \"72h\"");
+                    self.missing(at, "within", "a forecast needs `within`", "say how soon, as in \"72h\"");
                     return None;
                 };
                 let within = self.duration(&at.key("within"), within, WITHIN);
@@ -198,8 +198,10 @@ impl Judge<'_> {
             (Some(limit), None) if limit.is_finite() => Some(Limit::Above(limit)),
             (None, Some(limit)) if limit.is_finite() => Some(Limit::Below(limit)),
             _ => {
-                let what = "it needs one limit, a number";
-                self.fault_of_key(at, what, "give either `above` or `below`");
+                let is_told = ["above", "below"].iter().any(|key| self.is_told(&at.key(key)));
+                if !is_told {
+                    self.fault_of_key(at, "it needs one limit, a number", "give either `above` or `below`");
+                }
                 None
             }
         }
@@ -208,7 +210,7 @@ impl Judge<'_> {
     fn burn_rate(&mut self, at: &Path, severity: Severity, raw: &AlertRule) -> Option<Kind> {
         let Some(objective) = raw.objective.filter(|objective| (0.0..1.0).contains(objective)) else {
             let what = "a burn rate needs an `objective` below 1";
-            self.fault_of_key(at, what, "say which share of requests should go well, as 0.999");
+            self.missing(at, "objective", what, "say which share of requests should go well, as 0.999");
             return None;
         };
         let burns = match (&raw.burns, severity) {

@@ -44,11 +44,15 @@ fn format(headers: &HeaderMap) -> Result<Format, Failure> {
     let media = headers.get(CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
     let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
-        "" | "application/json" => Ok(Format::Json),
+        // The last is what curl says of whatever `-d` sends.
+        "" | "application/json" | "application/x-www-form-urlencoded" => Ok(Format::Json),
         "application/toml" | "text/toml" | "text/x-toml" | "application/x-toml" => Ok(Format::Toml),
-        _ => Err(Failure::new(
+        other => Err(Failure::new(
             Kind::UnsupportedMediaType,
-            "A definition is `application/json` or `application/toml`.",
+            format!(
+                "A definition is not '{}': send it with 'Content-Type: application/json' or 'application/toml'.",
+                other.chars().take(64).collect::<String>()
+            ),
         )),
     }
 }
