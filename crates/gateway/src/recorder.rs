@@ -68,21 +68,25 @@ impl Record {
     /// The record of a flight: its attempts are counted, and no request, as those have records of their
     /// own.
     pub fn of_flight(&self, plan: &Plan) -> Box<Self> {
-        let mut record = self.behind(Arc::clone(&plan.route));
+        let mut record = self.behind(Arc::clone(&plan.route))();
         (record.account.who, record.account.is_alias) = (self.account.who.clone(), plan.alias.is_some());
         record
     }
 
-    /// The record of an attempt that is made beside this one's.
-    pub fn aside(&self) -> Box<Self> {
+    /// What makes the record of an attempt beside this one's, should one be made.
+    pub fn aside(&self) -> impl FnOnce() -> Box<Self> + use<> {
         self.behind(Arc::clone(&self.route))
     }
 
-    /// The record of work that is done for this request and is not one.
-    fn behind(&self, route: Arc<Route>) -> Box<Self> {
-        let mut record = Self::of_errand(self.id().clone(), self.operation(), route);
-        record.account.traced = self.account.traced.as_ref().map(|traced| traced.beside());
-        record
+    /// What makes the record of work that is done for this request and is not one.
+    fn behind(&self, route: Arc<Route>) -> impl FnOnce() -> Box<Self> + use<> {
+        let (id, operation) = (self.id().clone(), self.operation());
+        let traced = self.account.traced.as_ref().map(|traced| traced.beside());
+        move || {
+            let mut record = Self::of_errand(id, operation, route);
+            record.account.traced = traced;
+            record
+        }
     }
 
     /// The record of a call that no request made.
