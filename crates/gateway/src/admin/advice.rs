@@ -90,9 +90,10 @@ fn failure(why: &Refused) -> Failure {
         Refused::Faulty(_) => (Kind::Conflict, "config_refused"),
         Refused::Overridden(_) => (Kind::Conflict, "config_overridden"),
         Refused::NotInForce(_) => (Kind::Conflict, "config_not_in_force"),
+        Refused::Noted(_) => (Kind::Conflict, "advice_not_forgotten"),
         Refused::Io(_) => (Kind::Conflict, "config_not_written"),
     };
-    let begun = matches!(why, Refused::NotInForce(_));
+    let begun = matches!(why, Refused::NotInForce(_) | Refused::Noted(_));
     let stand = if begun { "The configuration was written" } else { "Nothing was changed" };
     Failure::new(kind, format!("{stand}: {why}.")).with_code(code)
 }
