@@ -83,6 +83,20 @@ def test_settings_change_without_a_new_secret(launch):
     assert keys.change(gateway, made["id"], tenant="other").status == 404
 
 
+def test_a_key_that_cannot_be_read_is_not_opened_by_a_change(launch):
+    gateway = launch()
+    made = create(gateway, tenant="search", models=["sim/fast"])
+    with sqlite3.connect(folder_of(gateway) / "tidegate.db") as database:
+        database.execute("UPDATE keys SET settings = X'5b315d'")
+        database.execute("UPDATE versions SET version = version + 1 WHERE name = 'keys'")
+    database.close()
+    wait_until("it is read anew", lambda: states(gateway)[made["id"]] == "unreadable")
+    told = keys.change(gateway, made["id"], priority="low")
+    assert (told.status, told.error()["code"]) == (409, "key_unreadable"), told.body
+    assert states(gateway)[made["id"]] == "unreadable" and status(gateway, made["key"]) == 401
+    revoke(gateway, made["id"])
+
+
 def test_what_is_wrong_is_said_with_its_place(launch):
     gateway = launch()
     for asked, param in [

@@ -106,7 +106,7 @@ async fn changed(gateway: &Gateway, id: String, asked: Asked) -> Result<Value, F
             let rows = open.store.keys.all().await?;
             let valid = rows.into_iter().find(|row| row.id == own && row.revoked.is_none());
             let row = valid.ok_or_else(no_key)?;
-            let mut wanted = settings(&row).to_asked().unwrap_or_default();
+            let mut wanted = settings(&row).to_asked().ok_or_else(unreadable)?;
             wanted.extend(asked.clone());
             wanted.retain(|_, value| !value.is_null());
             let KeySettings { tenant, rest } = KeySettings::check(wanted).map_err(|fault| unsound(&fault))?;
@@ -217,6 +217,12 @@ fn bad(param: &str, what: &str) -> Failure {
 
 fn no_key() -> Failure {
     Failure::new(Kind::NotFound, "There is no such key.").with_code("not_found")
+}
+
+/// What is changed in settings that cannot be read would be all that is left of them.
+fn unreadable() -> Failure {
+    let public = "What this key may do cannot be read here, and is not changed: revoke it and make another.";
+    Failure::new(Kind::Conflict, public).with_code("key_unreadable")
 }
 
 fn answer(answered: Result<Value, Failure>) -> Response {
