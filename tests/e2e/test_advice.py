@@ -160,7 +160,7 @@ def test_a_file_that_was_changed_meanwhile_is_not_taken_back(gateway):
     assert post(gateway, f"{advice['id']}/apply").status == 200
     # What else is written stays, and is no reason not to.
     written = configured(gateway)
-    changed = written.replace("enabled = true", "enabled = false").replace("# The end.", "# Changed.")
+    changed = written.replace("enabled = true", "").replace("# The end.", "# Changed.")
     write(gateway, changed)
     refused = post(gateway, f"{advice['id']}/revert")
     assert (refused.status, refused.error()["code"]) == (409, "config_changed")
@@ -169,6 +169,24 @@ def test_a_file_that_was_changed_meanwhile_is_not_taken_back(gateway):
     write(gateway, written.replace("# The end.", "# Changed."))
     assert post(gateway, f"{advice['id']}/revert").status == 200
     assert configured(gateway).endswith("enabled = false } # off for now\n# Changed.\n")
+
+
+def test_a_note_of_what_was_taken_back_can_be_removed_later(gateway):
+    before = configured(gateway)
+    repeat(gateway)
+    advice = advised(gateway)
+    assert post(gateway, f"{advice['id']}/apply").status == 200
+    # In the place of what the note is written to.
+    blocked = gateway.folder / "data" / "advice.new"
+    blocked.mkdir()
+    told = post(gateway, f"{advice['id']}/revert")
+    assert (told.status, told.error()["code"]) == (409, "advice_not_forgotten"), told.body
+    assert "was written" in told.error()["message"] and "Nothing" not in told.error()["message"]
+    assert configured(gateway) == before and status_of_cache(gateway) == "bypass; reason=disabled"
+    blocked.rmdir()
+    assert [row["id"] for row in view(gateway)["applied"]] == [advice["id"]]
+    assert post(gateway, f"{advice['id']}/revert").status == 200
+    assert configured(gateway) == before and view(gateway)["applied"] == []
 
 
 def test_a_file_with_a_fault_is_left_alone(gateway):

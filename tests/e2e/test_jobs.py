@@ -325,6 +325,33 @@ def test_a_backlog_has_a_bound_for_each_tenant(launch):
     wait_until("there is room again", lambda: add(gateway, model_job(), **first).status == 202)
 
 
+def test_a_full_backlog_breaks_no_promise_to_who_comes_again_with_the_same_key(launch):
+    gateway = launch(configuration.table("jobs", backlog_max=3))
+    ready(gateway)
+    held = model_job(delay=60)
+    nap = {"name": "nap", "steps": [{"id": "nap", "kind": "sleep", "for": "60s"}]}
+    assert workflows.put(gateway, nap).status == 200
+    run, first = workflows.start(gateway, "nap", idempotency_key="r"), add(gateway, held, idempotency_key="a")
+    assert (run.status, first.status) == (202, 202)
+    # What is there already takes no room of what may wait.
+    for _ in range(5):
+        assert add(gateway, held, idempotency_key="a").json()["id"] == first.json()["id"]
+        assert workflows.start(gateway, "nap", idempotency_key="r").json()["id"] == run.json()["id"]
+    assert add(gateway, held).status == 202
+    assert add(gateway, held).error()["code"] == "backlog_full"
+    again = add(gateway, held, idempotency_key="a")
+    assert (again.status, again.json()["id"]) == (200, first.json()["id"]), again.body
+    again = workflows.start(gateway, "nap", idempotency_key="r")
+    assert (again.status, again.json()["id"]) == (200, run.json()["id"]), again.body
+    for reused in (
+        add(gateway, model_job(delay=61), idempotency_key="a"),
+        workflows.start(gateway, "nap", {"other": 1}, idempotency_key="r"),
+    ):
+        assert (reused.status, reused.error()["code"]) == (422, "idempotency_key_reused"), reused.body
+    assert add(gateway, held, idempotency_key="b").status == 429, "a key of nothing is no way round"
+    assert workflows.start(gateway, "nap", idempotency_key="s").status == 429
+
+
 def test_no_webhook_goes_where_no_caller_may_send_one(launch):
     gateway = launch(webhooks(private=False))
     ready(gateway)

@@ -7,14 +7,17 @@ import os
 import sqlite3
 import stat
 import threading
+import uuid
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from support import configuration, keys, processes
+from support import configuration, keys, processes, simlog
 from support.keys import create, requests, revoke, states, status, usage, use
 from support.processes import Daemon
-from support.raw import Response, ask, chat
+from support.prompts import directive
+from support.raw import Response, ask, chat, complete
+from support.remembering import answers, crowd, question, told
 from support.secrets import ADMIN_KEY, add_canary
 from support.waiting import wait_until
 
@@ -78,6 +81,20 @@ def test_settings_change_without_a_new_secret(launch):
     assert use(gateway, made["key"], "sim/fast").header("x-ratelimit-limit-requests") is None
     revoke(gateway, made["id"])
     assert keys.change(gateway, made["id"], tenant="other").status == 404
+
+
+def test_a_key_that_cannot_be_read_is_not_opened_by_a_change(launch):
+    gateway = launch()
+    made = create(gateway, tenant="search", models=["sim/fast"])
+    with sqlite3.connect(folder_of(gateway) / "tidegate.db") as database:
+        database.execute("UPDATE keys SET settings = X'5b315d'")
+        database.execute("UPDATE versions SET version = version + 1 WHERE name = 'keys'")
+    database.close()
+    wait_until("it is read anew", lambda: states(gateway)[made["id"]] == "unreadable")
+    told = keys.change(gateway, made["id"], priority="low")
+    assert (told.status, told.error()["code"]) == (409, "key_unreadable"), told.body
+    assert states(gateway)[made["id"]] == "unreadable" and status(gateway, made["key"]) == 401
+    revoke(gateway, made["id"])
 
 
 def test_what_is_wrong_is_said_with_its_place(launch):
@@ -291,9 +308,16 @@ def test_usage_adds_up_exactly_over_drains(launch):
         assert requests(after)[search["id"]] == 45, "what is not yet written is written before it is shown"
 
 
+PRICED = 'prices = { instant = { input = 2.0, output = 10.0 } }'
+
+
+def priced(usage_row: dict) -> float:
+    """What so many tokens cost at these prices, in dollars."""
+    return (usage_row["tokens_in"] * 2.0 + usage_row["tokens_out"] * 10.0) / 1e6
+
+
 def test_streams_and_prices_are_charged(launch, mock):
-    prices = 'prices = { instant = { input = 2.0, output = 10.0 } }'
-    gateway = launch(configuration.provider("priced", mock.port, 'models = ["instant"]', prices))
+    gateway = launch(configuration.provider("priced", mock.port, 'models = ["instant"]', PRICED))
     made = create(gateway)
     whole = use(gateway, made["key"], "priced/instant", content="one")
     stream = use(gateway, made["key"], "priced/instant", content="two", stream=True)
@@ -305,9 +329,47 @@ def test_streams_and_prices_are_charged(launch, mock):
     (row,) = usage(gateway)
     spent = whole.json()["usage"]
     assert (row["requests"], row["hits"]) == (4, 1) and row["tokens_in"] >= spent["prompt_tokens"]
-    expected = (row["tokens_in"] * 2.0 + row["tokens_out"] * 10.0) / 1e6
     assert row["tokens_out"] > spent["completion_tokens"], "the stream's too"
-    assert abs(row["cost_usd"] - expected) < 1e-9
+    assert abs(row["cost_usd"] - priced(row)) < 1e-9
+
+
+def test_a_call_is_paid_once_by_whoever_had_it_made_though_they_leave(launch, mock):
+    gateway = launch(configuration.provider("priced", mock.port, 'models = ["instant"]', PRICED))
+    first, second = (create(gateway, tenant="search") for _ in range(2))
+    content, mark = directive(first_token="500ms", between_tokens="50ms", tokens=40), uuid.uuid4().hex
+    body = question("priced/instant", content=content, stream=True)
+    begun = {"authorization": f"Bearer {first['key']}", "x_request_id": mark}
+    with crowd(gateway, body, 1, **begun) as (leaver,):
+        simlog.asked(mock, mark)
+        with crowd(gateway, body, 5, authorization=f"Bearer {second['key']}") as others:
+            leaver.response_head()
+            for _ in range(5):
+                leaver.until(b"\n\n")
+            leaver.socket.close()
+            assert {told(response) for response in answers(others)} == {"coalesced"}
+    rows = {row["key"]: row for row in usage(gateway)}
+    paid, came_along = rows[first["id"]], rows[second["id"]]
+    alone = complete(mock.port, {**body, "model": "instant", "stream": False}).json()["usage"]
+    spent = (paid["tokens_in"], paid["tokens_out"])
+    assert spent == (alone["prompt_tokens"], alone["completion_tokens"])
+    assert abs(paid["cost_usd"] - priced(paid)) < 1e-9 < paid["cost_usd"]
+    assert (paid["requests"], came_along["requests"]) == (1, 5)
+    assert (came_along["tokens_in"], came_along["tokens_out"], came_along["cost_usd"]) == (0, 0, 0)
+
+
+def test_what_the_cache_asks_for_a_caller_is_that_caller_s_to_pay(launch, mock):
+    """A question that is compared with others' is embedded by a provider."""
+    gateway = launch(
+        configuration.provider("priced", mock.port, 'models = ["instant"]', PRICED),
+        configuration.alias("kin", ("priced/instant", 1), cache="semantic = true"),
+        configuration.table("cache.semantic", embedder="priced/instant"),
+    )
+    made = create(gateway)
+    assert use(gateway, made["key"], "kin", content="How do I delete a file?", temperature=0).status == 200
+    rows = wait_until("its text is embedded", lambda: (rows := usage(gateway)) and len(rows) == 2 and rows)
+    (of_embedding,) = (row for row in rows if row["model"] == "priced/instant")
+    assert (of_embedding["key"], of_embedding["requests"]) == (made["id"], 0)
+    assert of_embedding["tokens_in"] > 0 and abs(of_embedding["cost_usd"] - priced(of_embedding)) < 1e-9
 
 
 def test_a_kill_costs_no_more_than_what_was_not_yet_written(launch):

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from support import configuration
 from support.protect import down, faults, outage, views
 from support.protect import scene as scenes
 from support.protect.misfortunes import MISFORTUNES
-from support.protect.stand import MODEL, NAMES, alias, generous_retries, never_trips, stand
+from support.protect.stand import MODEL, NAMES, Stand, alias, generous_retries, never_trips, stand
 from support.waiting import wait_until
 
 # Each form directly and through a flight.
@@ -187,9 +189,10 @@ def test_a_budget_that_is_spent_leaves_one_call_each(tmp_path):
 # Asking a second one beside a slow first
 
 
-@pytest.fixture
-def hedged(tmp_path):
-    """An alias whose first provider is usually quick, so that it is known when it is slow."""
+@contextmanager
+def hedging(folder, **of_second: object) -> Iterator[Stand]:
+    """An alias whose first provider is usually quick, so that it is known when it is slow; `of_second` are further
+    members of the second's table."""
     patience = {"first_token": "5s", "between_tokens": "5s", "total": "10s"}
     parts = [
         never_trips(),
@@ -198,9 +201,17 @@ def hedged(tmp_path):
         alias("any", f"first/{MODEL}", fallback=[f"second/{MODEL}"], strategy="patient", hedge=True),
         alias("once", f"first/{MODEL}", fallback=[f"second/{MODEL}"], strategy="patient"),
     ]
-    with stand(tmp_path, *parts, members={name: {"timeouts": patience} for name in NAMES}) as there:
+    members = {name: {"timeouts": patience} for name in NAMES}
+    members["second"].update(of_second)
+    with stand(folder, *parts, members=members) as there:
         for _ in range(50):
             assert there.ask(stream=True).status == 200
+        yield there
+
+
+@pytest.fixture
+def hedged(tmp_path):
+    with hedging(tmp_path) as there:
         yield there
 
 
@@ -227,3 +238,13 @@ def test_second_calls_have_a_budget(hedged):
     made = Counter(len(hedged.ask(stream=True).asked) for _ in range(60))
     # A fifth of the 110 requests, and what a budget may hold before anybody has asked.
     assert 1 <= made[2] <= 22 + outage.CALLS_AT_FIRST
+
+
+def test_second_calls_are_within_their_provider_s_limits(tmp_path):
+    with hedging(tmp_path, limits={"requests_per_minute": 1}) as there:
+        there.providers["first"].script(SLOW_START, SLOW_START)
+        assert there.ask(stream=True).asked == ["first", "second"]
+        asked = there.ask(stream=True)
+        assert (asked.status, asked.asked) == (200, ["first"]), "its limit is reached, and the slow one is waited for"
+        (limit,) = (row for row in views.limits(there.gateway) if row["scope"] == "provider")
+        assert limit["requests"]["remaining"] == 0

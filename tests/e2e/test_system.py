@@ -116,7 +116,7 @@ def test_the_system_is_told_to_operators_and_a_little_to_everybody(busy):
     told = ask(busy.admin_port, "GET", "/admin/system").json()
     assert told["memory"]["resident_bytes"] > 0 and told["memory"]["allocator"]["committed_bytes"] > 0
     assert told["memory"]["leak"]["verdict"] == "none"
-    assert {row["thread"] for row in told["runtimes"]} >= {"control", "durable", "worker-0"}
+    assert {row["thread"] for row in told["runtimes"]} >= {"alerts", "control", "durable", "worker-0"}
     health = ask(busy.port, "GET", "/health/performance")
     assert health.status == 200
     assert set(health.json()) == {
@@ -185,7 +185,7 @@ def test_threads_and_memory_are_told_and_memory_is_given_back(under_load):
     assert heap["committed_bytes"] > 0 and heap["held_bytes"]["cache"] >= 0 and heap["allocator"]["committed"]
     assert ask(under_load.admin_port, "GET", "/admin/profile/release-memory").status == 405
     given = ask(under_load.admin_port, "POST", "/admin/profile/release-memory", b"").json()
-    # The control thread, the durable one, and each worker.
+    # The control thread, the durable one, that of alerts, and each worker.
     assert given["threads"] == len(tasks["threads"])
     assert given["before"]["resident_bytes"] > 0 and given["after"]["resident_bytes"] > 0
 

@@ -91,7 +91,7 @@ async fn together(
         None => return Ok(None),
         Some(gathering::Seat::Beside) => {}
         Some(gathering::Seat::First(departure)) => {
-            let joint = Joint::new(shared, snapshot, inquiry, record.aside());
+            let joint = Joint::new(shared, snapshot, inquiry, record.aside()());
             shared.worker.background.spawn(joint.run(departure, joins.terms.wait));
         }
     }

@@ -24,6 +24,7 @@ use crate::upstream::Error;
 use crate::worker::Worker;
 use arc_swap::ArcSwap;
 use measure::metrics::Metrics;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -195,6 +196,11 @@ impl Gateway {
     /// The keys that the store holds, as they are in force.
     pub fn stored(&self) -> Arc<Known> {
         Arc::clone(&self.ground.lock().unwrap_or_else(PoisonError::into_inner).stored)
+    }
+
+    /// The file that the configuration in force came from, if there was one.
+    pub fn file(&self) -> Option<PathBuf> {
+        self.ground.lock().unwrap_or_else(PoisonError::into_inner).path.clone()
     }
 
     /// Makes snapshots of another ground. One at a time, and beside the path of requests.

@@ -10,7 +10,7 @@ mod traced;
 mod tries;
 
 use crate::advice::Fingerprint;
-use crate::auth::Caller;
+use crate::auth::{Caller, Principal};
 use crate::ending::Ending;
 use crate::limits::{Denied, Granted, Levels, Measure};
 use crate::observe::trail::Mark;
@@ -65,31 +65,46 @@ impl Record {
         Self::new(Account { traced, ..account }, route)
     }
 
-    /// The record of a flight: its attempts are counted, and no request, as those have records of their
-    /// own.
+    /// The record of a flight: its attempts are counted and what they use, and no request, as those have records of
+    /// their own. What it uses is this one's caller's to pay, whoever else waits for it and though this one leave.
     pub fn of_flight(&self, plan: &Plan) -> Box<Self> {
-        let mut record = self.behind(Arc::clone(&plan.route));
+        let mut record = self.behind(Arc::clone(&plan.route))();
         (record.account.who, record.account.is_alias) = (self.account.who.clone(), plan.alias.is_some());
         record
     }
 
-    /// The record of an attempt that is made beside this one's.
-    pub fn aside(&self) -> Box<Self> {
-        self.behind(Arc::clone(&self.route))
+    /// What makes the record of an attempt beside this one's, should one be made. What it uses is paid by whoever
+    /// takes the answer.
+    pub fn aside(&self) -> impl FnOnce() -> Box<Self> + use<> {
+        let behind = self.behind(Arc::clone(&self.route));
+        move || {
+            let mut record = behind();
+            record.account.pays = false;
+            record
+        }
     }
 
-    /// The record of work that is done for this request and is not one.
-    fn behind(&self, route: Arc<Route>) -> Box<Self> {
-        let mut record = Self::of_errand(self.id().clone(), self.operation(), route);
-        record.account.is_alias = self.account.is_alias;
-        record.account.traced = self.account.traced.as_ref().map(|traced| traced.beside());
-        record
+    /// What makes the record of work that is done for this request and is not one.
+    fn behind(&self, route: Arc<Route>) -> impl FnOnce() -> Box<Self> + use<> {
+        let (id, operation) = (self.id().clone(), self.operation());
+        let is_alias = self.account.is_alias;
+        let traced = self.account.traced.as_ref().map(|traced| traced.beside());
+        move || {
+            let mut record = Self::of_errand(id, operation, route, None);
+            (record.account.is_alias, record.account.traced) = (is_alias, traced);
+            record
+        }
     }
 
-    /// The record of a call that no request made.
-    pub fn of_errand(id: HeaderValue, operation: Operation, route: Arc<Route>) -> Box<Self> {
+    /// The record of a call that no request made, on behalf of `who`.
+    pub fn of_errand(
+        id: HeaderValue,
+        operation: Operation,
+        route: Arc<Route>,
+        who: Option<Arc<Principal>>,
+    ) -> Box<Self> {
         let mut account = Account::new(id, operation, Role::Errand, Instant::now());
-        account.route = Some(Arc::clone(&route.name));
+        (account.route, account.who) = (Some(Arc::clone(&route.name)), who);
         Self::new(account, route)
     }
 
@@ -174,6 +189,11 @@ impl Record {
             .with_retry(Retry::After(denied.after))
     }
 
+    /// Who called, where callers have keys.
+    pub fn who(&self) -> Option<&Arc<Principal>> {
+        self.account.who.as_ref()
+    }
+
     /// How the caller stands with its limits.
     pub fn levels(&self) -> Option<&Levels> {
         self.levels.as_ref()
@@ -203,6 +223,20 @@ impl Record {
     pub fn spent(&mut self, spent: &Spent) {
         self.tokens = Some(spent.usage.input.saturating_add(spent.usage.output));
         self.account.used(&spent.usage, spent.cost);
+        self.pay();
+    }
+
+    /// Adds what a call has used for several or for none; a request's is added at its end.
+    fn pay(&self) {
+        if self.account.role == Role::Errand && self.account.pays {
+            self.route.sheet.note(&self.route.name, &self.account);
+        }
+    }
+
+    /// A flight has used so much for this request: that counts for the caller's limits, and is paid by the flight.
+    pub fn flown(&mut self, spent: &Spent) {
+        self.spent(spent);
+        self.account.pays = false;
     }
 
     /// Tries made so far.

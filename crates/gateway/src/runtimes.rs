@@ -1,5 +1,5 @@
-//! The threads that run tasks, known by name: each worker's, the control thread and the durable one. Each tells how busy
-//! it is, and does a thing now and then that can only be done on it.
+//! The threads that run tasks, known by name: each worker's, the control thread, the durable one, and those of alerts and
+//! of traces. Each tells how busy it is, and does a thing now and then that can only be done on it.
 
 use measure::metrics::resources::Runtime;
 use std::sync::{Mutex, PoisonError};
@@ -17,8 +17,13 @@ pub struct Runtimes(Mutex<Vec<(String, Handle)>>);
 impl Runtimes {
     /// The runtime that this is called on is this thread's. To be called once by each.
     pub fn join(&self, thread: impl Into<String>) {
+        self.add(thread, Handle::current());
+    }
+
+    /// The same of a thread that is to run this one.
+    pub fn add(&self, thread: impl Into<String>, runtime: Handle) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.push((thread.into(), Handle::current()));
+        known.push((thread.into(), runtime));
         known.sort_by(|(one, _), (other, _)| one.cmp(other));
     }
 

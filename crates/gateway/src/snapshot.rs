@@ -16,6 +16,7 @@ use crate::trace::{Inlet, Sampler, Tracer};
 use crate::upstream::{Error, Stocks, Upstream};
 use measure::metrics::{CacheMetrics, Metrics};
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +27,8 @@ pub struct Ground {
     pub config: Arc<Config>,
     /// The same as JSON, to be shown: without secrets.
     pub shown: String,
+    /// The file it came from, if there was one.
+    pub path: Option<PathBuf>,
     /// The keys.
     pub stored: Arc<Known>,
 }
@@ -34,7 +37,7 @@ impl Ground {
     /// Of a configuration that may be run.
     pub fn new(loaded: &Loaded, stored: Arc<Known>) -> Self {
         let shown = format!("{:#}", loaded.to_json());
-        Self { config: Arc::new(loaded.config.clone()), shown, stored }
+        Self { config: Arc::new(loaded.config.clone()), shown, path: loaded.path.clone(), stored }
     }
 }
 

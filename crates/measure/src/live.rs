@@ -174,6 +174,14 @@ impl Live {
         }
     }
 
+    /// Counts tokens and cost of a call that is no request of its own.
+    pub fn spend(&mut self, scope: ScopeId, spent: Ended) {
+        match self.scopes.get_mut(scope) {
+            Some(scope) => scope.spend(&spent, self.slot),
+            None => self.dropped += 1,
+        }
+    }
+
     /// It is `now`: ends the slot that is over, joins and forgets what has aged, and makes room where it is
     /// tight. To be told several times a second. Where a minute is over, gives what it was like.
     pub fn tick(&mut self, now: Moment) -> Option<Minute> {

@@ -388,6 +388,10 @@ pub trait Jobs: Send + Sync {
     /// Adds all of them in one step, and says of each what came of it. Whose time has come is ready at once.
     fn add(&self, jobs: Vec<NewJob>, now: Time) -> Answer<'_, Vec<Added>>;
 
+    /// What adding the job would find there already, under its idempotency key or its unique word; `None`: it would be
+    /// new. Nothing is added.
+    fn find(&self, job: NewJob) -> Answer<'_, Option<Added>>;
+
     /// Leases up to [`limit`](Claim::limit) ready jobs: the urgent first, tenants by turns, each tenant's in
     /// the order of `run_at` and then of their numbers. A job whose deadline has passed is not given but
     /// made a dead letter of the class `deadline`.

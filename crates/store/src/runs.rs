@@ -161,6 +161,9 @@ pub trait Runs: Send + Sync {
     /// gives the run that was started with it, of the same tenant and workflow. So does a run's id.
     fn start(&self, run: Run, jobs: Vec<NewJob>, steps: Vec<Step>, key: Option<String>) -> Answer<'_, Run>;
 
+    /// The run that was started with this key, of this tenant and workflow.
+    fn started(&self, tenant: &str, workflow: &str, key: &str) -> Answer<'_, Option<Run>>;
+
     /// Changes a run by `decide`, under its lock, in one step with the end of the job that `held` leases.
     fn advance(&self, id: &str, held: Option<Lease>, now: Time, decide: Decide) -> Answer<'_, Advanced>;
 

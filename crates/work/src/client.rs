@@ -61,6 +61,15 @@ impl Client {
         Ok(added)
     }
 
+    /// What adding the job would find there already, under its idempotency key or its unique word; `None`: it would be
+    /// new.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn find(&self, job: impl Into<NewJob>) -> Result<Option<Added>> {
+        self.jobs.find(job.into()).await
+    }
+
     /// Takes a job back. One that runs in this process hears it at once, one elsewhere within a heartbeat.
     /// `tenant` `None`: whosever it is.
     ///

@@ -18,7 +18,7 @@ pub async fn show(State(gateway): State<Arc<Gateway>>) -> Response {
     let view = advice::look(&gateway).await;
     let now = Instant::now();
     let terms = gateway.snapshot(0).config.advice;
-    let file = file(&gateway).await;
+    let file = file(&gateway);
     let since = view.as_ref().and_then(|view| now.checked_sub(view.span)).unwrap_or(now);
     let standing = view.as_ref().map(|view| view.advice.as_slice()).unwrap_or_default();
     let applied = gateway.advising.applied();
@@ -51,8 +51,8 @@ fn told(result: Result<Applied, Refused>) -> Response {
 }
 
 /// The file that is written to, or why none is.
-async fn file(gateway: &Gateway) -> Value {
-    let path = gateway.reloading.ask(false).await.and_then(|told| told.path);
+fn file(gateway: &Gateway) -> Value {
+    let path = gateway.file();
     let why_not = advice::editable(path.as_deref()).err().map(|why| why.to_string());
     json!({ "path": path, "editable": why_not.is_none(), "why_not": why_not })
 }
@@ -91,9 +91,26 @@ fn failure(why: &Refused) -> Failure {
         Refused::Faulty(_) => (Kind::Conflict, "config_refused"),
         Refused::Overridden(_) => (Kind::Conflict, "config_overridden"),
         Refused::NotInForce(_) => (Kind::Conflict, "config_not_in_force"),
+        Refused::Noted(_) => (Kind::Conflict, "advice_not_forgotten"),
         Refused::Io(_) => (Kind::Conflict, "config_not_written"),
     };
-    let begun = matches!(why, Refused::NotInForce(_));
+    let begun = matches!(why, Refused::NotInForce(_) | Refused::Noted(_));
     let stand = if begun { "The configuration was written" } else { "Nothing was changed" };
     Failure::new(kind, format!("{stand}: {why}.")).with_code(code)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::file;
+    use crate::stand::Stand;
+
+    #[test]
+    fn the_file_is_known_without_reading_it_anew() {
+        let stand = Stand::start("");
+        let told = file(&stand.gateway);
+        assert!(told["path"].as_str().unwrap().ends_with("tidegate.toml"), "it is gone by now: {told}");
+        assert_eq!((&told["editable"], &told["why_not"]), (&true.into(), &serde_json::Value::Null));
+    }
 }

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use rig::load::units;
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use store::Time;
@@ -27,9 +28,11 @@ type Asked = Result<Json<Map<String, Value>>, JsonRejection>;
 /// `GET /admin/keys`: those in force, and the revoked ones.
 pub async fn list(State(gateway): State<Arc<Gateway>>) -> Response {
     let snapshot = gateway.snapshot(0);
-    let of_file = snapshot.config.keys.iter().map(|key| shown(key, "file", None));
+    let own = &snapshot.config.keys;
+    let ids: HashSet<&str> = own.iter().map(|key| key.id.as_str()).collect();
+    let of_file = own.iter().map(|key| shown(key, "file", None));
     let stored = gateway.stored();
-    let of_store = stored.rows().map(|row| shown_row(&gateway, row));
+    let of_store = stored.rows().map(|row| shown_row(row, ids.contains(row.id.as_str())));
     let keys: Vec<Value> = of_file.chain(of_store).collect();
     Json(json!({ "needed": snapshot.keyring.needed, "keys": keys })).into_response()
 }
@@ -83,7 +86,7 @@ async fn made(gateway: &Gateway, asked: Asked) -> Result<Value, Failure> {
     tracing::info!(id = row.id, tenant = row.tenant, "a key is made and stored");
     // It is made and its secret known to nobody else: where this comes to nothing it is in force a little later.
     gateway.durable.keys.look().await;
-    let mut told = shown_row(gateway, &row);
+    let mut told = shown_row(&row, false);
     told["key"] = fresh.text.into();
     Ok(told)
 }
@@ -107,7 +110,7 @@ async fn changed(gateway: &Gateway, id: String, asked: Asked) -> Result<Value, F
             let rows = open.store.keys.all().await?;
             let valid = rows.into_iter().find(|row| row.id == own && row.revoked.is_none());
             let row = valid.ok_or_else(no_key)?;
-            let mut wanted = settings(&row).to_asked().unwrap_or_default();
+            let mut wanted = settings(&row).to_asked().ok_or_else(unreadable)?;
             wanted.extend(asked.clone());
             wanted.retain(|_, value| !value.is_null());
             let KeySettings { tenant, rest } = KeySettings::check(wanted).map_err(|fault| unsound(&fault))?;
@@ -162,11 +165,11 @@ fn is_of_file(gateway: &Gateway, id: &str) -> bool {
 fn found(gateway: &Gateway, id: &str) -> Option<Value> {
     let snapshot = gateway.snapshot(0);
     let of_file = snapshot.config.keys.iter().find(|key| key.id == id).map(|key| shown(key, "file", None));
-    of_file.or_else(|| gateway.stored().row(id).map(|row| shown_row(gateway, row)))
+    of_file.or_else(|| gateway.stored().row(id).map(|row| shown_row(row, false)))
 }
 
-fn shown_row(gateway: &Gateway, row: &Row) -> Value {
-    let of_file = is_of_file(gateway, &row.id);
+/// A stored key, and whether the file has one of its id.
+fn shown_row(row: &Row, of_file: bool) -> Value {
     let key = settings(row).key(&row.id, crate::keys::KeyHash::NOBODY);
     let state = match (&key, row.revoked) {
         (_, Some(_)) => "revoked",
@@ -218,6 +221,12 @@ fn bad(param: &str, what: &str) -> Failure {
 
 fn no_key() -> Failure {
     Failure::new(Kind::NotFound, "There is no such key.").with_code("not_found")
+}
+
+/// What is changed in settings that cannot be read would be all that is left of them.
+fn unreadable() -> Failure {
+    let public = "What this key may do cannot be read here, and is not changed: revoke it and make another.";
+    Failure::new(Kind::Conflict, public).with_code("key_unreadable")
 }
 
 fn answer(answered: Result<Value, Failure>) -> Response {

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Up to the last step but one nothing has changed, whatever fails. What is to be written is remembered before it is,
-//! so that a crash between the two leaves a note of something that is not there, which says so, and never a change that
-//! cannot be taken back.
+//! and forgotten after it was taken back, so that a crash between the two leaves a note of something that is not there,
+//! which can be taken back for all that, and never a change that cannot.
 
 use super::edit::{self, Written};
 use super::file::{self, Candidate};
@@ -57,6 +57,9 @@ pub enum Refused {
     /// It is in the file and not in force: what else has changed there is at fault.
     #[error("it is in the file, and what ran before goes on:\n{0}")]
     NotInForce(String),
+    /// It is out of the file, and the note of it is not.
+    #[error("the note that it was applied cannot be removed; take it back again to do so: {0}")]
+    Noted(std::io::Error),
     /// The system refused.
     #[error("the files cannot be written: {0}")]
     Io(#[from] std::io::Error),
@@ -142,19 +145,24 @@ impl Advising {
             );
             return Err(Refused::NoFile(words));
         }
+        if edit::is_gone(&text, &applied.written) {
+            self.save(after).await?;
+            return Ok(applied);
+        }
         let fresh = edit::take_back(&text, &applied.written)?;
         let candidate = judged(gateway, &file, text, fresh, &[]).await?;
         put(candidate).await?;
-        self.save(after).await?;
+        let noted = self.save(after).await;
         in_force(gateway).await?;
+        noted.map_err(Refused::Noted)?;
         tracing::info!(id, title = applied.title, "advice was taken back from the configuration file");
         Ok(applied)
     }
 
     /// Remembers what is applied from now on; it is on disk when this returns.
-    async fn save(&self, applied: Vec<Applied>) -> Result<(), Refused> {
+    async fn save(&self, applied: Vec<Applied>) -> std::io::Result<()> {
         let Some(path) = self.kept.get().cloned() else {
-            return Err(std::io::Error::other("the gateway is not up yet").into());
+            return Err(std::io::Error::other("the gateway is not up yet"));
         };
         let to_write = applied.clone();
         aside(move || kept::save(&path, &to_write)).await?;

@@ -132,6 +132,13 @@ pub fn stands(text: &str, written: &[Written]) -> bool {
     take_back(text, written).is_ok()
 }
 
+/// Whether all of it was taken back already: every key says what it said before.
+pub fn is_gone(text: &str, written: &[Written]) -> bool {
+    let again: Vec<(Key, Value)> = written.iter().map(|written| (written.key(), written.to())).collect();
+    let again = write(text, again.iter().map(|(key, to)| (key, to)));
+    again.is_ok_and(|(_, again)| again == written)
+}
+
 fn parse(text: &str) -> Result<DocumentMut, Fault> {
     let document: DocumentMut =
         text.parse().map_err(|fault: toml_edit::TomlError| Fault::Form(fault.message().to_owned()))?;

@@ -75,9 +75,7 @@ fn settings(alias: &config::Alias, ttl_max: Duration) -> Settings {
 /// How long providers were waited for within the last hour.
 fn times(seen: &Seen, kind: Kind, name: &str) -> Times {
     let live = seen.figures.live();
-    let Some((scope, _)) = live.scopes(kind).find(|(_, known)| *known == name) else {
-        return Times::default();
-    };
+    let Some(scope) = live.find(kind, name) else { return Times::default() };
     let read = live.read(scope, Figure::External, Window::H1);
     Times { count: read.count, p50: read.p50, p95: read.p95, p99: read.p99 }
 }

@@ -28,6 +28,8 @@ pub struct Known {
     pub help: &'static str,
 }
 
+/// The figure of how much of a limit is used.
+const LIMIT_USED: &str = "limit_used_share";
 const ROUTE: &[&str] = &["operation", "model"];
 
 /// Every figure that rules may name.
@@ -45,7 +47,7 @@ pub const KNOWN: [Known; 13] = [
     known("breakers_open", &["provider", "model"], "targets that are left alone now"),
     known("failures", &["scope", "provider", "kind"], "causes that failing calls have in common now"),
     known(
-        "limit_used_share",
+        LIMIT_USED,
         &["scope", "name", "measure"],
         "used now of what keys, tenants, aliases, providers may",
     ),
@@ -112,7 +114,9 @@ impl Readings {
         let causes = gateway.snapshot(0).protection.patterns().causes(now.at);
         self.present.insert("breakers_open", breakers);
         self.present.insert("failures", failures(&causes));
-        self.present.insert("limit_used_share", limits(gateway, now));
+        // Everyone who is limited: dear, and named by no rule of our own.
+        let used = if asks(rules, LIMIT_USED) { limits(gateway, now) } else { Vec::new() };
+        self.present.insert(LIMIT_USED, used);
         self.now = Some(now);
     }
 
@@ -197,7 +201,7 @@ impl Figures for Readings {
     fn value(&self, name: &str, labels: &[(&str, &str)], window: Duration) -> Option<f64> {
         match name {
             "cpu_share" | "memory_share" | "buffered_share" => self.mean(name, window),
-            "limit_used_share" => self.present(name, labels).map(|present| present.value).reduce(f64::max),
+            LIMIT_USED => self.present(name, labels).map(|present| present.value).reduce(f64::max),
             "breakers_open" | "failures" => {
                 Some(self.present(name, labels).map(|present| present.value).sum())
             }
@@ -276,6 +280,12 @@ impl Counted {
         }
         REQUEST_SECONDS.last().copied()
     }
+}
+
+/// Whether one of the rules goes by this figure.
+fn asks(rules: &[Rule], figure: &str) -> bool {
+    let counts = |rule: &Rule| rule.traffic.as_ref().is_some_and(|traffic| traffic.figure == figure);
+    rules.iter().any(|rule| rule.of.figure == figure || counts(rule))
 }
 
 fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {

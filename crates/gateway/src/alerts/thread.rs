@@ -28,6 +28,7 @@ pub fn start(gateway: &Arc<Gateway>, end: CancellationToken) -> std::io::Result<
 }
 
 async fn live(gateway: Arc<Gateway>, end: CancellationToken) {
+    gateway.runtimes.join("alerts");
     gateway.alerting.remember(&gateway);
     let mut due = tokio::time::interval(EVERY);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);

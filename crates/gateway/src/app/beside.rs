@@ -28,7 +28,7 @@ impl Beside {
         Ok(Self {
             lasting: durable::start(gateway, abort)?,
             observing: observe::start(gateway)?,
-            tracing: gateway.traces.start()?,
+            tracing: gateway.traces.start(&gateway.runtimes)?,
             alerting: alerts::start(gateway, alerting_end.clone())?,
             alerting_end,
         })

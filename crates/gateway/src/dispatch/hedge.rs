@@ -33,26 +33,25 @@ impl Dispatch<'_> {
         lease: Lease,
         record: &mut Record,
     ) -> Result<Reached, Broken> {
-        let mut aside = record.aside();
+        let begin_aside = record.aside();
+        let mut aside;
         let mut alarm = Alarm::default();
-        let slow = {
+        let winner = {
             let mut first = pin!(self.ask_once(target, lease, &mut alarm, record));
-            let slow = tokio::time::timeout(after, first.as_mut()).await;
-            match slow {
-                Ok(done) => return done,
-                Err(_) => {
-                    let mut alarm = Alarm::default();
-                    match self.second_lease(target, other).await {
-                        None => return first.await,
-                        Some(lease) => {
-                            let second = pin!(self.ask_once(other, lease, &mut alarm, &mut aside));
-                            race(first, second).await
-                        }
-                    }
-                }
+            if let Ok(done) = tokio::time::timeout(after, first.as_mut()).await {
+                return done;
             }
+            let second_lease = tokio::select! {
+                done = first.as_mut() => return done,
+                lease = self.second_lease(target, other) => lease,
+            };
+            let Some(lease) = second_lease else { return first.await };
+            aside = begin_aside();
+            let mut alarm = Alarm::default();
+            let second = pin!(self.ask_once(other, lease, &mut alarm, &mut aside));
+            race(first, second).await
         };
-        match slow {
+        match winner {
             Winner::First(done) => {
                 other.metrics.hedged(false);
                 record.dismiss(aside);
@@ -66,7 +65,8 @@ impl Dispatch<'_> {
         }
     }
 
-    /// The right to a second call, where the budget has one and nobody need be waited for.
+    /// The right to a second call, where the budget has one, nobody need be waited for and the provider's own limits
+    /// allow it. They are asked last: whatever ends this before, nothing of them is taken.
     async fn second_lease(&self, target: &Target, other: &Target) -> Option<Lease> {
         let now = Instant::now();
         let operation = self.inquiry.operation;
@@ -76,7 +76,9 @@ impl Dispatch<'_> {
         let mut ticket = self.inquiry.ticket(other);
         ticket.deadline = Some(now);
         let wish = Wish { target: other, operation, ticket, first: false, last: false };
-        self.protection().lease(wish, &mut Alarm::default(), now).await.ok()
+        let lease = self.protection().lease(wish, &mut Alarm::default(), now).await.ok()?;
+        let granted = self.provider_grants(other, now).await.ok()?;
+        Some(lease.granted(granted))
     }
 }
 

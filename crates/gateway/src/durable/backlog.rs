@@ -43,6 +43,13 @@ impl Backlogs {
         }
     }
 
+    /// What was admitted was not added: it was there before, or was refused.
+    pub fn take_back(&self, tenant: &str) {
+        if let Some(seen) = self.lock().get_mut(tenant) {
+            seen.count = seen.count.saturating_sub(1);
+        }
+    }
+
     /// Whether it is this caller's turn to count: others go by the count before meanwhile, if there is one.
     fn must_count(&self, tenant: &str) -> bool {
         let mut all = self.lock();

@@ -6,6 +6,8 @@
 //!                           … another Sheet ──┴─► what is pending, merged ──► Ledger::add(word, rows)
 //! ```
 //!
+//! What several requests waited for, or none, is paid once: by whoever had it asked.
+//!
 //! A request adds to its own worker's sheet, which nobody else locks but for a moment every few seconds. What is taken
 //! from the sheets is kept, merged and bounded, until the store has it. A part goes out under a word of its own and,
 //! where no answer comes, again under the same: the store adds it once.

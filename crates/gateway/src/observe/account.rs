@@ -22,7 +22,7 @@ const MODEL_BYTES_MAX: usize = 64;
 pub enum Role {
     /// A request's.
     Request,
-    /// Of calls that were made for several requests or for none: it tells of tries alone.
+    /// Of calls that were made for several requests or for none: it tells of tries, and of what they used.
     Errand,
 }
 
@@ -80,6 +80,8 @@ pub struct Account {
     pub tokens: Tokens,
     /// What that cost, in millionths of a US dollar, where that is known.
     pub cost_micro_usd: Option<u32>,
+    /// Whether sums of what was used take it from here: where several accounts tell of one call, one of them pays.
+    pub pays: bool,
     /// What is kept for its trace, until that is handed over.
     pub traced: Option<Box<Traced>>,
 }
@@ -108,6 +110,7 @@ impl Account {
             max_tokens: 0,
             tokens: Tokens::default(),
             cost_micro_usd: None,
+            pays: true,
             traced: None,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A request counts for all, for its route, for its key and, where its route is an alias, for that. A try counts for
 //! its target, whoever it was made for: where one fails and another answers, each shows as it was. A call to a
-//! provider that several requests waited for is one call, told by whoever made it.
+//! provider that several requests waited for is one call, told by whoever made it, and so is what it used.
 
 use super::account::{Account, Role};
 use super::trail::{Label, Mark, Micros, Trail};
@@ -111,8 +111,13 @@ impl Figures {
     pub fn note(&mut self, account: &Account) {
         let scopes = self.scopes(account.route.as_ref(), account.is_alias, account.who.as_ref());
         self.note_attempts(account, &scopes);
-        if account.role == Role::Request {
-            self.note_request(account, &scopes);
+        match account.role {
+            Role::Request => self.note_request(account, &scopes),
+            Role::Errand if account.pays => {
+                let spent = ended(account, account.outcome, None);
+                scopes.iter().for_each(|scope| self.live.spend(*scope, spent));
+            }
+            Role::Errand => {}
         }
     }
 
@@ -183,7 +188,8 @@ impl Figures {
             let target = self.target(&attempt.target);
             self.live.record(target, Figure::Total, account.total.after());
         }
-        let ended = ended(account, account.outcome, hit(account.cache));
+        let used = if account.pays { ended(account, Outcome::Ok, None) } else { NOTHING };
+        let ended = Ended { outcome: account.outcome, hit: hit(account.cache), ..used };
         scopes.iter().for_each(|scope| self.live.count(*scope, ended));
     }
 

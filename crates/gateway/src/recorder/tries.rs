@@ -120,6 +120,7 @@ impl Record {
         if aside.tokens.is_some() {
             self.tokens = aside.tokens;
             self.account.adopts_use(&aside.account);
+            self.pay();
         }
         self.target = aside.target.take();
         self.lease = aside.lease.take();

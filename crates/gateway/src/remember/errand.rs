@@ -1,7 +1,8 @@
 //! A call of the gateway's own to a model that the configuration names: to embed a text, or to judge a pair.
-//! It counts as an attempt at its target and as nobody's request.
+//! It counts as an attempt at its target and as nobody's request; whoever it is made for pays.
 
 use crate::alarm::Alarm;
+use crate::auth::Principal;
 use crate::dispatch::{Dispatch, Opened};
 use crate::gateway::Shared;
 use crate::inquiry::{Inquiry, Standing};
@@ -30,17 +31,18 @@ const PAIR: &str = "Would one and the same answer fully and correctly serve both
 /// What the judge is asked of a question and the answer that it got.
 const ANSWER: &str = "Does this answer fully and correctly serve this very question, or was it written for another one? Mind numbers, names, dates, negations and directions. Reply with the one word SAME if it serves, or DIFFERENT.";
 
-/// Whoever runs errands: a worker, and the configuration.
+/// Whoever runs errands: a worker, the configuration, and for whom.
 #[derive(Clone)]
 pub struct Errands {
     shared: Arc<Shared>,
     snapshot: Arc<Snapshot>,
+    who: Option<Arc<Principal>>,
 }
 
 impl Errands {
-    /// On this worker, under this configuration.
-    pub fn new(shared: &Arc<Shared>, snapshot: &Arc<Snapshot>) -> Self {
-        Self { shared: Arc::clone(shared), snapshot: Arc::clone(snapshot) }
+    /// On this worker, under this configuration, on behalf of `who`.
+    pub fn new(shared: &Arc<Shared>, snapshot: &Arc<Snapshot>, who: Option<&Arc<Principal>>) -> Self {
+        Self { shared: Arc::clone(shared), snapshot: Arc::clone(snapshot), who: who.cloned() }
     }
 
     /// The vector that `model` (`provider/model`) gives a text.
@@ -88,7 +90,7 @@ impl Errands {
     async fn ask(&self, operation: Operation, model: &str, rest: &str) -> Result<Bytes, Failure> {
         let plan = self.snapshot.routes.plan(operation, model, Draw::chance(), || None)?;
         let id = HeaderValue::from_static("tidegate-errand");
-        let mut record = Record::of_errand(id.clone(), operation, Arc::clone(&plan.route));
+        let mut record = Record::of_errand(id.clone(), operation, Arc::clone(&plan.route), self.who.clone());
         let body = Bytes::from(format!(r#"{{"model":{},{rest}}}"#, quoted(model)));
         let ask = openai::Request::parse(operation, &body)?;
         // For a vector a request waits; for a judgement nobody does.

@@ -276,7 +276,7 @@ impl Job {
     async fn look_at_others(&mut self) -> Option<Part> {
         let kindred = self.kindred.as_ref()?;
         let (kin, now) = (&self.remembered().kin, Millis::now());
-        let errands = Errands::new(&self.shared, &self.snapshot);
+        let errands = self.errands();
         let looked = kin.look(kindred, &errands).await;
         let found = match &looked {
             Looked::Hit(hit) => {
@@ -305,6 +305,11 @@ impl Job {
         }
     }
 
+    /// What the gateway asks on its own account, for whoever began this flight.
+    fn errands(&self) -> Errands {
+        Errands::new(&self.shared, &self.snapshot, self.record.who())
+    }
+
     /// Has a hit judged behind everybody's back.
     fn audit(&self, hit: &Hit, entry: &Entry, errands: Errands) {
         let (Some(kindred), Some(answer)) = (&self.kindred, self.text(entry)) else { return };
@@ -320,7 +325,7 @@ impl Job {
     async fn learn(&self, key: Key, entry: &Entry) {
         let Some(kindred) = &self.kindred else { return };
         let kin = &self.remembered().kin;
-        let errands = Errands::new(&self.shared, &self.snapshot);
+        let errands = self.errands();
         if let Some(candidate) = &self.candidate
             && let Some(other) = self.remembered().tiers.get(&candidate.key, Millis::now()).await
             && let (Some(own), Some(other)) = (self.text(entry), self.text(&other.entry))

@@ -124,7 +124,7 @@ impl Ride {
     pub fn charge(&self, spent: Option<&Spent>, record: &mut Record) {
         match (self.pays, spent) {
             (false, _) => record.tokens(0),
-            (true, Some(spent)) => record.spent(spent),
+            (true, Some(spent)) => record.flown(spent),
             (true, None) => {}
         }
     }

@@ -5,6 +5,7 @@ use super::collector::{Collector, Said};
 use super::span::Attribute;
 use super::{Trace, otlp, tree};
 use crate::config;
+use crate::runtimes::Runtimes;
 use guard::retry::Backoff;
 use measure::metrics::{Dropped, Examples, Metrics, PoolMetrics, TraceMetrics};
 use std::pin::pin;
@@ -89,16 +90,18 @@ impl Queue {
         exporting.as_ref().map_or(0, |exporting| exporting.waiting.len())
     }
 
-    /// Starts what exports them; nothing where there is no collector, or it was started before.
+    /// Starts what exports them, on a thread among `runtimes`; nothing where there is no collector, or it was started
+    /// before.
     ///
     /// # Errors
     /// Where the system refuses a thread or a runtime.
-    pub fn start(&self) -> std::io::Result<Exporter> {
+    pub fn start(&self, runtimes: &Runtimes) -> std::io::Result<Exporter> {
         let exporting = self.exporting.lock().unwrap_or_else(PoisonError::into_inner).take();
         let leave = CancellationToken::new();
         let (left, is_left) = oneshot::channel();
         if let Some(exporting) = exporting {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtimes.add("traces", runtime.handle().clone());
             let leave = leave.clone();
             std::thread::Builder::new().name("traces".to_owned()).spawn(move || {
                 runtime.block_on(exporting.run(leave));

@@ -7,6 +7,7 @@ use super::*;
 use crate::config;
 use crate::observe::trail::{Mark, Trail};
 use crate::observe::{Account, Role, stage};
+use crate::runtimes::Runtimes;
 use measure::metrics::{Format, Metrics};
 use std::collections::BTreeMap;
 
@@ -332,7 +333,9 @@ async fn a_collector_that_never_answers_holds_up_nobody_who_leaves() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let metrics = Metrics::new("0", 1);
     let queue = Queue::new(&settings(silent.local_addr().unwrap().port()), &metrics);
-    let exporter = queue.start().unwrap();
+    let runtimes = Runtimes::default();
+    let exporter = queue.start(&runtimes).unwrap();
+    assert_eq!(runtimes.stands().len(), 1, "its thread is known");
     for _ in 0..600 {
         traced(Some(PARENT), &queue).end(&over(true, Outcome::Ok, Duration::ZERO));
     }
@@ -346,5 +349,7 @@ async fn without_a_collector_there_is_nothing() {
     let metrics = Metrics::new("0", 1);
     let queue = Queue::new(&config::Traces { collector: None, ..settings(1) }, &metrics);
     assert!(queue.inlet().is_none());
-    queue.start().unwrap().finish().await;
+    let runtimes = Runtimes::default();
+    queue.start(&runtimes).unwrap().finish().await;
+    assert!(runtimes.stands().is_empty());
 }

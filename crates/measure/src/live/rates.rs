@@ -38,13 +38,21 @@ pub(super) struct Tally([u64; COUNTERS]);
 
 impl Tally {
     pub(super) fn add(&mut self, ended: &Ended) {
-        let mut add = |counter: usize, count: u64| self.0[counter] = self.0[counter].saturating_add(count);
-        add(ended.outcome as usize, 1);
-        add(LOOKUPS, u64::from(ended.hit.is_some()));
-        add(HITS, u64::from(ended.hit == Some(true)));
-        add(TOKENS_IN, ended.tokens_in);
-        add(TOKENS_OUT, ended.tokens_out);
-        add(COST, ended.cost_micro_usd);
+        self.count(ended.outcome as usize, 1);
+        self.count(LOOKUPS, u64::from(ended.hit.is_some()));
+        self.count(HITS, u64::from(ended.hit == Some(true)));
+        self.spend(ended);
+    }
+
+    /// Tokens and cost alone.
+    pub(super) fn spend(&mut self, spent: &Ended) {
+        self.count(TOKENS_IN, spent.tokens_in);
+        self.count(TOKENS_OUT, spent.tokens_out);
+        self.count(COST, spent.cost_micro_usd);
+    }
+
+    fn count(&mut self, counter: usize, count: u64) {
+        self.0[counter] = self.0[counter].saturating_add(count);
     }
 
     /// As a slot is written.

@@ -81,6 +81,11 @@ impl Scope {
         self.tally.add(ended);
     }
 
+    pub(super) fn spend(&mut self, spent: &Ended, now: u32) {
+        self.used = now;
+        self.tally.spend(spent);
+    }
+
     fn series_mut(&mut self, figure: Figure, budget: &mut Budget) -> Option<&mut Series> {
         let place = &mut self.series[figure as usize];
         if place.is_none() && budget.take(size_of::<Series>()) {

@@ -25,6 +25,11 @@ impl Jobs for Postgres {
         self.write((jobs, now), |transaction, (jobs, now)| Box::pin(add::add_only(transaction, jobs, *now)))
     }
 
+    /// A replica that has not heard of it yet is not believed.
+    fn find(&self, job: NewJob) -> Answer<'_, Option<Added>> {
+        self.write(job, |transaction, job| Box::pin(add::find_one(transaction, job)))
+    }
+
     fn claim(&self, claim: Claim) -> Answer<'_, Claimed> {
         self.write(claim, |transaction, claim| Box::pin(claim::claim(transaction, claim)))
     }

@@ -60,6 +60,21 @@ impl Runs for Postgres {
         })
     }
 
+    fn started(&self, tenant: &str, workflow: &str, key: &str) -> Answer<'_, Option<Run>> {
+        self.write([tenant, workflow, key].map(str::to_owned), |transaction, [tenant, workflow, key]| {
+            Box::pin(async move {
+                let sql =
+                    "SELECT * FROM tidegate_runs WHERE tenant = $1 AND workflow = $2 AND start_key = $3";
+                transaction
+                    .last(sql, params![tenant, workflow, key])
+                    .await?
+                    .first()
+                    .map(run::from_row)
+                    .transpose()
+            })
+        })
+    }
+
     fn advance(&self, id: &str, held: Option<Lease>, now: Time, decide: Decide) -> Answer<'_, Advanced> {
         self.write((id.to_owned(), held, now, decide), |transaction, (id, held, now, decide)| {
             Box::pin(advance::advance(transaction, id, *held, *now, decide))

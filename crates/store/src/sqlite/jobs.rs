@@ -26,6 +26,10 @@ impl Jobs for Sqlite {
         self.write_large(bytes, move |db| jobs.iter().map(|job| add::add(db, job, now)).collect())
     }
 
+    fn find(&self, job: NewJob) -> Answer<'_, Option<Added>> {
+        self.read(move |db| add::find(db, &job))
+    }
+
     fn claim(&self, claim: Claim) -> Answer<'_, Claimed> {
         self.write(move |db| claim::claim(db, &claim))
     }

@@ -34,6 +34,11 @@ impl Runs for Sqlite {
         self.write_large(bytes, move |db| start(db, &run, &jobs, &steps, key.as_deref()))
     }
 
+    fn started(&self, tenant: &str, workflow: &str, key: &str) -> Answer<'_, Option<Run>> {
+        let [tenant, workflow, key] = [tenant, workflow, key].map(str::to_owned);
+        self.read(move |db| row::keyed(db, &tenant, &workflow, &key))
+    }
+
     fn advance(&self, id: &str, held: Option<Lease>, now: Time, decide: Decide) -> Answer<'_, Advanced> {
         let id = id.to_owned();
         self.write(move |db| advance::advance(db, &id, held, now, &decide))

@@ -77,8 +77,14 @@ pub async fn an_idempotency_key_adds_one_job(store: &Store) {
         keyed("b", 1),
         keyed("b", 1),
     ];
+    let mut found = Vec::new();
+    for other in &others {
+        found.push(store.jobs.find(other.clone()).await.unwrap());
+    }
     let added = store.jobs.add(others, NOW).await.unwrap();
     assert_eq!(added[..2], [Added::Same(id), Added::Mismatch(id)]);
+    assert_eq!(found[..2], [Some(added[0]), Some(added[1])], "what adding it would find is found without");
+    assert_eq!(found[2..], [None; 4]);
     assert!(matches!(added[2..5], [Added::New(_), Added::New(_), Added::New(_)]), "{added:?}");
     assert!(matches!((added[4], added[5]), (Added::New(one), Added::Same(same)) if one == same), "{added:?}");
 
@@ -95,6 +101,8 @@ pub async fn a_unique_word_adds_one_job_at_a_time(store: &Store) {
         NewJob { tenant: "other".to_owned(), ..unique("run-1/step") },
         NewJob { kind: "other".to_owned(), ..unique("run-1/step") },
     ];
+    assert_eq!(store.jobs.find(others[0].clone()).await.unwrap(), Some(Added::Unique(id)));
+    assert_eq!(store.jobs.find(others[1].clone()).await.unwrap(), None);
     let added = store.jobs.add(others, NOW).await.unwrap();
     assert_eq!(added[0], Added::Unique(id));
     assert!(added[1..].iter().all(|added| matches!(added, Added::New(_))), "{added:?}");

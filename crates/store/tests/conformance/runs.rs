@@ -100,6 +100,9 @@ pub async fn a_run_starts_once_with_its_first_jobs(store: &Store) {
     };
     assert_eq!(start(first.clone(), Some("key")).await.unwrap(), first);
     assert_eq!(start(run_of("run-2"), Some("key")).await.unwrap(), first, "the same key");
+    let started = async |tenant, key| store.runs.started(tenant, "summarise", key).await.unwrap();
+    assert_eq!(started("acme", "key").await, Some(first.clone()));
+    assert_eq!((started("acme", "run-1").await, started("other", "key").await), (None, None));
     assert_eq!(start(run_of("run-1"), None).await.unwrap(), first, "the same id");
     assert_eq!(start(run_of("run-3"), None).await.unwrap().id, "run-3");
     let other = Run { tenant: "other".to_owned(), ..run_of("run-4") };

@@ -58,6 +58,9 @@ impl Jobs for Weather {
     fn add(&self, jobs: Vec<NewJob>, now: Time) -> Answer<'_, Vec<Added>> {
         self.pass(self.jobs.add(jobs, now))
     }
+    fn find(&self, job: NewJob) -> Answer<'_, Option<Added>> {
+        self.pass(self.jobs.find(job))
+    }
     fn claim(&self, claim: Claim) -> Answer<'_, Claimed> {
         self.pass(self.jobs.claim(claim))
     }

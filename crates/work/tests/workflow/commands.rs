@@ -42,6 +42,8 @@ async fn a_start_may_be_repeated_and_is_checked() {
         key: key.map(ToOwned::to_owned),
         caller: None,
     };
+    let found = async |input, key| stage.engine.started(&start(input, key)).await;
+    assert_eq!(found(json!({"q": 1}), Some("k")).await.unwrap(), None);
     let first = stage.engine.start(start(json!({"q": 1}), Some("k"))).await.unwrap();
     let again = stage.engine.start(start(json!({"q": 1}), Some("k"))).await.unwrap();
     let other = stage.engine.start(start(json!({"q": 1}), None)).await.unwrap();
@@ -50,6 +52,9 @@ async fn a_start_may_be_repeated_and_is_checked() {
     assert_ne!(first.run.id, other.run.id);
     let reused = stage.engine.start(start(json!({"q": 2}), Some("k"))).await;
     assert!(matches!(reused, Err(Refusal::Reused)));
+    assert_eq!(found(json!({"q": 1}), Some("k")).await.unwrap(), Some(again));
+    assert_eq!(found(json!({"q": 1}), None).await.unwrap(), None);
+    assert!(matches!(found(json!({"q": 2}), Some("k")).await, Err(Refusal::Reused)));
     let refusal = stage.engine.start(start(json!({}), None)).await.unwrap_err();
     assert_eq!(refusal.to_string(), "`q` is missing; give a value (at /q)");
     let unknown = Start { workflow: "v".to_owned(), ..start(json!({}), None) };

@@ -267,6 +267,10 @@ impl Runs for Door {
         self.runs.start(run, jobs, steps, key)
     }
 
+    fn started(&self, tenant: &str, workflow: &str, key: &str) -> Answer<'_, Option<Run>> {
+        self.runs.started(tenant, workflow, key)
+    }
+
     fn runs(
         &self,
         tenant: Option<&str>,

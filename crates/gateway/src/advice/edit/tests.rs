@@ -22,6 +22,7 @@ fn check(before: &str, key: &Key, to: &Value, after: &str) {
     let kept = serde_json::to_string(&written).unwrap();
     let written: Vec<Written> = serde_json::from_str(&kept).unwrap();
     assert_eq!(take_back(&text, &written).unwrap(), before, "byte for byte");
+    assert!(is_gone(before, &written) && !is_gone(after, &written));
 }
 
 #[test]
@@ -108,6 +109,9 @@ fn what_was_changed_since_is_not_taken_back() {
     assert_eq!(take_back(before, &written), changed);
     assert_eq!(take_back("", &written), changed);
     assert_eq!(take_back("[models.smart]\ncache = 7\n", &written), changed);
+    // By hand, say.
+    let gone = [before, "", "[models.smart]\ncache = 7\n", &text].map(|text| is_gone(text, &written));
+    assert_eq!(gone, [true, false, false, false]);
     // What else was written meanwhile stays.
     let more = format!("{text}hedge = true\n");
     assert_eq!(take_back(&more, &written).unwrap(), format!("{before}hedge = true\n"));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::stand::Stand;
 
 fn reading(model: &str, ended: [u64; 5], durations: &[(usize, u64)]) -> RouteReading {
     let mut reading = RouteReading { operation: "chat", model: model.to_owned(), ended, durations: [0; 15] };
@@ -78,4 +79,23 @@ fn every_known_figure_is_answered_for() {
         assert!(!known.help.is_empty());
     }
     assert_eq!(readings.value("other", &[], Duration::from_secs(1)), None);
+}
+
+#[test]
+fn limits_are_read_where_a_rule_asks_for_them() {
+    let limited =
+        "[models.a]\ntargets = [{ model = 'sim/instant' }]\nlimits = { requests_per_minute = 10 }\n";
+    let asking = "[alerts.rules.full]\nfigure = 'limit_used_share'\nabove = 0.9\n";
+    let stand = Stand::start(limited);
+    let mut readings = Readings::default();
+    let mut read = || {
+        let rules = stand.gateway.snapshot(0).config.alerts.rules.clone();
+        readings.take(&stand.gateway, &rules, Moment::now());
+        readings.series("limit_used_share").len()
+    };
+    assert_eq!(read(), 0, "no rule of our own does");
+    stand.reload(&format!("{limited}{asking}"));
+    assert_eq!(read(), 1);
+    stand.reload(limited);
+    assert_eq!(read(), 0);
 }

@@ -2,8 +2,8 @@
 
 use super::OTHER;
 use crate::auth::Principal;
-use crate::observe::Account;
 use crate::observe::trail::Mark;
+use crate::observe::{Account, Role};
 use crate::remember::status::Status;
 use foldhash::{HashMap, HashMapExt as _};
 use measure::metrics::Outcome;
@@ -41,17 +41,27 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    /// What one request comes to.
+    /// What one request comes to, or what an errand has used.
     fn of(account: &Account) -> Self {
         let failed =
             matches!(account.outcome, Outcome::CallerError | Outcome::GatewayError | Outcome::ProviderError);
-        Self {
-            requests: 1,
-            hits: account.cache.is_some_and(Status::is_hit).into(),
-            failed: failed.into(),
-            tokens_in: account.tokens.input.into(),
-            tokens_out: account.tokens.output.into(),
-            cost_micro_usd: account.cost_micro_usd.unwrap_or(0).into(),
+        let used = match account.pays {
+            true => Self {
+                tokens_in: account.tokens.input.into(),
+                tokens_out: account.tokens.output.into(),
+                cost_micro_usd: account.cost_micro_usd.unwrap_or(0).into(),
+                ..Self::default()
+            },
+            false => Self::default(),
+        };
+        match account.role {
+            Role::Request => Self {
+                requests: 1,
+                hits: account.cache.is_some_and(Status::is_hit).into(),
+                failed: failed.into(),
+                ..used
+            },
+            Role::Errand => used,
         }
     }
 
@@ -74,10 +84,11 @@ impl Sheet {
         Self { sums: Mutex::default(), counts_anyone: Arc::clone(counts_anyone) }
     }
 
-    /// Adds a request that is over, under the name by which it is counted; nothing of one of which nobody knows whose
-    /// it was. Allocates for the first of its payer and model only.
+    /// Adds a request that is over, or what a call for several or for none has used, under the name by which it is
+    /// counted; nothing of a request of which nobody knows whose it was. Allocates for the first of its payer and model
+    /// only.
     pub fn note(&self, model: &Arc<str>, account: &Account) {
-        let is_known = account.trail.passed(Mark::Identified).is_some();
+        let is_known = account.role == Role::Errand || account.trail.passed(Mark::Identified).is_some();
         if is_known && (account.who.is_some() || self.counts_anyone.load(Relaxed)) {
             self.add(&account.who, model, &Sum::of(account));
         }

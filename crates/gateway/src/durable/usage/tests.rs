@@ -7,7 +7,7 @@ use super::sheet::Sum;
 use super::{Books, today};
 use crate::auth::Principal;
 use crate::observe::trail::Mark;
-use crate::observe::{Account, stage};
+use crate::observe::{Account, Role, stage};
 use crate::remember::status::Status;
 use cache::tier::TierName;
 use measure::metrics::Outcome;
@@ -72,6 +72,25 @@ fn row(key: &str, model: &str) -> Usage {
         tokens_out: 0,
         cost_micro_usd: 0,
     }
+}
+
+/// A flight's use is paid by its own account, once, whatever became of those who waited.
+#[tokio::test]
+async fn a_call_that_several_waited_for_is_paid_once_and_is_no_request() {
+    let usage = openai::Usage { input: 10, output: 20, ..openai::Usage::default() };
+    let account = |role, pays| {
+        let mut account = Account { role, pays, outcome: Outcome::Ok, ..of("a") };
+        account.used(&usage, Some(30));
+        account
+    };
+    let (books, ledger) = (Books::new(1), Kept::default());
+    for told in [account(Role::Errand, true), account(Role::Errand, false), account(Role::Request, false)] {
+        books.sheet(0).note(&"smart".into(), &told);
+    }
+    books.flush(&ledger).await.unwrap();
+    let rows = ledger.parts.lock().unwrap().remove(0).1;
+    let once = Usage { requests: 1, tokens_in: 10, tokens_out: 20, cost_micro_usd: 30, ..row("a", "smart") };
+    assert_eq!(rows, [once]);
 }
 
 #[tokio::test]

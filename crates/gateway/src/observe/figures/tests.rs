@@ -116,10 +116,18 @@ fn a_call_that_several_waited_for_is_one() {
         tries(account, &target, AttemptResult::Ok);
     });
     for _ in 0..5 {
-        figures.note(&request(|account| account.trail.borrows(&flight.trail)));
+        figures.note(&request(|account| {
+            account.trail.borrows(&flight.trail);
+            account.pays = false;
+        }));
     }
     figures.note(&flight);
-    assert_eq!(rates(&figures, Kind::All, "").requests, 5);
+    let joint = |account: &mut Account| (account.role, account.pays) = (Role::Errand, false);
+    figures.note(&request(joint));
+    for (kind, name) in [(Kind::All, ""), (Kind::Route, "smart"), (Kind::Key, "tg-1")] {
+        let rates = rates(&figures, kind, name);
+        assert_eq!((rates.requests, rates.tokens_in, rates.tokens_out), (5, 30, 10), "{kind:?}");
+    }
     assert_eq!(rates(&figures, Kind::Target, "p/m").requests, 1);
     assert_eq!(count(&figures, Kind::All, "", Figure::External), 1);
     assert_eq!(count(&figures, Kind::Target, "p/m", Figure::Total), 5);

@@ -135,6 +135,14 @@ async fn find(
     Ok(())
 }
 
+/// Who has the job's key, or else its word.
+pub(super) async fn find_one(transaction: &Transaction, job: &NewJob) -> Result<Option<Added>, Fault> {
+    let mut outcomes = [None];
+    find(transaction, &[(0, job)], &mut outcomes).await?;
+    let [found] = outcomes;
+    Ok(found)
+}
+
 fn note(outcomes: &mut [Option<Added>], place: usize, outcome: Added) {
     if let Some(slot) = outcomes.get_mut(place) {
         *slot = Some(outcome);

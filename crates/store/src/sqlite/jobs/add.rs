@@ -7,13 +7,18 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 /// Adds a job, unless its key or its word says that it is there.
 pub(in crate::sqlite) fn add(db: &Connection, job: &NewJob, now: Time) -> Result<Added> {
-    if let Some(found) = find_same(db, job)? {
-        return Ok(found);
+    match find(db, job)? {
+        Some(found) => Ok(found),
+        None => insert(db, job, now).map(Added::New),
     }
-    if let Some(id) = find_unique(db, job)? {
-        return Ok(Added::Unique(id));
+}
+
+/// Who has its key, or else its word.
+pub(super) fn find(db: &Connection, job: &NewJob) -> Result<Option<Added>> {
+    match find_same(db, job)? {
+        Some(found) => Ok(Some(found)),
+        None => Ok(find_unique(db, job)?.map(Added::Unique)),
     }
-    insert(db, job, now).map(Added::New)
 }
 
 fn find_same(db: &Connection, job: &NewJob) -> Result<Option<Added>> {

@@ -23,15 +23,19 @@ pub(super) fn numbered(db: &Connection, id: &str) -> Result<Option<(i64, Run)>> 
 
 /// The run that was started before under the same key or the same id.
 pub(super) fn started(db: &Connection, run: &Run, key: Option<&str>) -> Result<Option<Run>> {
-    if let Some(key) = key {
-        let mut sql =
-            db.prepare_cached(&format!("{SELECT} WHERE tenant = ? AND workflow = ? AND start_key = ?"))?;
-        let found = sql.query_row(params![run.tenant, run.workflow, key], from_row).optional()?;
-        if found.is_some() {
-            return Ok(found);
-        }
+    if let Some(key) = key
+        && let Some(found) = keyed(db, &run.tenant, &run.workflow, key)?
+    {
+        return Ok(Some(found));
     }
     self::run(db, &run.id)
+}
+
+/// The run that was started before under this key.
+pub(super) fn keyed(db: &Connection, tenant: &str, workflow: &str, key: &str) -> Result<Option<Run>> {
+    let mut sql =
+        db.prepare_cached(&format!("{SELECT} WHERE tenant = ? AND workflow = ? AND start_key = ?"))?;
+    Ok(sql.query_row(params![tenant, workflow, key], from_row).optional()?)
 }
 
 /// Adds a run; its number.

@@ -1,5 +1,7 @@
 //! What callers ask: definitions, and runs of them.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use store::runs::{Advanced, Definition as Row, Run, RunState};
 
@@ -85,13 +87,7 @@ impl Engine {
     /// [`Refusal::UnknownWorkflow`], [`Refusal::Faults`] of the input, [`Refusal::Reused`], [`Refusal::Store`].
     pub async fn start(&self, start: Start) -> Result<Started, Refusal> {
         let Start { tenant, workflow, version, input, key, caller } = start;
-        let row = self.inner.runs.definition(&tenant, &workflow, version).await?;
-        let row = row.ok_or(Refusal::UnknownWorkflow)?;
-        let definition = self.definition(&row.source)?;
-        let input = definition.accept(input)?.to_string().into_bytes();
-        if input.len() > super::work::OUTPUT_BYTES_MAX {
-            return Err(Refusal::Faults(too_long()));
-        }
+        let (row, definition, input) = self.accept(&tenant, &workflow, version, input).await?;
         let beginning = Beginning {
             id: id::new()?,
             tenant,
@@ -109,10 +105,42 @@ impl Engine {
         let is_new = run.id == id;
         if is_new {
             self.inner.wake(due);
-        } else if run.input != input || version.is_some_and(|version| version != run.version) {
-            return Err(Refusal::Reused);
+            return Ok(Started { run, is_new });
         }
-        Ok(Started { run, is_new })
+        before(run, &input, version)
+    }
+
+    /// What [`start`](Self::start) gives where a run was started under the same key before; `None`: there is none, and
+    /// it would start one.
+    ///
+    /// # Errors
+    /// As of [`start`](Self::start).
+    pub async fn started(&self, start: &Start) -> Result<Option<Started>, Refusal> {
+        let Some(key) = &start.key else { return Ok(None) };
+        let Some(run) = self.inner.runs.started(&start.tenant, &start.workflow, key).await? else {
+            return Ok(None);
+        };
+        let Start { tenant, workflow, version, input, .. } = start;
+        let (_, _, input) = self.accept(tenant, workflow, *version, input.clone()).await?;
+        before(run, &input, *version).map(Some)
+    }
+
+    /// The definition to be started, as a row and read, and the input as it accepts it.
+    async fn accept(
+        &self,
+        tenant: &str,
+        workflow: &str,
+        version: Option<i64>,
+        input: Value,
+    ) -> Result<(Row, Arc<Definition>, Vec<u8>), Refusal> {
+        let row = self.inner.runs.definition(tenant, workflow, version).await?;
+        let row = row.ok_or(Refusal::UnknownWorkflow)?;
+        let definition = self.definition(&row.source)?;
+        let input = definition.accept(input)?.to_string().into_bytes();
+        if input.len() > super::work::OUTPUT_BYTES_MAX {
+            return Err(Refusal::Faults(too_long()));
+        }
+        Ok((row, definition, input))
     }
 
     /// Sends a signal, with JSON. The first of each name counts; one that comes early is kept.
@@ -185,6 +213,14 @@ impl Engine {
             Verdict::Unknown => Err(Refusal::UnknownSignal),
         }
     }
+}
+
+/// A run that was started under the same key, if with the same.
+fn before(run: Run, input: &[u8], version: Option<i64>) -> Result<Started, Refusal> {
+    if run.input != input || version.is_some_and(|version| version != run.version) {
+        return Err(Refusal::Reused);
+    }
+    Ok(Started { run, is_new: false })
 }
 
 pub(in crate::workflow) fn too_long() -> Faults {

@@ -52,10 +52,12 @@ async fn add(open: Arc<Open>, new: NewBatch, backlog_max: u64) -> Result<Batch, 
             return Err(Fault::Answer(refusal("input_file_id", public).with_code("file_not_found")));
         }
     }
-    open.backlogs.admit(&open, &new.tenant, backlog_max).await?;
+    let tenant = new.tenant.clone();
+    open.backlogs.admit(&open, &tenant, backlog_max).await?;
     match open.batches.create(new).await? {
         Created::Batch(batch) => Ok(batch),
         Created::TooMany => {
+            open.backlogs.take_back(&tenant);
             let public = format!(
                 "There are as many batches as may be open at once: {OPEN_MAX_OF_TENANT} of a tenant's, or as \
                  many as the gateway takes of all; come again when one is over."

@@ -57,9 +57,19 @@ pub(super) async fn create(asked: &mut Asked) -> Answered {
 
 async fn add(open: Arc<Open>, job: NewJob, backlog_max: u64) -> Result<Came, Fault> {
     let tenant = job.tenant.clone();
-    open.backlogs.admit(&open, &tenant, backlog_max).await?;
+    let admitted = open.backlogs.admit(&open, &tenant, backlog_max).await;
     let now = Time::now();
-    let (added, job) = (open.jobs.add(job.clone()).await?, job);
+    let added = match admitted {
+        Ok(()) => {
+            let added = open.jobs.add(job.clone()).await?;
+            if !matches!(added, Added::New(_)) {
+                open.backlogs.take_back(&tenant);
+            }
+            added
+        }
+        // What is there already adds nothing, however much waits.
+        Err(full) => open.jobs.find(job.clone()).await?.ok_or(full)?,
+    };
     match added {
         Added::New(id) => {
             let job = fresh(id, job, now);

@@ -1,9 +1,9 @@
 //! `POST /v1/workflows/{name}/runs`: `input`, and `version` where it is not to be the newest.
 
 use super::refused::{What, refused, told};
-use crate::durable::Open;
 use crate::durable::workflow::caller;
 use crate::durable::workflow::view::RunView;
+use crate::durable::{Fault, Open};
 use crate::http::durable::Answered;
 use crate::http::durable::asked::Asked;
 use crate::http::durable::jobs::create::idempotency_key;
@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use wire::failure::Failure;
-use work::workflow::engine::{OUTPUT_BYTES_MAX, Start};
+use work::workflow::engine::{OUTPUT_BYTES_MAX, Refusal, Start, Started};
 
 /// Bytes of a body: an input, and room for what stands around it.
 const BODY_BYTES_MAX: usize = OUTPUT_BYTES_MAX + 1024;
@@ -32,12 +32,7 @@ pub(super) async fn start(asked: &mut Asked, name: &str) -> Answered {
         caller: caller(&asked.caller.principal()),
     };
     let backlog_max = asked.snapshot.config.jobs.backlog_max;
-    let work = move |open: Arc<Open>| async move {
-        open.backlogs.admit(&open, &start.tenant, backlog_max).await?;
-        told(open.workflows.start(start).await)
-    };
-    let started = asked.durable().ask(work).await?;
-    let started = match started {
+    let started = match asked.durable().ask(move |open| begin(open, start, backlog_max)).await? {
         Ok(started) => started,
         Err(refusal) => return refused(What::Input, refusal),
     };
@@ -46,6 +41,22 @@ pub(super) async fn start(asked: &mut Asked, name: &str) -> Answered {
     let mut response = asked.json(status, &RunView::brief(run).with_outcome(run)).await?;
     locate(&mut response, &run.id);
     Ok(response)
+}
+
+/// Starts it, where so few wait that it may be; what was started under the same key is there however many do.
+async fn begin(open: Arc<Open>, start: Start, backlog_max: u64) -> Result<Result<Started, Refusal>, Fault> {
+    let tenant = start.tenant.clone();
+    if let Err(full) = open.backlogs.admit(&open, &tenant, backlog_max).await {
+        return match told(open.workflows.started(&start).await)? {
+            Ok(started) => started.map(Ok).ok_or(full),
+            Err(refusal) => Ok(Err(refusal)),
+        };
+    }
+    let started = told(open.workflows.start(start).await)?;
+    if !started.as_ref().is_ok_and(|started| started.is_new) {
+        open.backlogs.take_back(&tenant);
+    }
+    Ok(started)
 }
 
 fn read(body: &[u8]) -> Result<(Value, Option<i64>), Failure> {
