@@ -18,6 +18,9 @@ A prompt may carry directives: [[sim: status=503 retry_after=2]], [[sim: hang]],
 [[sim: garbage]], [[sim: drip=5ms]], [[sim: no_done]], [[sim: tokens=5]]. POST /sim/script takes a list of them
 for the next requests, GET /sim/log tells what came in.
 
+Batches run as at OpenAI: /v1/files, /v1/batches. Each line follows the directives in its own prompt, and the batch
+is done when its last line is; the script speaks of the calls alone.
+
 Examples:
   tidegate mock
   tidegate mock --listen 127.0.0.1:4010 --first-token-ms 200 --errors 0.05"

@@ -35,6 +35,8 @@ pub struct Alias {
     pub retry: config::AliasRetry,
     /// Whether a slow try is made a second time elsewhere.
     pub hedge: bool,
+    /// The first of its targets at the price of its provider's own batch API, where lines of batches are for that.
+    pub batch: Option<Arc<Target>>,
 }
 
 struct Choice {
@@ -73,6 +75,10 @@ impl Alias {
                 group,
             }));
         }
+        let first =
+            alias.targets.iter().filter(|choice| choice.weight > 0).min_by_key(|choice| choice.priority);
+        let batch = first.filter(|_| alias.batch_at_provider);
+        let batch = batch.and_then(|choice| target(&choice.provider, &choice.model)?.in_batches());
         let method = match alias.balance {
             Balance::Weights => Method::Weights,
             Balance::LeastLoaded => Method::LeastLoaded,
@@ -89,6 +95,7 @@ impl Alias {
             account,
             retry: alias.retry,
             hedge: alias.hedge,
+            batch,
         })
     }
 

@@ -100,7 +100,7 @@ impl Endpoints {
 /// The header by which both sides' logs are joined.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-fn fixed_headers(settings: &config::Provider, host: HeaderValue) -> Result<HeaderMap, Error> {
+pub(super) fn fixed_headers(settings: &config::Provider, host: HeaderValue) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     headers.insert(HOST, host);
     headers.insert(X_REQUEST_ID, HeaderValue::from_static("-"));
@@ -126,7 +126,7 @@ fn fixed_headers(settings: &config::Provider, host: HeaderValue) -> Result<Heade
 }
 
 /// The text itself is not repeated in the error: it may be a credential.
-fn header_value(text: &str) -> Result<HeaderValue, Error> {
+pub(super) fn header_value(text: &str) -> Result<HeaderValue, Error> {
     HeaderValue::try_from(text)
         .map_err(|_| Error::Unreachable("a header of this provider has characters that HTTP forbids".into()))
 }
