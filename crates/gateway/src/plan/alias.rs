@@ -75,9 +75,7 @@ impl Alias {
                 group,
             }));
         }
-        let first =
-            alias.targets.iter().filter(|choice| choice.weight > 0).min_by_key(|choice| choice.priority);
-        let batch = first.filter(|_| alias.batch_at_provider);
+        let batch = in_batches(alias);
         let batch = batch.and_then(|choice| target(&choice.provider, &choice.model)?.in_batches());
         let method = match alias.balance {
             Balance::Weights => Method::Weights,
@@ -166,6 +164,12 @@ impl Alias {
     pub fn has_others(&self) -> bool {
         self.choices.len() > 1
     }
+}
+
+/// The target whose provider's own batch API runs the alias' lines, where one is to.
+fn in_batches(alias: &config::Alias) -> Option<&config::AliasTarget> {
+    let drawn = alias.targets.iter().filter(|choice| choice.weight > 0);
+    drawn.min_by_key(|choice| choice.priority).filter(|_| alias.batch_at_provider)
 }
 
 impl Choice {
