@@ -4,6 +4,7 @@
 mod advice;
 pub mod alerts;
 mod asked;
+pub mod batches;
 pub mod breakers;
 pub mod cache;
 mod config;
@@ -88,6 +89,7 @@ pub const INDEX: &[(&str, &str)] = &[
     ("usage", "/admin/usage"),
     ("pressure", "/admin/pressure"),
     ("jobs", "/admin/jobs"),
+    ("batches", "/admin/batches"),
     ("workflows", "/admin/workflows"),
     ("explain", "/admin/explain"),
     ("playground", "/admin/playground"),
@@ -124,6 +126,7 @@ fn guarded() -> Router<Plane> {
         .route("/admin/cache/lookup", post(cache::lookup::lookup))
         .route("/admin/cache/clear-expired", post(cache::clear_expired))
         .route("/admin/explain", post(explain::explain))
+        .route("/admin/batches", get(batches::list))
         .route("/admin/jobs", get(jobs::list))
         .route("/admin/jobs/purge", post(jobs::purge))
         .route("/admin/jobs/{id}", get(jobs::show))

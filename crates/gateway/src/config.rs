@@ -317,6 +317,8 @@ pub struct Provider {
     pub headers: BTreeMap<String, String>,
     /// Embedding requests sent to it several in one; `None`: each by itself.
     pub coalesce: Option<Coalesce>,
+    /// Whether it runs batches itself, in the shape of OpenAI's `/files` and `/batches`.
+    pub batches: bool,
     /// What its models cost, by name.
     pub prices: BTreeMap<String, Price>,
     /// How the simulated provider behaves; the default for every other.
@@ -332,6 +334,19 @@ pub struct Price {
     pub cached_input: f64,
     /// The same for a token written.
     pub output: f64,
+    /// What of these a token costs in a batch that the provider runs itself, where that is said.
+    pub batch: Option<f64>,
+}
+
+impl Provider {
+    /// What of its usual price a model costs in a batch that the provider runs itself; `None` where it runs none, or
+    /// where that costs no less as far as anybody has said.
+    #[must_use]
+    pub fn batch_factor(&self, model: &str) -> Option<f64> {
+        let said = self.prices.get(model).and_then(|price| price.batch);
+        let usual = || self.preset.batch_percent.map(|percent| f64::from(percent) / 100.0);
+        said.or_else(usual).filter(|factor| self.batches && *factor < 1.0)
+    }
 }
 
 impl Price {
@@ -342,6 +357,13 @@ impl Price {
         let tokens =
             [(usage.input - cached, self.input), (cached, self.cached_input), (usage.output, self.output)];
         tokens.iter().map(|(count, price)| *count as f64 * price).sum::<f64>().ceil() as u64
+    }
+
+    /// So much of it.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        let Self { input, cached_input, output, batch } = self;
+        Self { input: input * factor, cached_input: cached_input * factor, output: output * factor, batch }
     }
 }
 
@@ -364,6 +386,7 @@ impl PartialEq for Provider {
             models,
             headers,
             coalesce,
+            batches,
             prices,
             sim,
         } = self;
@@ -381,6 +404,7 @@ impl PartialEq for Provider {
             && *models == other.models
             && *headers == other.headers
             && *coalesce == other.coalesce
+            && *batches == other.batches
             && *prices == other.prices
             && *sim == other.sim
     }

@@ -16,7 +16,7 @@ pub use crate::auth::Principal;
 pub use commission::{Answer, Begun, Commission};
 
 use crate::gateway::Shared;
-use crate::pipeline;
+use crate::pipeline::{self, Look};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::error::TrySendError;
@@ -58,6 +58,8 @@ enum Reply {
     Whole(oneshot::Sender<Answer>),
     /// As it comes.
     Begun(oneshot::Sender<Begun>),
+    /// Not at all: only what would become of it.
+    Looked(oneshot::Sender<Look>),
 }
 
 impl Desk {
@@ -92,6 +94,13 @@ impl Desk {
             Err(failure) => Answer::failed(failure).into(),
             Ok(()) => begun.await.unwrap_or_else(|_| Answer::lost().into()),
         }
+    }
+
+    /// What would become of a request in a batch of its provider's; `None` where the process leaves.
+    pub async fn look(&self, commission: Commission) -> Option<Look> {
+        let (reply, look) = oneshot::channel();
+        self.send(commission, Reply::Looked(reply)).await.ok()?;
+        look.await.ok()
     }
 
     async fn send(&self, commission: Commission, reply: Reply) -> Result<(), Failure> {
@@ -169,6 +178,12 @@ impl Letter {
                 }
                 () = reply.closed() => {}
             },
+            Reply::Looked(mut reply) => tokio::select! {
+                look = Box::pin(pipeline::look_own(&shared, &commission)) => {
+                    let _ = reply.send(look);
+                }
+                () = reply.closed() => {}
+            },
             Reply::Begun(mut reply) => tokio::select! {
                 response = Box::pin(pipeline::begin_own(&shared, &commission)) => {
                     let (begun, frames) = Begun::new(response);
@@ -189,6 +204,8 @@ impl Reply {
         match self {
             Self::Whole(reply) => drop(reply.send(answer)),
             Self::Begun(reply) => drop(reply.send(answer.into())),
+            // Whoever waits hears that nothing comes.
+            Self::Looked(reply) => drop(reply),
         }
     }
 }

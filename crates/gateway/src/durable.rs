@@ -19,6 +19,7 @@ pub mod api;
 mod backlog;
 mod batch;
 mod completion;
+mod courier;
 mod depths;
 pub mod fault;
 pub mod id;

@@ -51,6 +51,8 @@ pub struct Inquiry {
     pub carried: Carried,
     /// With which others it may be asked, if with any.
     pub joins: Option<Box<Joins>>,
+    /// The answer, where the provider has given it in a batch of its own: nobody is asked.
+    pub given: Option<Bytes>,
 }
 
 /// Where a request stands among others that wait for the same target.

@@ -10,6 +10,9 @@
 
 mod answered;
 mod boarding;
+mod look;
+
+pub use look::{Look, look_own};
 
 use crate::advice::{Fingerprint, fingerprint};
 use crate::alarm::Alarm;
@@ -110,7 +113,7 @@ async fn receive(
     let timeout = head::timeout(asked.headers)?;
     let body = read::whole(asked.headers, body, &snapshot.server, record.started(), &mut alarm).await?;
     record.passes(Mark::Read, Instant::now());
-    exchange(shared, snapshot, asked, &Brought { caller, timeout, body }, alarm, record).await
+    exchange(shared, snapshot, asked, &Brought { caller, timeout, body, given: None }, alarm, record).await
 }
 
 /// A request that was made here, on behalf of a caller who is looked up as it is now.
@@ -124,7 +127,8 @@ async fn undertake(
     let caller = snapshot.callers.on_behalf_of(&commission.principal)?;
     record.identified(&caller, Instant::now());
     let timeout = commission.timeout(record.started())?;
-    let brought = Brought { caller, timeout, body: commission.body.clone() };
+    let (body, given) = (commission.body.clone(), commission.given.clone());
+    let brought = Brought { caller, timeout, body, given };
     exchange(shared, snapshot, asked, &brought, Alarm::default(), record).await
 }
 
@@ -134,6 +138,8 @@ struct Brought {
     /// The caller's own limit to the whole.
     timeout: Option<Duration>,
     body: Bytes,
+    /// The answer, where the provider has given it already.
+    given: Option<Bytes>,
 }
 
 /// Completes an answer's head and hands it over; a stream takes the record along.
@@ -280,6 +286,9 @@ impl Ready<'_> {
 
     /// Lets the request go on to a provider, or turns it away at the door: nobody waits here.
     async fn admit(&self, shared: &Shared, record: &mut Record) -> Result<(), Failure> {
+        if self.brought.given.is_some() {
+            return Ok(());
+        }
         shared.gateway.pressure.admit(self.standing.band)?;
         let subject = self.subject();
         if subject.is_unlimited() {
@@ -299,7 +308,11 @@ impl Ready<'_> {
     /// What is asked of whoever can answer it.
     fn inquiry(&self, usage_chunk: UsageChunk, timeout: Option<Duration>, record: &Record) -> Inquiry {
         let plan = self.plan.clone();
-        let joins = Joins::of(self.ask, self.brought.caller.tenant(), &plan.target);
+        let given = self.brought.given.clone();
+        let joins = match given {
+            None => Joins::of(self.ask, self.brought.caller.tenant(), &plan.target),
+            Some(_) => None,
+        };
         Inquiry {
             operation: self.asked.operation,
             first: Inquiry::spliced(self.ask, &self.brought.body, &plan.target),
@@ -314,6 +327,7 @@ impl Ready<'_> {
             request_id: record.id().clone(),
             carried: Carried::of(self.asked.headers),
             joins,
+            given,
         }
     }
 

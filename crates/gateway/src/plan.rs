@@ -213,6 +213,20 @@ impl Routes {
         }
     }
 
+    /// The target whose provider's own batch API runs lines of batches that ask `model`; `None`: each is asked by
+    /// itself.
+    pub fn batch_target(&self, operation: Operation, model: &str) -> Option<&Arc<Target>> {
+        let target = self.aliases.get(model)?.batch.as_ref()?;
+        let quirks = &target.upstream.settings().preset.quirks;
+        let is_offered = match operation {
+            Operation::Embeddings => quirks.embeddings,
+            Operation::Completions => quirks.legacy_completions,
+            Operation::ChatCompletions => true,
+            Operation::Models => false,
+        };
+        Some(target).filter(|_| is_offered)
+    }
+
     /// Whether a request could name `model`.
     pub fn knows(&self, model: &str) -> bool {
         self.find(model, Draw { affinity: None, dice: 0, at: Instant::now() }, || None).is_some()

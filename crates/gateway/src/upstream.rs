@@ -10,6 +10,7 @@ mod dial;
 mod error;
 pub mod line;
 mod names;
+pub mod office;
 mod outline;
 mod payload;
 mod peak;

@@ -1,5 +1,5 @@
-//! The simulated provider: OpenAI's chat completions, completions, embeddings
-//! and models, with delays and faults on demand.
+//! The simulated provider: OpenAI's chat completions, completions, embeddings,
+//! models, files and batches, with delays and faults on demand.
 //!
 //! One prompt, model and seed always give the same bytes. It is no model (it
 //! understands nothing) and no server: it answers a request that is in memory,
@@ -17,6 +17,7 @@ mod route;
 mod script;
 
 // What is said.
+mod batches;
 mod embeddings;
 mod format;
 mod generate;
@@ -94,6 +95,8 @@ struct Shared {
     log: Arc<log::Log>,
     /// Requests so far, from which chance is drawn.
     sequence: AtomicU64,
+    /// What was brought, and what is done with it.
+    cabinet: batches::Cabinet,
 }
 
 impl Sim {
@@ -104,6 +107,7 @@ impl Sim {
             script: script::Script::default(),
             log: Arc::new(log::Log::new()),
             sequence: AtomicU64::new(0),
+            cabinet: batches::Cabinet::default(),
         };
         Self { shared: Arc::new(shared) }
     }

@@ -163,9 +163,17 @@ pub trait Batches: Send + Sync {
         bytes: u64,
     ) -> Answer<'_, Vec<LineEnd>>;
 
-    /// Takes back the lines' jobs that have not begun, so many at most, and records each of those lines as bad
-    /// with what `end` makes of it; says how many. The jobs are gone, unless they are to be kept.
-    fn take_back(&self, id: &str, limit: u32, end: LineText, now: Time) -> Answer<'_, u64>;
+    /// Takes back the lines' jobs that have not begun, but for those in the queue `spared`, if one is; so many at
+    /// most. Records each of those lines as bad with what `end` makes of it; says how many. The jobs are gone, unless
+    /// they are to be kept.
+    fn take_back(
+        &self,
+        id: &str,
+        spared: Option<&str>,
+        limit: u32,
+        end: LineText,
+        now: Time,
+    ) -> Answer<'_, u64>;
 
     /// Records as bad, with what `end` makes of it, each line read that has no end and no job that could still
     /// bring one: it died, or somebody took it back. So many at most; says how many. `end` is given what that job
@@ -173,7 +181,7 @@ pub trait Batches: Send + Sync {
     /// [`ReadTo::line`] are all there are.
     fn mend(&self, id: &str, limit: u32, end: LineText) -> Answer<'_, u64>;
 
-    /// Forgets batches that were over before `before`, with their lines; so many at most.
+    /// Forgets batches that were over before `before`, with their lines and parcels; so many at most.
     fn purge(&self, before: Time, limit: u32) -> Answer<'_, u64>;
 }
 

@@ -13,6 +13,7 @@ pub mod error;
 pub mod files;
 pub mod jobs;
 pub mod keys;
+pub mod parcels;
 pub mod postgres;
 pub mod runs;
 pub mod schedules;

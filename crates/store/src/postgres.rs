@@ -14,6 +14,7 @@ mod jobs;
 mod keys;
 mod ledger;
 mod param;
+mod parcels;
 mod pool;
 mod row;
 mod runs;

@@ -21,6 +21,7 @@ mod jobs;
 mod keys;
 mod ledger;
 mod migrate;
+mod parcels;
 mod readers;
 mod runs;
 mod schedules;

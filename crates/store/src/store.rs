@@ -4,6 +4,7 @@ use crate::batches::Batches;
 use crate::files::Files;
 use crate::jobs::Jobs;
 use crate::keys::Keys;
+use crate::parcels::Parcels;
 use crate::runs::Runs;
 use crate::schedules::Schedules;
 use crate::usage::Ledger;
@@ -66,6 +67,8 @@ pub struct Store {
     pub files: Arc<dyn Files>,
     /// Batches of requests.
     pub batches: Arc<dyn Batches>,
+    /// What of them is handed to providers.
+    pub parcels: Arc<dyn Parcels>,
     /// Callers' keys.
     pub keys: Arc<dyn Keys>,
     /// What was used and what it cost.
@@ -107,7 +110,7 @@ impl Store {
     /// Every kind of row in one place.
     fn of<T>(all: T) -> Self
     where
-        T: Jobs + Schedules + Runs + Files + Batches + Keys + Ledger + 'static,
+        T: Jobs + Schedules + Runs + Files + Batches + Parcels + Keys + Ledger + 'static,
     {
         let all = Arc::new(all);
         Self {
@@ -116,6 +119,7 @@ impl Store {
             runs: all.clone(),
             files: all.clone(),
             batches: all.clone(),
+            parcels: all.clone(),
             keys: all.clone(),
             ledger: all,
         }

@@ -10,6 +10,7 @@ pub mod jobs_claimed;
 pub mod jobs_ended;
 pub mod keys;
 pub mod make;
+pub mod parcels;
 pub mod runs;
 pub mod schedules;
 
@@ -94,6 +95,15 @@ macro_rules! suite {
             lines_that_have_not_begun_are_taken_back,
             lines_that_nothing_will_end_are_mended,
             old_batches_are_purged_with_their_lines,
+        }
+        suite! { $fresh, parcels:
+            a_parcel_is_opened_once_with_its_job,
+            a_stale_lease_says_nothing_of_a_parcel,
+            held_lines_are_read_in_pieces,
+            a_held_line_ends_once,
+            held_lines_are_given_back,
+            held_lines_are_spared,
+            parcels_go_with_their_batch,
         }
         suite! { $fresh, keys:
             keys_are_added_once_and_revoked_once,

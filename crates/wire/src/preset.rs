@@ -24,6 +24,9 @@ pub struct Preset {
     pub key_required: bool,
     /// Where it leaves OpenAI's path.
     pub quirks: Quirks,
+    /// It runs batches itself, in the shape of OpenAI's `/files` and `/batches`, and asks so many hundredths of the
+    /// usual price for that. `None`: it has no such API, or one of another shape.
+    pub batch_percent: Option<u8>,
 }
 
 /// How a provider's key is sent.
@@ -93,7 +96,13 @@ const fn hosted(
         key_env: Some(key_env),
         key_required: true,
         quirks,
+        batch_percent: None,
     }
+}
+
+/// A provider that runs batches as OpenAI does, at half the price.
+const fn with_batches(preset: Preset) -> Preset {
+    Preset { batch_percent: Some(50), ..preset }
 }
 
 /// A server on the operator's own machine: a port by custom. A key is sent where one is configured.
@@ -107,17 +116,19 @@ const fn local(name: &'static str, title: &'static str, base_url: &'static str) 
         key_env: None,
         key_required: false,
         quirks: FULL,
+        batch_percent: None,
     }
 }
 
 static PRESETS: &[Preset] = &[
-    hosted("openai", "OpenAI", "https://api.openai.com/v1", "OPENAI_API_KEY", FULL),
+    with_batches(hosted("openai", "OpenAI", "https://api.openai.com/v1", "OPENAI_API_KEY", FULL)),
+    // Azure has OpenAI's shape as well, and runs in batches only what is deployed for nothing else.
     Preset {
         base_url: None,
         auth: Auth::Header("api-key"),
         ..hosted("azure", "Azure OpenAI", "", "AZURE_OPENAI_API_KEY", FULL)
     },
-    hosted("groq", "Groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", CHAT_ONLY),
+    with_batches(hosted("groq", "Groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", CHAT_ONLY)),
     hosted("mistral", "Mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", MISTRAL),
     hosted("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", CHAT_ONLY),
     hosted("together", "Together AI", "https://api.together.xyz/v1", "TOGETHER_API_KEY", FULL),
@@ -173,6 +184,13 @@ mod tests {
             assert!(!url.ends_with('/'), "{name}");
             assert!(url.bytes().all(|b| b.is_ascii_graphic()), "{name}");
         }
+    }
+
+    #[test]
+    fn batches_cost_less_where_they_are_run() {
+        let known: Vec<_> = all().iter().filter(|preset| preset.batch_percent.is_some()).collect();
+        assert_eq!(known.iter().map(|preset| preset.name).collect::<Vec<_>>(), ["openai", "groq"]);
+        assert!(known.iter().all(|preset| preset.batch_percent.is_some_and(|percent| percent < 100)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //!            ┌─ reader: a job `batch.read`, cuts the input into lines and checks each
 //! create ──► │     └─► lines: jobs `batch.line`, many at once ──► Ask ──► one end each
+//!            ├─ parcels: lines that a provider's own batch API runs, each model's together
 //!            └─ keeper: takes the batch from state to state, and lines back that will not be asked
 //!
 //!   Validating ──all read──► InProgress ──all ended──► Finalizing ──► Completed
@@ -19,6 +20,7 @@
 //! expect them.
 
 mod ask;
+mod courier;
 mod files;
 mod group;
 mod input;
@@ -27,6 +29,7 @@ mod line;
 mod lines;
 mod notes;
 mod outputs;
+mod parcel;
 mod reader;
 mod seen;
 mod stats;
@@ -35,10 +38,12 @@ mod text;
 mod tries;
 
 pub use ask::{Answer, Ask, Question, Reply};
+pub use courier::{Courier, Fault, Going, Looked, Mark, Order, Piece, Remote, RemoteState};
 pub use files::{FileKind, file_kind};
 pub use keeper::Keeper;
 pub use notes::{Errors, Notes, Problem};
 pub use outputs::Lines;
+pub use parcel::{Notes as ParcelNotes, PARCEL, PARCELS};
 pub use stats::Report;
 
 use crate::client::Client;
@@ -48,6 +53,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::batches::{Batch, BatchChange, BatchState, ReadTo};
 use store::jobs::Band;
+use store::parcels::Parcel;
 use store::{Result, Store};
 
 /// Where the jobs of batches wait.
@@ -78,13 +84,15 @@ pub struct Rows {
     pub(crate) jobs: Arc<dyn store::jobs::Jobs>,
     pub(crate) batches: Arc<dyn store::batches::Batches>,
     pub(crate) files: Arc<dyn store::files::Files>,
+    pub(crate) parcels: Arc<dyn store::parcels::Parcels>,
     pub(crate) stats: Arc<stats::Stats>,
 }
 
 impl From<&Store> for Rows {
     fn from(store: &Store) -> Self {
         let (jobs, batches) = (Arc::clone(&store.jobs), Arc::clone(&store.batches));
-        Self { jobs, batches, files: Arc::clone(&store.files), stats: Arc::default() }
+        let (files, parcels) = (Arc::clone(&store.files), Arc::clone(&store.parcels));
+        Self { jobs, batches, files, parcels, stats: Arc::default() }
     }
 }
 
@@ -220,6 +228,14 @@ impl Batches {
         }
     }
 
+    /// What of a batch is handed to providers.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn parcels(&self, id: &str) -> Result<Vec<Parcel>> {
+        self.rows.parcels.parcels(id).await
+    }
+
     /// What was done in this process since it began.
     #[must_use]
     pub fn report(&self) -> Report {
@@ -233,11 +249,24 @@ impl Batches {
     }
 }
 
-/// With what does the jobs of batches: lines are answered by `ask`.
+/// With what does the jobs of batches: lines are answered by `ask`, but for those that `courier` has a provider run.
 #[must_use]
-pub fn handle(handlers: Handlers, rows: impl Into<Rows>, ask: Ask, clock: Clock) -> Handlers {
+pub fn handle(
+    handlers: Handlers,
+    rows: impl Into<Rows>,
+    ask: Ask,
+    courier: Option<Arc<dyn Courier>>,
+    clock: Clock,
+) -> Handlers {
     let rows = rows.into();
-    let reads = reader::Reads { rows: rows.clone(), clock: clock.clone() };
+    let reads = reader::Reads { rows: rows.clone(), courier: courier.clone(), clock: clock.clone() };
+    let handlers = match courier {
+        Some(courier) => {
+            let carries = parcel::Carries { rows: rows.clone(), courier, clock: clock.clone() };
+            handlers.on(PARCEL, move |context| carries.clone().attempt(context))
+        }
+        None => handlers,
+    };
     let asks = lines::Asks { rows, ask, clock };
     handlers
         .on(READER, move |context| reads.clone().read(context))

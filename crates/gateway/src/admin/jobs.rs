@@ -274,6 +274,8 @@ pub fn measure(gateway: &Gateway) {
             .map(|(state, count)| (batch_state_name(*state), *count))
             .collect(),
         lines: [("completed", lines.good), ("failed", lines.bad)].into(),
+        provider_batches: [("sent", lines.sent), ("fetched", lines.fetched), ("returned", lines.returned)]
+            .into(),
         claims: times(&report.claim_time),
         waits: times(&report.wait_time),
         runs: times(&report.run_time),

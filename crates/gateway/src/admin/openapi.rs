@@ -129,6 +129,7 @@ const TABLE: &[Row] = &[
         ("after", "those after this one"),
         ("limit", "so many at most"),
     ]),
+    row("get", "/admin/batches", "The latest batches of every tenant, and who runs their lines."),
     row("post", "/admin/jobs/purge", "Forgets jobs that are over.").with_body("`state` and `older_than`"),
     row("get", "/admin/jobs/{id}", "All there is to know of one job."),
     row("post", "/admin/jobs/{id}/retry", "Does a dead job anew."),

@@ -96,6 +96,7 @@ impl Joint {
             request_id: self.request_id.clone(),
             carried: self.carried.clone(),
             joins: None,
+            given: None,
         })
     }
 

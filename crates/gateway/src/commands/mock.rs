@@ -36,6 +36,9 @@ Directives:
   first_token=100ms           the time to the first token, whatever the model
   between_tokens=1ms          the time between tokens, whatever the model
 
+Batches run as at OpenAI: /v1/files, /v1/batches. Each line follows the directives in its own prompt, and the batch
+is done when its last line is; the script speaks of the calls alone.
+
 Examples:
   tidegate mock
   tidegate mock --listen 127.0.0.1:4010 --first-token-ms 200 --errors 0.05

@@ -30,6 +30,9 @@ pub struct Alias {
     pub cache: AliasCache,
     /// Embedding requests sent several in one; `None`: as their provider says.
     pub coalesce: Option<Coalesce>,
+    /// Whether its lines of batches are run by the provider's own batch API where that costs less; every target's
+    /// provider has one then.
+    pub batch_at_provider: bool,
 }
 
 /// Embedding requests that wait for each other, to be sent as one.

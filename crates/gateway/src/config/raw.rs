@@ -32,7 +32,7 @@ pub(super) use guard::{
 };
 pub(super) use jobs::{JobQueue, Jobs, Store, Webhook};
 pub(super) use limits::{Allowance, Limits, Priority, Rates};
-pub(super) use models::{Alias, AliasTimeouts, Balance, Coalesce};
+pub(super) use models::{Alias, AliasTimeouts, Balance, BatchWay, Coalesce};
 pub(super) use observe::Observe;
 pub(super) use traces::{Protocol as TraceProtocol, Traces};
 pub(super) use workflows::Workflows;
@@ -314,6 +314,9 @@ pub(super) struct Provider {
     /// Models to show under `/v1/models`; any other may be asked for too.
     #[schemars(length(max = 1000))]
     pub(super) models: Vec<String>,
+    /// Whether it runs batches itself, in the shape of OpenAI's `/files` and `/batches`; by default as the preset
+    /// says.
+    pub(super) batches: Option<bool>,
     /// Headers sent with every call.
     pub(super) headers: BTreeMap<String, SecretText>,
     /// Whether embedding requests are sent to it several in one; by default each by itself.
@@ -338,6 +341,7 @@ impl Default for Provider {
             ca_file: None,
             http2: true,
             models: Vec::new(),
+            batches: None,
             headers: BTreeMap::new(),
             coalesce: None,
             prices: BTreeMap::new(),
@@ -360,6 +364,9 @@ pub(super) struct Price {
     /// For tokens read that the provider had cached; by default as for the others.
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
     pub(super) cached_input: Option<f64>,
+    /// What of these it costs in a batch that the provider runs itself: 0.5 is half; by default as the preset says.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(super) batch: Option<f64>,
 }
 
 /// Deadlines for a provider's part of a request.

@@ -6,6 +6,7 @@
 
 mod advice;
 mod alerts;
+mod batches;
 mod example;
 mod exposure;
 mod faults;

@@ -70,6 +70,7 @@ impl<'a> Judge<'a> {
         let cache = self.cache(&raw.cache, &data, &names);
         let store = self.store(&raw.store, &data);
         let guard = self.guard(&raw.guard);
+        let providers = self.providers(&raw.providers, &guard);
         Config {
             profile: profile(raw.profile),
             data,
@@ -77,8 +78,8 @@ impl<'a> Judge<'a> {
             server,
             admin,
             keys: self.keys(&raw.keys, &names),
-            providers: self.providers(&raw.providers, &guard),
-            models: self.models(&raw.models, &names, &guard),
+            models: self.models(&raw.models, &names, &providers, &guard),
+            providers,
             cache,
             guard,
             limits: self.limits(&raw.limits, &raw.keys),

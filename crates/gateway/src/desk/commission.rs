@@ -29,6 +29,9 @@ pub struct Commission {
     pub deadline: Option<Instant>,
     /// The largest answer taken, in bytes; a larger one is a 502. Never more than 64 MiB are read.
     pub answer_bytes_max: usize,
+    /// The answer, where the provider has given it in a batch of its own: nobody is asked then and no limit is
+    /// touched, and it is counted and remembered as any other.
+    pub given: Option<Bytes>,
 }
 
 impl Commission {
@@ -39,7 +42,15 @@ impl Commission {
     #[must_use]
     pub fn new(operation: Operation, body: Bytes, principal: Principal) -> Self {
         let (headers, answer_bytes_max) = (HeaderMap::new(), Self::ANSWER_BYTES_MAX);
-        Self { operation, headers, body, principal, deadline: None, answer_bytes_max }
+        Self { operation, headers, body, principal, deadline: None, answer_bytes_max, given: None }
+    }
+
+    /// With the answer that the provider has given to it in a batch. What is remembered is not looked at.
+    #[must_use]
+    pub fn answered_in_batch(mut self, answer: Bytes) -> Self {
+        self.headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache"));
+        self.given = Some(answer);
+        self
     }
 
     /// With what a caller's own head says: its headers that mean something here, and the others left out.

@@ -30,7 +30,7 @@ pub(super) fn ask(gateway: &Arc<Gateway>) -> Ask {
 }
 
 /// The line as a request of its own, behind everybody who waits for an answer.
-fn commission(question: Question) -> Result<Commission, Failure> {
+pub(super) fn commission(question: Question) -> Result<Commission, Failure> {
     let operation = inference(&question.endpoint).ok_or_else(|| {
         Failure::new(Kind::NotFound, format!("Nothing is asked at '{}'.", question.endpoint))
             .with_code("unknown_url")

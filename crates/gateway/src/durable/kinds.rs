@@ -1,7 +1,7 @@
 //! What kinds of jobs there are, what does them, and what follows their ends. A further kind is a file, and a line
 //! in [`handlers`].
 
-use super::{batch, completion, model, webhook};
+use super::{batch, completion, courier, model, webhook};
 use crate::gateway::Gateway;
 use std::sync::Arc;
 use store::Time;
@@ -12,12 +12,13 @@ use work::{Clock, Context, Failed, Handlers, Outcome};
 /// The kinds that callers may ask for at `/v1/jobs`, and are shown there.
 pub const PUBLIC: [&str; 2] = [model::KIND, webhook::KIND];
 /// Queues of kinds that callers do not name, beside those of the configuration.
-pub const QUEUES: [&str; 1] = [work::batches::QUEUE];
+pub const QUEUES: [&str; 2] = [work::batches::QUEUE, work::batches::PARCELS];
 
 /// What does the jobs of each kind.
 pub(super) fn handlers(gateway: &Arc<Gateway>, batches: &work::batches::Rows) -> Handlers {
+    let (ask, courier) = (batch::ask(gateway), courier::courier(gateway));
     let handlers =
-        work::batches::handle(Handlers::new(), batches.clone(), batch::ask(gateway), Clock::default());
+        work::batches::handle(Handlers::new(), batches.clone(), ask, Some(courier), Clock::default());
     handlers
         .on(model::KIND, with(gateway, model::attempt))
         .on(webhook::KIND, with(gateway, webhook::attempt))

@@ -4,10 +4,14 @@ use crate::config::{Config, JobQueue};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use work::backoff::{Backoff, Backoffs};
+use work::batches::PARCELS;
 use work::pool::Bounds;
 
 /// How long a drain waits for the store to take what was done.
 pub(super) const FLUSH: Duration = Duration::from_secs(5);
+
+/// Parcels of batches that are brought on at once.
+const PARCEL_WORKERS_MAX: u32 = 4;
 
 /// Which database, and how it is reached.
 pub(super) fn store(config: &Config) -> store::Options {
@@ -28,7 +32,9 @@ pub(super) fn runner(config: &Config) -> work::Options {
     let jobs = &config.jobs;
     let own = super::kinds::QUEUES.map(|name| {
         let queue = work::Queue::new(name);
-        work::Queue { workers: bounds(jobs.batch_workers_max), ..queue }
+        // Of those that bring parcels each holds a few mebibytes, and has little to do.
+        let most = if name == PARCELS { PARCEL_WORKERS_MAX } else { u32::MAX };
+        work::Queue { workers: bounds(jobs.batch_workers_max.min(most)), ..queue }
     });
     let named = jobs.queues.iter().map(|(name, queue)| queue_of(name, queue));
     work::Options {

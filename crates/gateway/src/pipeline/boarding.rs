@@ -47,6 +47,10 @@ impl Ready<'_> {
                     let cache = if no_cache { Status::Bypass(Bypass::NoCache) } else { Status::Miss };
                     (seat, cache, true)
                 }
+                // Whoever brings the answer waits for nobody else's.
+                Boarded::Seat(_) if self.brought.given.is_some() => {
+                    return self.ask_directly(shared, snapshot, Status::Miss, alarm, record).await;
+                }
                 Boarded::Seat(seat) => {
                     tally.coalesced(Millis::now());
                     (seat, Status::Coalesced, false)

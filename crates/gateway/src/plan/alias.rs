@@ -35,6 +35,8 @@ pub struct Alias {
     pub retry: config::AliasRetry,
     /// Whether a slow try is made a second time elsewhere.
     pub hedge: bool,
+    /// The first of its targets at the price of its provider's own batch API, where lines of batches are for that.
+    pub batch: Option<Arc<Target>>,
 }
 
 struct Choice {
@@ -73,6 +75,8 @@ impl Alias {
                 group,
             }));
         }
+        let batch = in_batches(alias);
+        let batch = batch.and_then(|choice| target(&choice.provider, &choice.model)?.in_batches());
         let method = match alias.balance {
             Balance::Weights => Method::Weights,
             Balance::LeastLoaded => Method::LeastLoaded,
@@ -89,6 +93,7 @@ impl Alias {
             account,
             retry: alias.retry,
             hedge: alias.hedge,
+            batch,
         })
     }
 
@@ -159,6 +164,12 @@ impl Alias {
     pub fn has_others(&self) -> bool {
         self.choices.len() > 1
     }
+}
+
+/// The target whose provider's own batch API runs the alias' lines, where one is to.
+fn in_batches(alias: &config::Alias) -> Option<&config::AliasTarget> {
+    let drawn = alias.targets.iter().filter(|choice| choice.weight > 0);
+    drawn.min_by_key(|choice| choice.priority).filter(|_| alias.batch_at_provider)
 }
 
 impl Choice {

@@ -152,6 +152,15 @@ impl Target {
         self.judged_by.as_deref()
     }
 
+    /// The same where its provider's own batch API is asked, at the price of that; `None` where it has none, or where
+    /// that is no cheaper.
+    pub(super) fn in_batches(self: Arc<Self>) -> Option<Arc<Self>> {
+        let factor = self.upstream.settings().batch_factor(&self.model)?;
+        let own = Arc::into_inner(self)?;
+        let price = own.price.map(|price| price.times(factor));
+        Some(Arc::new(Self { price, ..own }))
+    }
+
     /// What an answer cost, in millionths of a US dollar, where the price is known.
     pub fn cost(&self, usage: Option<&Usage>) -> Option<u64> {
         Some(self.price?.of(usage?))

@@ -109,6 +109,7 @@ impl Errands {
             request_id: id,
             carried: Carried::default(),
             joins: None,
+            given: None,
         };
         let dispatch = Dispatch { shared: &self.shared, snapshot: &self.snapshot, inquiry: &inquiry };
         match dispatch.open(Alarm::default(), &mut record).await?.opened {

@@ -34,7 +34,10 @@ impl Outline {
     /// Where something configured is no header or makes no URL.
     pub(super) fn new(settings: &config::Provider, url: &config::BaseUrl) -> Result<Self, Error> {
         let authority = url.authority();
-        let headers = fixed_headers(settings, header_value(&authority)?)?;
+        let mut headers = fixed_headers(settings, header_value(&authority)?)?;
+        // Both are a request's own, and have their places.
+        headers.insert(X_REQUEST_ID, HeaderValue::from_static("-"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         Ok(Self { endpoints: Endpoints::new(url, &authority)?, headers })
     }
 
@@ -107,13 +110,10 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// Headers of every request, but for those of one provider.
 const FIXED: usize = 7;
 
-fn fixed_headers(settings: &config::Provider, host: HeaderValue) -> Result<HeaderMap, Error> {
+pub(super) fn fixed_headers(settings: &config::Provider, host: HeaderValue) -> Result<HeaderMap, Error> {
     // With room to spare, which a copy has too: an insertion asks for it even where it replaces.
     let mut headers = HeaderMap::with_capacity(2 * FIXED);
     headers.insert(HOST, host);
-    // Both are a request's own, and have their places.
-    headers.insert(X_REQUEST_ID, HeaderValue::from_static("-"));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION"))));
@@ -136,7 +136,7 @@ fn fixed_headers(settings: &config::Provider, host: HeaderValue) -> Result<Heade
 }
 
 /// The text itself is not repeated in the error: it may be a credential.
-fn header_value(text: &str) -> Result<HeaderValue, Error> {
+pub(super) fn header_value(text: &str) -> Result<HeaderValue, Error> {
     HeaderValue::try_from(text)
         .map_err(|_| Error::Unreachable("a header of this provider has characters that HTTP forbids".into()))
 }

@@ -31,6 +31,8 @@ pub struct Reading {
     pub batches: Vec<(&'static str, u64)>,
     /// Lines of batches by how they ended, since the start.
     pub lines: BTreeMap<&'static str, u64>,
+    /// What was handed to providers' own batch APIs, by what became of it, since the start.
+    pub provider_batches: BTreeMap<&'static str, u64>,
     /// How long claims took.
     pub claims: Times,
     /// How long jobs waited for their first attempt.
@@ -125,6 +127,7 @@ pub struct JobMetrics {
     reaped: Told,
     batches: Family<InBatchState, Gauge>,
     lines: Family<ByOutcome, Told>,
+    provider_batches: Family<ByOutcome, Told>,
     claims: ToldTimes,
     waits: ToldTimes,
     runs: ToldTimes,
@@ -151,6 +154,11 @@ impl JobMetrics {
         registry.register("tidegate_jobs_reaped", "Leases that nobody had renewed", self.reaped.clone());
         registry.register("tidegate_batches", "Batches that are not over, by state", self.batches.clone());
         registry.register("tidegate_batch_lines", "Lines of batches by how they ended", self.lines.clone());
+        registry.register(
+            "tidegate_provider_batches",
+            "Batches at providers' own batch APIs: sent, fetched, or returned to be asked line by line",
+            self.provider_batches.clone(),
+        );
         for (name, help, times) in [
             ("tidegate_jobs_claim", "How long it takes to claim jobs", &self.claims),
             ("tidegate_jobs_wait", "How long jobs wait for their first attempt", &self.waits),
@@ -190,6 +198,9 @@ impl JobMetrics {
         }
         for (outcome, count) in reading.lines {
             self.lines.get_or_create(&ByOutcome { outcome }).set(count);
+        }
+        for (outcome, count) in reading.provider_batches {
+            self.provider_batches.get_or_create(&ByOutcome { outcome }).set(count);
         }
         self.claims.set(reading.claims);
         self.waits.set(reading.waits);
@@ -266,6 +277,7 @@ mod tests {
             reaped: 1,
             batches: vec![("in_progress", 2)],
             lines: [("completed", 40)].into(),
+            provider_batches: [("sent", 3)].into(),
             runs: Times { bounds: &[0.1, 1.0], buckets: vec![1, 2, 4], sum: 9.5 },
             ..Reading::default()
         };
@@ -282,6 +294,7 @@ mod tests {
             "tidegate_jobs_reaped_total 1",
             r#"tidegate_batches{state="in_progress"} 2"#,
             r#"tidegate_batch_lines_total{outcome="completed"} 40"#,
+            r#"tidegate_provider_batches_total{outcome="sent"} 3"#,
             r#"tidegate_jobs_run_seconds_bucket{le="1.0"} 3"#,
             "tidegate_jobs_run_seconds_count 7",
             "tidegate_jobs_claim_seconds_count 0",

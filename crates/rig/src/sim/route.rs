@@ -10,12 +10,30 @@ pub(crate) enum Route {
     Embeddings,
     Models,
     Model(String),
+    /// Of files and batches.
+    Filed(Filed),
+}
+
+/// What is asked of files and batches.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Filed {
+    Upload,
+    File(String),
+    Content(String),
+    Remove(String),
+    Create,
+    List,
+    Batch(String),
+    Cancel(String),
 }
 
 impl Route {
     /// By the path, with or without `/v1`, and the method.
     pub(crate) fn of(method: &Method, path: &str) -> Result<Self, Refusal> {
         let short = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+        if let Some(filed) = Filed::of(method, short) {
+            return filed.map(Self::Filed);
+        }
         let (route, allow) = match short {
             "/chat/completions" => (Self::Chat, Method::POST),
             "/completions" => (Self::Completions, Method::POST),
@@ -30,6 +48,32 @@ impl Route {
             return Ok(route);
         }
         Err(Refusal::wrong_method(method, if allow == Method::POST { "POST" } else { "GET" }))
+    }
+}
+
+impl Filed {
+    /// By the path without its version; `None` where it is another's.
+    fn of(method: &Method, path: &str) -> Option<Result<Self, Refusal>> {
+        let words: Vec<&str> = path.split('/').skip(1).collect();
+        let own = |id: &&str| (*id).to_owned();
+        let (filed, allow) = match (&words[..], method.as_str()) {
+            (["files"], "POST") => (Some(Self::Upload), "POST"),
+            (["files"], _) => (None, "POST"),
+            (["files", id], "GET") => (Some(Self::File(own(id))), "GET, DELETE"),
+            (["files", id], "DELETE") => (Some(Self::Remove(own(id))), "GET, DELETE"),
+            (["files", _], _) => (None, "GET, DELETE"),
+            (["files", id, "content"], "GET") => (Some(Self::Content(own(id))), "GET"),
+            (["files", _, "content"], _) => (None, "GET"),
+            (["batches"], "POST") => (Some(Self::Create), "GET, POST"),
+            (["batches"], "GET") => (Some(Self::List), "GET, POST"),
+            (["batches"], _) => (None, "GET, POST"),
+            (["batches", id], "GET") => (Some(Self::Batch(own(id))), "GET"),
+            (["batches", _], _) => (None, "GET"),
+            (["batches", id, "cancel"], "POST") => (Some(Self::Cancel(own(id))), "POST"),
+            (["batches", _, "cancel"], _) => (None, "POST"),
+            _ => return None,
+        };
+        Some(filed.ok_or_else(|| Refusal::wrong_method(method, allow)))
     }
 }
 

@@ -12,11 +12,12 @@ use super::prompt::{Prompt, last_text};
 use super::refusal::Refusal;
 use super::reply::Protocol;
 use super::request::{Embedding, Generation};
-use super::route::Route;
+use super::route::{Filed, Route};
 use super::stream::Frames;
 use super::{Reset, Shared, chance, embeddings, models};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -29,6 +30,21 @@ pub(super) struct Turn {
     pace: Pace,
     ticket: Ticket,
     request_id: HeaderValue,
+}
+
+/// What is said, and how it goes out.
+struct Told {
+    says: Says,
+    pace: Pace,
+    directive: Directive,
+}
+
+/// What a line of a batch comes to.
+pub(super) struct Line {
+    /// From the batch's beginning on.
+    pub(super) wait: Duration,
+    /// `None`: none ever.
+    pub(super) answer: Option<(StatusCode, Bytes)>,
 }
 
 /// What goes out.
@@ -59,7 +75,10 @@ impl Shared {
     pub(super) fn plan(&self, request: Request<Bytes>) -> Turn {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
-        let asked = Route::of(&head.method, path).and_then(|route| self.ask(route, &body));
+        let asked = Route::of(&head.method, path).and_then(|route| match route {
+            Route::Filed(filed) => self.filed(&filed, &head, &body),
+            route => self.ask(route, &body, true),
+        });
         let (model, stream) = asked.as_ref().map_or(("", false), |asked| (&asked.model, asked.stream));
         let ticket = self.log.open(path, model, stream, &head.headers);
         let request_id = name(&head.headers, ticket.id());
@@ -76,7 +95,19 @@ impl Shared {
         }
     }
 
-    fn ask(&self, route: Route, body: &[u8]) -> Result<Asked, Refusal> {
+    /// What is asked of files and batches. It is done also where its answer is then lost to a reset connection, and
+    /// not where the script says no.
+    fn filed(&self, filed: &Filed, head: &Parts, body: &Bytes) -> Result<Asked, Refusal> {
+        let directive = self.script.take();
+        let is_refused = directive.status.is_some() || directive.hang;
+        let least = directive.first_token.unwrap_or_default();
+        let reply =
+            if is_refused { None } else { Some(Reply::Listed(self.office(filed, head, body, least)?)) };
+        Ok(Asked { model: String::new(), stream: false, directive, reply })
+    }
+
+    /// `scripted`: whether the script has a say in it.
+    fn ask(&self, route: Route, body: &[u8], scripted: bool) -> Result<Asked, Refusal> {
         let listed = |model: String, reply| Asked {
             model,
             stream: false,
@@ -84,21 +115,22 @@ impl Shared {
             reply: Some(Reply::Listed(reply)),
         };
         match route {
+            Route::Filed(_) => Err(Refusal::invalid("A file or a batch is not asked for here.")),
             Route::Models => Ok(listed(String::new(), models::list())),
             Route::Model(model) => {
                 let reply = models::one(&model);
                 Ok(listed(model, reply))
             }
-            Route::Embeddings => self.embedding(&Embedding::read(body)?),
+            Route::Embeddings => self.embedding(&Embedding::read(body)?, scripted),
             Route::Chat => {
                 let request = Generation::chat(body)?;
                 let prompt = Prompt::of_chat(&request, self.settings.seed);
-                self.generation(Protocol::Chat, &request, &prompt)
+                self.generation(Protocol::Chat, &request, &prompt, scripted)
             }
             Route::Completions => {
                 let request = Generation::completion(body)?;
                 let prompt = Prompt::of_completion(&request, self.settings.seed);
-                self.generation(Protocol::Completion, &request, &prompt)
+                self.generation(Protocol::Completion, &request, &prompt, scripted)
             }
         }
     }
@@ -108,10 +140,11 @@ impl Shared {
         protocol: Protocol,
         request: &Generation<'_>,
         prompt: &Prompt<'_>,
+        scripted: bool,
     ) -> Result<Asked, Refusal> {
         let model = request.model.as_deref().unwrap_or_default();
         let place = if protocol == Protocol::Chat { "messages" } else { "prompt" };
-        let directive = self.directive(model, &prompt.last_user, place)?;
+        let directive = self.directive(model, &prompt.last_user, place, scripted)?;
         let reply = if has_reply(&directive) {
             let generated = generate(protocol, request, prompt, &directive, self.settings.tokens)?;
             Some(Reply::Generated(Box::new(generated)))
@@ -121,20 +154,20 @@ impl Shared {
         Ok(Asked { model: model.to_owned(), stream: request.stream == Some(true), directive, reply })
     }
 
-    fn embedding(&self, request: &Embedding<'_>) -> Result<Asked, Refusal> {
+    fn embedding(&self, request: &Embedding<'_>, scripted: bool) -> Result<Asked, Refusal> {
         let model = request.model.as_deref().unwrap_or_default();
         let inputs = request.input.as_ref().map(|inputs| inputs.0.as_slice()).unwrap_or_default();
-        let directive = self.directive(model, &last_text(inputs), "input")?;
+        let directive = self.directive(model, &last_text(inputs), "input", scripted)?;
         let reply = has_reply(&directive).then(|| Reply::Embedded(embeddings::reply(request, model)));
         Ok(Asked { model: model.to_owned(), stream: false, directive, reply })
     }
 
     /// What this request is told: by its own text, under that by the script,
     /// and where neither spoils it, by chance.
-    fn directive(&self, model: &str, text: &str, place: &str) -> Result<Directive, Refusal> {
+    fn directive(&self, model: &str, text: &str, place: &str, scripted: bool) -> Result<Directive, Refusal> {
         let mut own = Directive::default();
         own.read(text).map_err(|why| Refusal::wrong(place, &why))?;
-        let told = self.script.take().under(own);
+        let told = if scripted { self.script.take().under(own) } else { own };
         if told.is_fault() {
             return Ok(told);
         }
@@ -146,8 +179,15 @@ impl Shared {
     }
 
     fn turn(&self, asked: Asked, ticket: Ticket, request_id: HeaderValue) -> Turn {
+        let (told, wait) = self.tell(asked, ticket.id());
+        let Told { says, pace, directive } = told;
+        Turn { wait, directive, says, pace, ticket, request_id }
+    }
+
+    /// What is said to a request of this number, and after what time.
+    fn tell(&self, asked: Asked, number: u64) -> (Told, Duration) {
         let Asked { model, stream, directive, reply } = asked;
-        let draws = Key::new(self.settings.seed).draws(ticket.id());
+        let draws = Key::new(self.settings.seed).draws(number);
         let mut pace = Pace::new(&self.settings, models::short(&model), &directive, draws);
         let (says, wait) = match reply {
             // An error is quick, unless it is told not to be.
@@ -170,7 +210,29 @@ impl Shared {
                 }
             }
         };
-        Turn { wait, directive, says, pace, ticket, request_id }
+        (Told { says, pace, directive }, wait)
+    }
+
+    /// One line of a batch: what a request of its own would be told, but for the script and the log.
+    pub(super) fn line(&self, path: &str, body: &[u8], number: u64) -> Line {
+        let asked = Route::of(&Method::POST, path).and_then(|route| self.ask(route, body, false));
+        let asked = match asked {
+            Ok(asked) if asked.stream => Err(Refusal::wrong("stream", "a batch has no streams")),
+            asked => asked,
+        };
+        let refused = |refusal: &Refusal| Some((refusal.status, refusal.body()));
+        let (told, wait) = match asked {
+            Ok(asked) => self.tell(asked, number),
+            Err(refusal) => return Line { wait: Duration::ZERO, answer: refused(&refusal) },
+        };
+        let is_lost = told.directive.hang || told.directive.reset || told.directive.spoils_body();
+        let answer = match &told.says {
+            _ if is_lost => None,
+            Says::Whole(body) => Some((StatusCode::OK, body.clone())),
+            Says::Refusal(refusal) => refused(refusal),
+            Says::Stream(_) => None,
+        };
+        Line { wait, answer }
     }
 }
 

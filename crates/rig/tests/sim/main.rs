@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the test is the client, and owns the one task it starts")]
 
 mod answers;
+mod batches;
 mod faults;
 mod shapes;
 mod streams;

@@ -1,7 +1,7 @@
 //! The rows of batches.
 
 mod batch;
-mod lines;
+pub(super) mod lines;
 
 use super::Postgres;
 use super::fault::Fault;
@@ -102,9 +102,17 @@ impl Batches for Postgres {
         })
     }
 
-    fn take_back(&self, id: &str, limit: u32, end: LineText, now: Time) -> Answer<'_, u64> {
-        self.write((id.to_owned(), limit, end, now), |transaction, (id, limit, end, now)| {
-            Box::pin(lines::take_back(transaction, id, *limit, end, *now))
+    fn take_back(
+        &self,
+        id: &str,
+        spared: Option<&str>,
+        limit: u32,
+        end: LineText,
+        now: Time,
+    ) -> Answer<'_, u64> {
+        let given = (id.to_owned(), spared.map(str::to_owned), limit, end, now);
+        self.write(given, |transaction, (id, spared, limit, end, now)| {
+            Box::pin(lines::take_back(transaction, id, spared.as_deref(), *limit, end, *now))
         })
     }
 

@@ -13,10 +13,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Every step, from the first on.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     include_str!("schema/1_tables.sql"),
     include_str!("schema/2_functions.sql"),
     include_str!("schema/3_untold.sql"),
+    include_str!("schema/4_parcels.sql"),
 ];
 /// Longest time for all of them, the wait for another replica that is at it included.
 const LONGEST: Duration = Duration::from_secs(600);

@@ -91,9 +91,16 @@ impl Batches for Sqlite {
         self.read(move |db| lines::read(db, &id, good, after, limit, bytes))
     }
 
-    fn take_back(&self, id: &str, limit: u32, end: LineText, now: Time) -> Answer<'_, u64> {
-        let id = id.to_owned();
-        self.write(move |db| lines::take_back(db, &id, limit, &end, now))
+    fn take_back(
+        &self,
+        id: &str,
+        spared: Option<&str>,
+        limit: u32,
+        end: LineText,
+        now: Time,
+    ) -> Answer<'_, u64> {
+        let (id, spared) = (id.to_owned(), spared.map(str::to_owned));
+        self.write(move |db| lines::take_back(db, &id, spared.as_deref(), limit, &end, now))
     }
 
     fn mend(&self, id: &str, limit: u32, end: LineText) -> Answer<'_, u64> {

@@ -15,6 +15,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("schema/0005_batches.sql"),
     include_str!("schema/0006_keys.sql"),
     include_str!("schema/0007_untold.sql"),
+    include_str!("schema/0008_parcels.sql"),
 ];
 
 /// Brings the file up to this release's schema. Several processes that do so at once wait for each other, and

@@ -6,7 +6,7 @@ use store::Store;
 use store::batches::{Batch, BatchChange, BatchState, LineEnd, ReadTo};
 use store::jobs::{Cancel, End, Filter, Finish, NewJob};
 
-fn batch(id: &str) -> Batch {
+pub fn batch(id: &str) -> Batch {
     Batch {
         id: id.to_owned(),
         tenant: "acme".to_owned(),
@@ -27,11 +27,11 @@ fn batch(id: &str) -> Batch {
     }
 }
 
-fn reader(id: &str) -> NewJob {
+pub fn reader(id: &str) -> NewJob {
     NewJob { unique: Some(format!("{id}/read")), keep: false, ..job() }
 }
 
-fn line_job(id: &str, line: u64) -> NewJob {
+pub fn line_job(id: &str, line: u64) -> NewJob {
     let payload = format!("ask {line}").into_bytes();
     NewJob {
         unique: Some(format!("{id}/{line}")),
@@ -46,7 +46,7 @@ fn line(id: &str, line: u64, good: bool) -> LineEnd {
     LineEnd { batch: id.to_owned(), line, good, text: format!("answer {line}").into_bytes() }
 }
 
-async fn found(store: &Store, id: &str) -> Batch {
+pub async fn found(store: &Store, id: &str) -> Batch {
     store.batches.batch(id, None).await.unwrap().unwrap()
 }
 
@@ -160,7 +160,7 @@ pub async fn lines_that_have_not_begun_are_taken_back(store: &Store) {
         Arc::new(|line, payload| format!("{line}: {}", String::from_utf8_lossy(payload)).into_bytes());
     let mut taken = Vec::new();
     loop {
-        let some = store.batches.take_back("batch_1", 5, Arc::clone(&text), NOW).await.unwrap();
+        let some = store.batches.take_back("batch_1", None, 5, Arc::clone(&text), NOW).await.unwrap();
         if some == 0 {
             break;
         }

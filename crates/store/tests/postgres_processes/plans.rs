@@ -34,7 +34,7 @@ async fn all_in_turn(store: &Store) {
     store.jobs.list(dead, None, 10).await.unwrap();
     store.jobs.purge(Filter::default(), NOW, 10).await.unwrap();
     let text: store::batches::LineText = Arc::new(|_, _| Vec::new());
-    store.batches.take_back("batch_1", 10, text, NOW).await.unwrap();
+    store.batches.take_back("batch_1", None, 10, text, NOW).await.unwrap();
 }
 
 /// Jobs that are ready, scheduled, running and over.

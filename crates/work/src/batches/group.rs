@@ -1,11 +1,14 @@
 //! Lines on their way from the input to the store: checked, and gathered in groups.
 
+use super::courier::Courier;
 use super::input::Cut;
 use super::line::{self, Bad, Line};
 use super::notes::{Notes, Problem};
+use super::parcel::{GRACE, PARCELS};
 use super::seen::Seen;
 use super::{ATTEMPTS_MAX, LINE, QUEUE, task, text};
 use crate::Draft;
+use std::collections::BTreeMap;
 use store::Time;
 use store::batches::{Batch, LineEnd, ReadTo};
 use store::jobs::{Band, NewJob};
@@ -14,6 +17,8 @@ use store::jobs::{Band, NewJob};
 const GROUP_MAX: usize = 500;
 /// Bytes recorded in one step; one line may have more.
 const GROUP_BYTES_MAX: usize = 2 << 20;
+/// Models of one batch that may each be run by a provider.
+const MODELS_MAX: usize = 64;
 /// Problems that are told of a batch which fails as a whole.
 const PROBLEMS_MAX: usize = 50;
 
@@ -24,6 +29,9 @@ pub(super) struct Reading<'a> {
     pub good: u64,
     /// What is wrong with the others; the first of them.
     pub problems: Vec<Problem>,
+    /// Where the lines of each model go that a provider runs; `None`: each is asked by itself.
+    routes: BTreeMap<String, Option<String>>,
+    courier: Option<&'a dyn Courier>,
     key: Option<String>,
     seen: Seen,
     /// Requests so far.
@@ -38,15 +46,19 @@ pub(super) struct Group {
     pub to: ReadTo,
     pub jobs: Vec<NewJob>,
     pub bad: Vec<LineEnd>,
+    /// Models of lines that a provider is to run, each with where that is.
+    pub parcels: BTreeMap<String, String>,
     bytes: usize,
 }
 
 impl<'a> Reading<'a> {
-    pub fn new(batch: &'a Batch) -> Self {
+    pub fn new(batch: &'a Batch, courier: Option<&'a dyn Courier>) -> Self {
         Self {
             batch,
             good: 0,
             problems: Vec::new(),
+            routes: BTreeMap::new(),
+            courier,
             key: Notes::of(batch).key,
             seen: Seen::default(),
             requests: 0,
@@ -100,12 +112,29 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn job(&self, number: u64, line: &Line<'_>, now: Time) -> NewJob {
+    fn job(&mut self, number: u64, line: &Line<'_>, now: Time) -> NewJob {
         let batch = self.batch;
-        let payload = task::payload(batch, self.key.as_deref(), number, line);
-        let draft = Draft::new(LINE, batch.tenant.clone()).queue(QUEUE).band(Band::Batch).run_at(now);
+        let model = line.model.as_deref().filter(|model| self.is_carried(model));
+        let payload = task::payload(batch, self.key.as_deref(), number, line, model);
+        // What a provider runs is held until after the batch is over.
+        let (queue, run_at) = match model {
+            Some(_) => (PARCELS, batch.expires.after(2 * GRACE)),
+            None => (QUEUE, now),
+        };
+        let draft = Draft::new(LINE, batch.tenant.clone()).queue(queue).band(Band::Batch).run_at(run_at);
         let draft = draft.attempts(ATTEMPTS_MAX).unique(format!("{}/{number}", batch.id));
         draft.payload(payload).forget_when_done().into()
+    }
+
+    /// Whether a provider runs the lines that ask this model; the group is told of it then.
+    fn is_carried(&mut self, model: &str) -> bool {
+        let Some(courier) = self.courier else { return false };
+        if !self.routes.contains_key(model) && self.routes.len() < MODELS_MAX {
+            self.routes.insert(model.to_owned(), courier.route(&self.batch.endpoint, model));
+        }
+        let Some(Some(place)) = self.routes.get(model) else { return false };
+        self.group.parcels.insert(model.to_owned(), place.clone());
+        true
     }
 
     fn cut_off(&mut self) -> Group {

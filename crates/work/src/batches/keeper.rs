@@ -4,12 +4,14 @@
 //! two of them do is done once.
 
 use super::notes::Notes;
+use super::parcel::{GRACE, PARCELS, job_of, stopped_at};
 use super::text::{self, Why};
 use super::{KEPT, OPEN_MAX, Rows, move_on, outputs, reader_of};
 use crate::Clock;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 use store::batches::{Batch, BatchChange, BatchState};
+use store::parcels::{Parcel, ParcelState};
 use store::{Result, Time};
 use tokio_util::sync::CancellationToken;
 
@@ -146,13 +148,27 @@ impl Keeper {
     /// Takes back all lines that have not begun, or wait to be asked again.
     async fn take_back(&self, batch: &Batch, why: Why<'static>, now: Time) -> Result<()> {
         let text = text::taken_back(&batch.id, why);
+        let spared = if self.is_awaited(batch, now).await? { Some(PARCELS) } else { None };
         loop {
-            let taken = self.rows.batches.take_back(&batch.id, LINES_A_STEP, text.clone(), now).await?;
+            let taken =
+                self.rows.batches.take_back(&batch.id, spared, LINES_A_STEP, text.clone(), now).await?;
             self.rows.stats.ended(false, taken);
             if taken < u64::from(LINES_A_STEP) {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a provider may still say what it has done of a batch.
+    async fn is_awaited(&self, batch: &Batch, now: Time) -> Result<bool> {
+        let is_in_time = stopped_at(batch).is_none_or(|stopped| now.since(stopped) < GRACE);
+        Ok(is_in_time && !self.open_parcels(batch).await?.is_empty())
+    }
+
+    async fn open_parcels(&self, batch: &Batch) -> Result<Vec<Parcel>> {
+        let mut parcels = self.rows.parcels.parcels(&batch.id).await?;
+        parcels.retain(|parcel| parcel.state == ParcelState::Open);
+        Ok(parcels)
     }
 
     /// Whether nothing has happened to a batch for as long as patience lasts; it begins anew then.
@@ -173,6 +189,14 @@ impl Keeper {
             // Where there is one, it is not added.
             let now = self.clock.now();
             self.rows.jobs.add(vec![reader_of(batch).run_at(now).into()], now).await?;
+            return Ok(());
+        }
+        let parcels = self.open_parcels(batch).await?;
+        if !parcels.is_empty() {
+            // It stands still for hours, and is no fault's; lines are looked after when those are over.
+            let now = self.clock.now();
+            let jobs = parcels.iter().map(|parcel| job_of(batch, &parcel.model, now)).collect();
+            self.rows.jobs.add(jobs, now).await?;
             return Ok(());
         }
         let text = text::taken_back(&batch.id, text::LOST);

@@ -13,6 +13,8 @@ pub(super) struct Line<'a> {
     pub custom_id: Cow<'a, str>,
     /// The body, as the caller wrote it.
     pub body: &'a RawValue,
+    /// What it asks, where that can be read.
+    pub model: Option<String>,
 }
 
 /// A line that cannot.
@@ -42,6 +44,8 @@ struct Fields<'a> {
 struct Body {
     #[serde(default)]
     stream: Option<serde_json::Value>,
+    #[serde(default)]
+    model: Option<serde_json::Value>,
 }
 
 /// A text, borrowed where nothing in it is escaped.
@@ -54,7 +58,7 @@ pub(super) fn check<'a>(text: &'a [u8], endpoint: &str) -> Result<Line<'a>, Bad>
     let fields = fields(text).map_err(|problem| Bad { custom_id: None, problem })?;
     let custom_id = custom_id(fields.custom_id).map_err(|problem| Bad { custom_id: None, problem })?;
     match check_rest(&fields, endpoint) {
-        Ok(body) => Ok(Line { custom_id, body }),
+        Ok((body, model)) => Ok(Line { custom_id, body, model }),
         Err(problem) => Err(Bad { custom_id: Some(custom_id.into_owned()), problem }),
     }
 }
@@ -93,8 +97,8 @@ fn custom_id(field: Option<&RawValue>) -> Result<Cow<'_, str>, Problem> {
     }
 }
 
-/// All but the `custom_id`; the body, where it is well.
-fn check_rest<'a>(fields: &Fields<'a>, endpoint: &str) -> Result<&'a RawValue, Problem> {
+/// All but the `custom_id`; the body and its model, where it is well.
+fn check_rest<'a>(fields: &Fields<'a>, endpoint: &str) -> Result<(&'a RawValue, Option<String>), Problem> {
     let is = |field: &RawValue, expected: &str| {
         serde_json::from_str::<Text<'_>>(field.get()).is_ok_and(|text| text.0 == expected)
     };
@@ -112,10 +116,11 @@ fn check_rest<'a>(fields: &Fields<'a>, endpoint: &str) -> Result<&'a RawValue, P
     }
     match serde_json::from_str::<Body>(body.get()) {
         Err(fault) => Err(wrong(&format!("The body cannot be read: {fault}."))),
-        Ok(Body { stream: Some(serde_json::Value::Bool(true)) }) => {
+        Ok(Body { stream: Some(serde_json::Value::Bool(true)), .. }) => {
             Err(wrong("The body asks for a stream, and a batch has none.").of_param("body.stream"))
         }
-        Ok(_) => Ok(body),
+        Ok(Body { model: Some(serde_json::Value::String(model)), .. }) => Ok((body, Some(model))),
+        Ok(_) => Ok((body, None)),
     }
 }
 

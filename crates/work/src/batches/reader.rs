@@ -4,9 +4,11 @@
 //! its beginning, so as to know what was there, and hands over what comes after that mark: nothing is lost or there
 //! twice, wherever the one before was cut off.
 
+use super::courier::Courier;
 use super::group::{Group, Reading};
 use super::input::Input;
 use super::notes::{Errors, Problem};
+use super::parcel::{PARCELS, job_of, parcel_of};
 use super::{INPUT_BYTES_MAX, LINE_BYTES_MAX, LINES_MAX, QUEUE, Rows, move_on, outputs};
 use crate::Clock;
 use crate::context::Context;
@@ -19,6 +21,7 @@ use store::files::File;
 #[derive(Clone)]
 pub(super) struct Reads {
     pub rows: Rows,
+    pub courier: Option<Arc<dyn Courier>>,
     pub clock: Clock,
 }
 
@@ -39,7 +42,7 @@ impl Reads {
         {
             return self.fail(&batch, vec![problem]).await;
         }
-        let mut reading = Reading::new(&batch);
+        let mut reading = Reading::new(&batch, self.courier.as_deref());
         let input_len = file.map_or(0, |file| file.bytes);
         let whole = self.read_all(&context, &mut reading).await? >= input_len && input_len > 0;
         if !whole {
@@ -100,7 +103,13 @@ impl Reads {
     }
 
     async fn hand_over(&self, context: &Context, batch: &Batch, group: Group) -> Result<(), Failed> {
-        let (now, Group { from, to, jobs, bad, .. }) = (self.clock.now(), group);
+        let (now, Group { from, to, jobs, bad, parcels, .. }) = (self.clock.now(), group);
+        // Before their lines: a parcel without any ends by itself.
+        for (model, place) in parcels {
+            let (parcel, job) = (parcel_of(batch, &model, place, now), job_of(batch, &model, now));
+            self.rows.parcels.open(parcel, job, now).await.map_err(|error| away(&error))?;
+            context.hints().added(PARCELS, now, now);
+        }
         let refused = bad.len() as u64;
         let taken = self
             .rows

@@ -6,6 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(crate) struct Stats {
     good: AtomicU64,
     bad: AtomicU64,
+    sent: AtomicU64,
+    fetched: AtomicU64,
+    returned: AtomicU64,
+}
+
+/// How far a parcel has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// The provider has taken it.
+    Sent,
+    /// All is here that there will be.
+    Fetched,
+    /// The provider does not run it.
+    Returned,
 }
 
 /// What was done since the process began.
@@ -15,6 +29,12 @@ pub struct Report {
     pub good: u64,
     /// Lines that ended among the errors: refused, failed, late, cancelled or lost.
     pub bad: u64,
+    /// Parcels that providers have taken as batches of their own.
+    pub sent: u64,
+    /// Parcels of which all is here that there will be.
+    pub fetched: u64,
+    /// Parcels that providers did not run.
+    pub returned: u64,
 }
 
 impl Stats {
@@ -23,7 +43,20 @@ impl Stats {
         if good { &self.good } else { &self.bad }.fetch_add(lines, Relaxed);
     }
 
+    /// A parcel has come so far.
+    pub fn carried(&self, came: Came) {
+        let count = match came {
+            Came::Sent => &self.sent,
+            Came::Fetched => &self.fetched,
+            Came::Returned => &self.returned,
+        };
+        count.fetch_add(1, Relaxed);
+    }
+
     pub fn report(&self) -> Report {
-        Report { good: self.good.load(Relaxed), bad: self.bad.load(Relaxed) }
+        let Self { good, bad, sent, fetched, returned } = self;
+        let [good, bad, sent, fetched, returned] =
+            [good, bad, sent, fetched, returned].map(|count| count.load(Relaxed));
+        Report { good, bad, sent, fetched, returned }
     }
 }

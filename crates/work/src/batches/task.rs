@@ -27,6 +27,9 @@ pub(super) struct Head<'a> {
     pub key: Option<Cow<'a, str>>,
     /// Of no use any more after; milliseconds since 1970.
     pub expires: i64,
+    /// What it asks, where it is part of the parcel of that name.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Cow<'a, str>>,
 }
 
 /// A line as its job has it.
@@ -48,7 +51,7 @@ impl<'a> Task<'a> {
     }
 
     pub fn question(&self, tenant: &str) -> Question {
-        let Head { batch, line, custom_id, endpoint, key, expires } = &self.head;
+        let Head { batch, line, custom_id, endpoint, key, expires, .. } = &self.head;
         Question {
             tenant: tenant.to_owned(),
             key: key.as_deref().map(str::to_owned),
@@ -61,8 +64,14 @@ impl<'a> Task<'a> {
     }
 }
 
-/// The payload of a line's job.
-pub(super) fn payload(batch: &Batch, key: Option<&str>, number: u64, line: &Line<'_>) -> Vec<u8> {
+/// The payload of a line's job. `model`: the parcel that it is part of, if it is.
+pub(super) fn payload(
+    batch: &Batch,
+    key: Option<&str>,
+    number: u64,
+    line: &Line<'_>,
+    model: Option<&str>,
+) -> Vec<u8> {
     let head = Head {
         batch: Cow::Borrowed(&batch.id),
         line: number,
@@ -70,6 +79,7 @@ pub(super) fn payload(batch: &Batch, key: Option<&str>, number: u64, line: &Line
         endpoint: Cow::Borrowed(&batch.endpoint),
         key: key.map(Cow::Borrowed),
         expires: batch.expires.0,
+        model: model.map(Cow::Borrowed),
     };
     let body = line.body.get().as_bytes();
     let mut payload = Vec::with_capacity(body.len() + 256);

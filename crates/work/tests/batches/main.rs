@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod asking;
+mod carrying;
 mod ending;
+mod far;
 mod reading;
 mod scene;
 #[path = "../runner/stage.rs"]

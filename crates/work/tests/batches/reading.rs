@@ -185,8 +185,15 @@ impl Batches for CutOff {
         self.real.lines(id, good, after, limit, bytes)
     }
 
-    fn take_back(&self, id: &str, limit: u32, end: LineText, now: Time) -> Answer<'_, u64> {
-        self.real.take_back(id, limit, end, now)
+    fn take_back(
+        &self,
+        id: &str,
+        spared: Option<&str>,
+        limit: u32,
+        end: LineText,
+        now: Time,
+    ) -> Answer<'_, u64> {
+        self.real.take_back(id, spared, limit, end, now)
     }
 
     fn mend(&self, id: &str, limit: u32, end: LineText) -> Answer<'_, u64> {

@@ -1,5 +1,6 @@
 //! A batch on a stage: its input, what answers it, and what came of it.
 
+use crate::far::Far;
 use crate::stage::{Act, Stage, act, eventually, ms, options};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -87,7 +88,14 @@ impl Scene {
 
     /// The same on other rows, or with other options.
     pub fn run_on(&self, rows: impl Into<Rows>, ask: Ask, options: Options) -> Act {
-        act(&self.stage.store, handle(Handlers::new(), rows, ask, Clock::default()), options)
+        act(&self.stage.store, handle(Handlers::new(), rows, ask, None, Clock::default()), options)
+    }
+
+    /// A runner that has `far` run what it takes, and answers all else by an echo.
+    pub fn carry(&self, far: &Far, asked: &Asked, options: Options) -> Act {
+        let store = &self.stage.store;
+        let handlers = handle(Handlers::new(), store, echo(asked), Some(far.courier()), Clock::default());
+        act(store, handlers, options)
     }
 
     pub async fn get(&self, id: &str) -> Batch {

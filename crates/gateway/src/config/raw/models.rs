@@ -39,6 +39,8 @@ pub(in crate::config) struct Alias {
     pub(in crate::config) cache: AliasCache,
     /// Whether embedding requests are sent several in one; by default as their provider says.
     pub(in crate::config) coalesce: Option<Coalesce>,
+    /// Who runs its lines of batches.
+    pub(in crate::config) batch: BatchWay,
 }
 
 impl Default for Alias {
@@ -55,8 +57,20 @@ impl Default for Alias {
             retry: AliasRetry::default(),
             cache: AliasCache::default(),
             coalesce: None,
+            batch: BatchWay::Gateway,
         }
     }
+}
+
+/// Who runs an alias' lines of batches.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum BatchWay {
+    /// The gateway asks each by itself.
+    #[default]
+    Gateway,
+    /// Its first target's provider, by its own batch API, where that costs less.
+    Provider,
 }
 
 /// Embedding requests that wait for each other, to be sent as one.

@@ -10,7 +10,9 @@ use crate::config::quantity::Span;
 use crate::config::raw;
 use crate::config::schema::nearest;
 use crate::config::tree::Path;
-use crate::config::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Coalesce, Fallback, Guard};
+use crate::config::{
+    Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Coalesce, Fallback, Guard, Provider,
+};
 
 /// The longest that an embedding request may be held back: more is for a batch.
 const COALESCE_WAIT_MAX: Span = Span(Duration::from_millis(50));
@@ -49,6 +51,7 @@ impl Judge<'_> {
         &mut self,
         raw: &BTreeMap<String, raw::Alias>,
         names: &Names,
+        providers: &BTreeMap<String, Provider>,
         guard: &Guard,
     ) -> BTreeMap<String, Alias> {
         let all = Path::of(&["models"]);
@@ -56,7 +59,11 @@ impl Judge<'_> {
             .map(|(name, raw)| {
                 let at = all.key(name);
                 self.alias_name(&at, name);
-                (name.clone(), self.alias(&at, raw, names, guard))
+                let alias = self.alias(&at, raw, names, guard);
+                if alias.batch_at_provider {
+                    self.runs_batches(&at.key("batch"), &alias.targets, providers);
+                }
+                (name.clone(), alias)
             })
             .collect()
     }
@@ -82,6 +89,28 @@ impl Judge<'_> {
             },
             cache: self.alias_cache(&at.key("cache"), &raw.cache),
             coalesce: self.coalesce(&at.key("coalesce"), raw.coalesce.as_ref()),
+            batch_at_provider: matches!(raw.batch, raw::BatchWay::Provider),
+        }
+    }
+
+    /// Each target's provider must run batches itself, and should ask less for them.
+    fn runs_batches(&mut self, at: &Path, targets: &[AliasTarget], providers: &BTreeMap<String, Provider>) {
+        for AliasTarget { provider: name, model, .. } in targets {
+            // What is wrong with a provider that is not there has been told.
+            let Some(provider) = providers.get(name) else { continue };
+            if !provider.batches {
+                let what =
+                    format!("`{name}` runs no batches in the shape of OpenAI's API, as far as is known");
+                let mend = match provider.preset.name {
+                    "openai-compatible" => format!("add `batches = true` to `[providers.{name}]` if it does"),
+                    _ => "leave it out: the gateway runs them itself".to_owned(),
+                };
+                self.fault(at, what, mend);
+            } else if provider.batch_factor(model).is_none() {
+                let what = format!("never used: nothing says that `{name}/{model}` costs less in a batch");
+                let mend = format!("say so: `prices = {{ \"{model}\" = {{ …, batch = 0.5 }} }}`");
+                self.warn(at, what, mend);
+            }
         }
     }
 

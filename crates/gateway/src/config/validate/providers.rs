@@ -46,7 +46,7 @@ pub(super) fn is_name(name: &str) -> bool {
 /// A price as it was written; its range is the schema's.
 fn price_of(raw: &raw::Price) -> Price {
     let cached_input = raw.cached_input.unwrap_or(raw.input);
-    Price { input: raw.input, cached_input, output: raw.output }
+    Price { input: raw.input, cached_input, output: raw.output, batch: raw.batch }
 }
 
 impl Judge<'_> {
@@ -85,6 +85,7 @@ impl Judge<'_> {
             preset,
             base_url,
             coalesce: self.coalesce(&at.key("coalesce"), raw.coalesce.as_ref()),
+            batches: self.batches(&at.key("batches"), preset, raw.batches),
             headers: self.headers(&at.key("headers"), preset, raw),
             prices: raw.prices.iter().map(|(model, price)| (model.clone(), price_of(price))).collect(),
             api_key,
@@ -175,6 +176,16 @@ impl Judge<'_> {
             self.fault(&key_at, what, "copy the key alone, without quotes or line breaks");
         }
         Some(Secret::new(key))
+    }
+
+    /// Whether the provider runs batches itself. Of whom we know that it does not, nobody may say otherwise.
+    fn batches(&mut self, at: &Path, preset: &Preset, raw: Option<bool>) -> bool {
+        let is_known = preset.batch_percent.is_some();
+        if raw == Some(true) && !is_known && preset.name != "openai-compatible" {
+            let what = format!("{} runs no batches in the shape of OpenAI's API", preset.title);
+            self.fault(at, what, "leave it out, or use the preset openai-compatible where it does");
+        }
+        raw.unwrap_or(is_known)
     }
 
     /// What is odd about an address without TLS.

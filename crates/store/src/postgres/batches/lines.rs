@@ -18,7 +18,7 @@ const RECORD: &str = "
     ON CONFLICT DO NOTHING";
 
 /// Writes how lines ended; nothing of those that had ended before, or whose batch is no more.
-pub(super) async fn record(transaction: &Transaction, lines: &[LineEnd]) -> Result<(), Fault> {
+pub(in crate::postgres) async fn record(transaction: &Transaction, lines: &[LineEnd]) -> Result<(), Fault> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -74,7 +74,7 @@ const TAKE_BACK: &str = "
     WITH found AS MATERIALIZED (
         SELECT id, keep, payload, substr(uniq, length($1) + 2) AS word FROM tidegate_jobs
         WHERE uniq IS NOT NULL AND state < 3 AND uniq >= $1 || '/' AND uniq < $1 || '0' AND state < 2
-            AND substr(uniq, length($1) + 2) ~ '^[0-9]{1,18}$'
+            AND substr(uniq, length($1) + 2) ~ '^[0-9]{1,18}$' AND queue IS DISTINCT FROM $4
         ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
     ), gone AS (
         DELETE FROM tidegate_jobs j USING found WHERE j.id = found.id AND NOT found.keep
@@ -89,12 +89,13 @@ const TAKE_BACK: &str = "
 pub(super) async fn take_back(
     transaction: &Transaction,
     id: &str,
+    spared: Option<&str>,
     limit: u32,
     text: &LineText,
     now: Time,
 ) -> Result<u64, Fault> {
     let mut lines = Vec::new();
-    for row in transaction.query(TAKE_BACK, params![id, i64::from(limit), now.0]).await? {
+    for row in transaction.query(TAKE_BACK, params![id, i64::from(limit), now.0, spared]).await? {
         let line = amount(&row, "line")?;
         let text = text(line, row.try_get("payload")?);
         lines.push(LineEnd { batch: id.to_owned(), line, good: false, text });
@@ -148,6 +149,7 @@ pub(super) async fn remove_some(transaction: &Transaction, id: &String) -> Resul
     let removed = counted(&transaction.query(REMOVE_SOME, params![id, LINES_A_STEP]).await?)?;
     let is_last = removed < LINES_A_STEP.unsigned_abs();
     if is_last {
+        transaction.query("DELETE FROM tidegate_batch_parcels WHERE batch = $1", params![id]).await?;
         transaction.last("DELETE FROM tidegate_batches WHERE id = $1", params![id]).await?;
     }
     Ok(is_last)

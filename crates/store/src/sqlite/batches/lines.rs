@@ -1,8 +1,8 @@
 //! The lines of a batch that have ended: each once.
 
 use crate::batches::{LineEnd, LineText};
-use crate::jobs::State;
 use crate::sqlite::jobs::belong;
+use crate::sqlite::parcels;
 use crate::{Result, Time};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -56,9 +56,16 @@ pub(super) fn read(
 }
 
 /// Takes back jobs of lines that have not begun, and writes what becomes of those lines.
-pub(super) fn take_back(db: &Connection, id: &str, limit: u32, text: &LineText, now: Time) -> Result<u64> {
+pub(super) fn take_back(
+    db: &Connection,
+    id: &str,
+    spared: Option<&str>,
+    limit: u32,
+    text: &LineText,
+    now: Time,
+) -> Result<u64> {
     let mut taken = 0;
-    for part in belong::parts(db, id, State::Ready, limit)? {
+    for part in parcels::waiting(db, id, spared, limit)? {
         // Others than lines belong to a batch too: the job that reads its input.
         let Ok(line) = part.word.parse() else { continue };
         let text = text(line, &belong::payload(db, part.id)?);
@@ -106,6 +113,10 @@ pub(super) fn remove_some(db: &Connection, batch: i64) -> Result<bool> {
     let removed = sql.execute(params![batch, LINES_A_STEP])?;
     let is_last = removed < usize::try_from(LINES_A_STEP).unwrap_or(usize::MAX);
     if is_last {
+        let mut sql = db.prepare_cached(
+            "DELETE FROM batch_parcels WHERE batch = (SELECT id FROM batches WHERE number = ?)",
+        )?;
+        sql.execute([batch])?;
         db.prepare_cached("DELETE FROM batches WHERE number = ?")?.execute([batch])?;
     }
     Ok(is_last)

@@ -150,7 +150,7 @@ pub(super) fn note(db: &Connection, id: JobId, attempt: u32, at: Time, fault: &F
 }
 
 /// Removes all of its rows.
-pub(super) fn remove(db: &Connection, id: JobId, has_faults: bool) -> Result<()> {
+pub(in crate::sqlite) fn remove(db: &Connection, id: JobId, has_faults: bool) -> Result<()> {
     db.prepare_cached("DELETE FROM jobs WHERE id = ?")?.execute([id.0])?;
     db.prepare_cached("DELETE FROM job_payloads WHERE job = ?")?.execute([id.0])?;
     if has_faults {

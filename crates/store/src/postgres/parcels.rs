@@ -1,0 +1,195 @@
+//! The rows of parcels, and the lines that they hold.
+
+use super::Postgres;
+use super::batches::lines;
+use super::fault::Fault;
+use super::jobs::{add, end};
+use super::param::params;
+use super::row::{amount, big, corrupt};
+use super::transaction::Transaction;
+use crate::batches::{LineEnd, LineText};
+use crate::jobs::{Lease, NewJob};
+use crate::parcels::{Parcel, ParcelState, Parcels, Settled, Told};
+use crate::{Answer, Time};
+use std::collections::HashMap;
+use tokio_postgres::Row;
+
+impl Parcels for Postgres {
+    fn open(&self, parcel: Parcel, job: NewJob, now: Time) -> Answer<'_, ()> {
+        self.write((parcel, job, now), |transaction, (parcel, job, now)| {
+            Box::pin(async move {
+                let sql = "
+                    INSERT INTO tidegate_batch_parcels (batch, model, state, notes)
+                    SELECT id, $2, $3, $4 FROM tidegate_batches WHERE id = $1 ON CONFLICT DO NOTHING RETURNING 1";
+                let Parcel { batch, model, state, notes } = parcel;
+                let rows = transaction.query(sql, params![batch, model, *state as i16, notes]).await?;
+                if !rows.is_empty() {
+                    add::add(transaction, [job], *now).await?;
+                }
+                Ok(())
+            })
+        })
+    }
+
+    fn parcels(&self, batch: &str) -> Answer<'_, Vec<Parcel>> {
+        self.write(batch.to_owned(), |transaction, batch| {
+            Box::pin(async move {
+                let sql = "SELECT * FROM tidegate_batch_parcels WHERE batch = $1 ORDER BY model";
+                transaction.last(sql, params![batch]).await?.iter().map(from_row).collect()
+            })
+        })
+    }
+
+    fn note(&self, lease: Lease, parcel: Parcel) -> Answer<'_, bool> {
+        self.write((lease, parcel), |transaction, (lease, parcel)| {
+            Box::pin(async move {
+                if !end::is_held(transaction, *lease).await? {
+                    return Ok(false);
+                }
+                let sql = "UPDATE tidegate_batch_parcels SET state = $3, notes = $4 WHERE batch = $1 AND model = $2";
+                let Parcel { batch, model, state, notes } = parcel;
+                transaction.last(sql, params![batch, model, *state as i16, notes]).await?;
+                Ok(true)
+            })
+        })
+    }
+
+    fn held(
+        &self,
+        batch: &str,
+        queue: &str,
+        after: Option<u64>,
+        limit: u32,
+        bytes: u64,
+    ) -> Answer<'_, Vec<Told>> {
+        let given = ([batch.to_owned(), queue.to_owned()], after, limit, bytes);
+        self.write(given, |transaction, ([batch, queue], after, limit, bytes)| {
+            Box::pin(held(transaction, batch, queue, *after, *limit, *bytes))
+        })
+    }
+
+    fn settle(
+        &self,
+        lease: Lease,
+        batch: &str,
+        queue: &str,
+        lines: Vec<Settled>,
+        text: LineText,
+    ) -> Answer<'_, Option<Vec<Told>>> {
+        let given = (lease, [batch.to_owned(), queue.to_owned()], lines, text);
+        self.write(given, |transaction, (lease, [batch, queue], lines, text)| {
+            Box::pin(async move {
+                if !end::is_held(transaction, *lease).await? {
+                    return Ok(None);
+                }
+                settle(transaction, batch, queue, lines, text).await.map(Some)
+            })
+        })
+    }
+
+    fn give_back(
+        &self,
+        lease: Lease,
+        batch: &str,
+        queue: &str,
+        lines: Vec<u64>,
+        to: &str,
+        now: Time,
+    ) -> Answer<'_, Option<u64>> {
+        let given = (lease, [batch, queue, to].map(str::to_owned), lines, now);
+        self.write(given, |transaction, (lease, [batch, queue, to], lines, now)| {
+            Box::pin(async move {
+                if !end::is_held(transaction, *lease).await? {
+                    return Ok(None);
+                }
+                let words = words(batch, lines.iter().copied());
+                let moved = transaction.last(GIVE_BACK, params![words, queue, to, now.0]).await?;
+                Ok(Some(moved.len() as u64))
+            })
+        })
+    }
+}
+
+/// The lines that are held, by their words; lengths are looked at before payloads are fetched.
+const HELD: &str = "
+    WITH found AS MATERIALIZED (
+        SELECT id, uniq, sum(octet_length(payload)) OVER (ORDER BY uniq) AS so_far,
+            octet_length(payload) AS length
+        FROM (
+            SELECT id, uniq, payload FROM tidegate_jobs
+            WHERE uniq IS NOT NULL AND state < 3 AND uniq > $1 AND uniq < $2 AND state < 2 AND queue = $3
+                AND substr(uniq, $4) ~ '^[0-9]{1,18}$'
+            ORDER BY uniq LIMIT $5
+        ) AS first_ones
+    )
+    SELECT substr(found.uniq, $4)::bigint AS line, j.payload FROM found JOIN tidegate_jobs j ON j.id = found.id
+    WHERE so_far <= $6 OR so_far = length
+    ORDER BY found.uniq";
+
+async fn held(
+    transaction: &Transaction,
+    batch: &str,
+    queue: &str,
+    after: Option<u64>,
+    limit: u32,
+    bytes: u64,
+) -> Result<Vec<Told>, Fault> {
+    let (slash, end) = (format!("{batch}/"), format!("{batch}0"));
+    let from = after.map_or_else(|| slash.clone(), |line| format!("{slash}{line}"));
+    let own = i32::try_from(slash.len() + 1).unwrap_or(i32::MAX);
+    let (limit, bytes) = (i64::from(limit), big(bytes));
+    let rows = transaction.last(HELD, params![from, end, queue, own, limit, bytes]).await?;
+    rows.iter().map(|row| Ok((amount(row, "line")?, row.try_get("payload")?))).collect()
+}
+
+const TAKE: &str = "
+    WITH gone AS (
+        DELETE FROM tidegate_jobs
+        WHERE uniq IS NOT NULL AND state < 3 AND uniq = ANY ($1) AND state < 2 AND queue = $2
+        RETURNING id, uniq, payload
+    ), forgotten AS (
+        DELETE FROM tidegate_job_faults f USING gone WHERE f.job = gone.id
+    )
+    SELECT substr(uniq, $3)::bigint AS line, payload FROM gone";
+
+const GIVE_BACK: &str = "
+    UPDATE tidegate_jobs SET state = 1, queue = $3, run_at = $4
+    WHERE uniq IS NOT NULL AND state < 3 AND uniq = ANY ($1) AND state < 2 AND queue = $2
+    RETURNING 1";
+
+async fn settle(
+    transaction: &Transaction,
+    batch: &str,
+    queue: &str,
+    settled: &[Settled],
+    text: &LineText,
+) -> Result<Vec<Told>, Fault> {
+    let good: HashMap<u64, bool> = settled.iter().map(|settled| (settled.line, settled.good)).collect();
+    let words = words(batch, good.keys().copied());
+    let own = i32::try_from(batch.len() + 2).unwrap_or(i32::MAX);
+    let (mut told, mut ends) = (Vec::new(), Vec::new());
+    for row in transaction.query(TAKE, params![words, queue, own]).await? {
+        let (line, payload): (u64, Vec<u8>) = (amount(&row, "line")?, row.try_get("payload")?);
+        let (good, text) = (good.get(&line).copied().unwrap_or(false), text(line, &payload));
+        ends.push(LineEnd { batch: batch.to_owned(), line, good, text });
+        told.push((line, payload));
+    }
+    lines::record(transaction, &ends).await?;
+    Ok(told)
+}
+
+fn words(batch: &str, lines: impl Iterator<Item = u64>) -> Vec<String> {
+    lines.map(|line| format!("{batch}/{line}")).collect()
+}
+
+fn from_row(row: &Row) -> Result<Parcel, Fault> {
+    let number: i16 = row.try_get("state")?;
+    let state = ParcelState::from_number(number.into())
+        .ok_or_else(|| corrupt(&format!("{number} is no state of a parcel")))?;
+    Ok(Parcel {
+        batch: row.try_get("batch")?,
+        model: row.try_get("model")?,
+        state,
+        notes: row.try_get("notes")?,
+    })
+}

@@ -1,0 +1,178 @@
+//! The rows of parcels, and the lines that they hold.
+
+use super::Sqlite;
+use super::batches::lines;
+use super::jobs::belong::{self, Part};
+use super::jobs::{add, end};
+use crate::batches::{LineEnd, LineText};
+use crate::jobs::{JobId, Lease, NewJob};
+use crate::parcels::{Parcel, ParcelState, Parcels, Settled, Told};
+use crate::{Answer, Result, Time};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+impl Parcels for Sqlite {
+    fn open(&self, parcel: Parcel, job: NewJob, now: Time) -> Answer<'_, ()> {
+        self.write(move |db| {
+            let mut sql = db.prepare_cached(
+                "INSERT OR IGNORE INTO batch_parcels SELECT ?1, ?2, ?3, ?4 \
+                 WHERE EXISTS (SELECT 1 FROM batches WHERE id = ?1)",
+            )?;
+            let Parcel { batch, model, state, notes } = &parcel;
+            if sql.execute(params![batch, model, *state as i64, notes])? > 0 {
+                add::add(db, &job, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn parcels(&self, batch: &str) -> Answer<'_, Vec<Parcel>> {
+        let batch = batch.to_owned();
+        self.read(move |db| {
+            let mut sql = db.prepare_cached("SELECT * FROM batch_parcels WHERE batch = ? ORDER BY model")?;
+            Ok(sql.query_map([&batch], from_row)?.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    fn note(&self, lease: Lease, parcel: Parcel) -> Answer<'_, bool> {
+        self.write(move |db| {
+            if !end::is_held(db, lease)? {
+                return Ok(false);
+            }
+            let mut sql = db.prepare_cached(
+                "UPDATE batch_parcels SET state = ?, notes = ? WHERE batch = ? AND model = ?",
+            )?;
+            let Parcel { batch, model, state, notes } = &parcel;
+            sql.execute(params![*state as i64, notes, batch, model])?;
+            Ok(true)
+        })
+    }
+
+    fn held(
+        &self,
+        batch: &str,
+        queue: &str,
+        after: Option<u64>,
+        limit: u32,
+        bytes: u64,
+    ) -> Answer<'_, Vec<Told>> {
+        let (batch, queue) = (batch.to_owned(), queue.to_owned());
+        self.read(move |db| held(db, &batch, &queue, after, limit, bytes))
+    }
+
+    fn settle(
+        &self,
+        lease: Lease,
+        batch: &str,
+        queue: &str,
+        lines: Vec<Settled>,
+        text: LineText,
+    ) -> Answer<'_, Option<Vec<Told>>> {
+        let (batch, queue) = (batch.to_owned(), queue.to_owned());
+        self.write(move |db| {
+            if !end::is_held(db, lease)? {
+                return Ok(None);
+            }
+            let mut told = Vec::new();
+            for Settled { line, good } in lines.iter().copied() {
+                let Some(job) = job(db, &batch, line, &queue)? else { continue };
+                let payload = belong::payload(db, job)?;
+                end::remove(db, job, true)?;
+                let text = text(line, &payload);
+                lines::record(db, &LineEnd { batch: batch.clone(), line, good, text })?;
+                told.push((line, payload));
+            }
+            Ok(Some(told))
+        })
+    }
+
+    fn give_back(
+        &self,
+        lease: Lease,
+        batch: &str,
+        queue: &str,
+        lines: Vec<u64>,
+        to: &str,
+        now: Time,
+    ) -> Answer<'_, Option<u64>> {
+        let [batch, queue, to] = [batch, queue, to].map(str::to_owned);
+        self.write(move |db| {
+            if !end::is_held(db, lease)? {
+                return Ok(None);
+            }
+            let mut given = 0;
+            for line in lines.iter().copied() {
+                let Some(job) = job(db, &batch, line, &queue)? else { continue };
+                let mut sql =
+                    db.prepare_cached("UPDATE jobs SET state = 1, queue = ?, run_at = ? WHERE id = ?")?;
+                sql.execute(params![to, now.0, job.0])?;
+                given += 1;
+            }
+            Ok(Some(given))
+        })
+    }
+}
+
+/// The lines that are held, by their words.
+const HELD: &str = "SELECT id, uniq FROM jobs INDEXED BY jobs_unique WHERE uniq IS NOT NULL AND state < 3 \
+    AND uniq > ?1 AND uniq < ?2 AND state < 2 AND queue = ?3 ORDER BY uniq LIMIT ?4";
+
+fn held(
+    db: &Connection,
+    batch: &str,
+    queue: &str,
+    after: Option<u64>,
+    limit: u32,
+    bytes: u64,
+) -> Result<Vec<Told>> {
+    let (slash, end) = (format!("{batch}/"), format!("{batch}0"));
+    let from = after.map_or_else(|| slash.clone(), |line| format!("{slash}{line}"));
+    let mut sql = db.prepare_cached(HELD)?;
+    let mut rows = sql.query(params![from, end, queue, limit])?;
+    let (mut lines, mut held) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let word: String = row.get(1)?;
+        // Others than lines belong to a batch too.
+        let Some(line) = word.get(slash.len()..).and_then(|word| word.parse().ok()) else { continue };
+        let payload = belong::payload(db, JobId(row.get(0)?))?;
+        held += payload.len() as u64;
+        if held > bytes && !lines.is_empty() {
+            break;
+        }
+        lines.push((line, payload));
+    }
+    Ok(lines)
+}
+
+/// The job of a line that is held.
+fn job(db: &Connection, batch: &str, line: u64, queue: &str) -> Result<Option<JobId>> {
+    let mut sql = db.prepare_cached(
+        "SELECT id FROM jobs INDEXED BY jobs_unique WHERE uniq IS NOT NULL AND state < 3 AND uniq = ? \
+         AND state < 2 AND queue = ?",
+    )?;
+    let found = sql.query_row(params![format!("{batch}/{line}"), queue], |row| row.get(0));
+    Ok(found.optional()?.map(JobId))
+}
+
+/// Lines of a batch that have not begun, but for those in the queue that is spared, if one is.
+pub(super) fn waiting(db: &Connection, batch: &str, spared: Option<&str>, limit: u32) -> Result<Vec<Part>> {
+    let (slash, end) = (format!("{batch}/"), format!("{batch}0"));
+    let mut sql = db.prepare_cached(
+        "SELECT id, uniq, keep FROM jobs INDEXED BY jobs_unique WHERE uniq IS NOT NULL AND state < 3 \
+         AND uniq >= ?1 AND uniq < ?2 AND state < 2 AND queue IS NOT ?3 ORDER BY uniq LIMIT ?4",
+    )?;
+    let rows = sql.query_map(params![slash, end, spared, limit], |row| {
+        let word: String = row.get(1)?;
+        let word = word.get(slash.len()..).unwrap_or_default().to_owned();
+        Ok(Part { id: JobId(row.get(0)?), word, keep: row.get(2)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Parcel> {
+    let number = row.get("state")?;
+    let unknown = || format!("{number} is no state of a parcel").into();
+    let state = ParcelState::from_number(number)
+        .ok_or_else(|| rusqlite::Error::FromSqlConversionFailure(2, Type::Integer, unknown()))?;
+    Ok(Parcel { batch: row.get("batch")?, model: row.get("model")?, state, notes: row.get("notes")? })
+}

@@ -1,0 +1,153 @@
+//! The input of a batch at a provider, written while it is sent: a page of lines is held at a time.
+
+use super::super::courier::{Fault, Looked, Piece};
+use super::super::task::Task;
+use super::super::{Answer, text};
+use super::{AGAIN, Carried, Carries, Halt, PARCELS, lost};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::sync::Arc;
+use store::batches::LineText;
+use store::parcels::{Settled, Told};
+use tokio::sync::mpsc;
+
+/// Lines read in one step.
+const LINES_A_PAGE: u32 = 500;
+/// About as many bytes of them; one line may have more.
+const BYTES_A_PAGE: u64 = 1 << 20;
+/// Pages that wait to be sent.
+const PAGES_MAX: usize = 2;
+
+/// Some of the lines that a parcel holds.
+pub(super) struct Page {
+    /// Those of this parcel.
+    pub lines: Vec<Told>,
+    /// After which the next page begins.
+    pub last: u64,
+}
+
+/// A line of the provider's input.
+#[derive(Serialize)]
+struct Row<'a> {
+    /// Our own number: whatever callers call their lines, these differ.
+    custom_id: String,
+    method: &'static str,
+    url: &'a str,
+    body: &'a RawValue,
+}
+
+impl Carries {
+    /// Brings the lines to the provider; the file's name there, or `None` where none was left to bring: what is
+    /// remembered or refused here has ended.
+    pub(super) async fn pack(&self, carried: &Carried<'_>) -> Result<Result<Option<String>, Fault>, Halt> {
+        let (pages, sent) = mpsc::channel(PAGES_MAX);
+        let name = format!("{}.jsonl", carried.batch.id);
+        let bring = async {
+            // Gone with this, so that nobody waits to hand over what nobody takes.
+            let mut sent = sent;
+            // Nothing is begun before there is something to bring.
+            let Some(Piece::Some(first)) = sent.recv().await else { return Ok::<_, Halt>(Ok(None)) };
+            let (ahead, pieces) = mpsc::channel(PAGES_MAX);
+            let pass_on = async {
+                let mut next = Some(Piece::Some(first));
+                while let Some(piece) = next {
+                    if ahead.send(piece).await.is_err() {
+                        break;
+                    }
+                    next = sent.recv().await;
+                }
+                drop(ahead);
+            };
+            let brought = async { self.courier.bring(&carried.notes.place, &name, pieces).await };
+            let ((), brought) = tokio::join!(pass_on, brought);
+            Ok(brought.map(Some))
+        };
+        let (write, brought) = tokio::join!(self.write_all(carried, pages), bring);
+        write?;
+        brought
+    }
+
+    /// Writes every line that is to be sent. Where the provider takes no more, that is said by whoever brings them.
+    async fn write_all(&self, carried: &Carried<'_>, pages: mpsc::Sender<Piece>) -> Result<(), Halt> {
+        let mut after = None;
+        while let Some(page) = self.page(carried, after).await? {
+            after = Some(page.last);
+            let piece = self.write_page(carried, page).await?;
+            if !piece.is_empty() && pages.send(Piece::Some(piece)).await.is_err() {
+                return Ok(());
+            }
+        }
+        let _ = pages.send(Piece::End).await;
+        Ok(())
+    }
+
+    /// The lines of a page as they are sent; those that can be answered here are.
+    async fn write_page(&self, carried: &Carried<'_>, page: Page) -> Result<Vec<u8>, Halt> {
+        let (mut piece, mut answers) = (Vec::new(), HashMap::new());
+        for (line, payload) in &page.lines {
+            let Some(task) = Task::read(payload) else { continue };
+            let question = task.question(carried.context.tenant());
+            match self.courier.look(&carried.notes.place, question).await {
+                Looked::Answered(answer) => drop(answers.insert(*line, answer)),
+                Looked::Send(body) => write_row(&mut piece, *line, &task.head.endpoint, &body),
+                Looked::Later => return Err(Halt::Later(AGAIN)),
+            }
+        }
+        if !answers.is_empty() {
+            self.settle(carried, answered(answers)).await?;
+        }
+        Ok(piece)
+    }
+
+    /// Some of the lines that the parcel holds; `None` after the last.
+    pub(super) async fn page(&self, carried: &Carried<'_>, after: Option<u64>) -> Result<Option<Page>, Halt> {
+        let batch = &carried.batch.id;
+        let held = self.rows.parcels.held(batch, PARCELS, after, LINES_A_PAGE, BYTES_A_PAGE).await?;
+        let Some((last, _)) = held.last() else { return Ok(None) };
+        let last = *last;
+        let is_own = |told: &Told| {
+            Task::read(&told.1).is_some_and(|task| task.head.model.as_deref() == Some(carried.model.as_str()))
+        };
+        Ok(Some(Page { lines: held.into_iter().filter(is_own).collect(), last }))
+    }
+
+    /// Ends lines, if they are still held; those that were.
+    pub(super) async fn settle(&self, carried: &Carried<'_>, ends: Ends) -> Result<Vec<Told>, Halt> {
+        let Ends { lines, text } = ends;
+        let (lease, batch) = (carried.context.lease(), &carried.batch.id);
+        let good: HashMap<u64, bool> = lines.iter().map(|line| (line.line, line.good)).collect();
+        let told = self.rows.parcels.settle(lease, batch, PARCELS, lines, text).await?.ok_or_else(lost)?;
+        for (line, _) in &told {
+            self.rows.stats.ended(good.get(line).copied().unwrap_or(false), 1);
+        }
+        Ok(told)
+    }
+}
+
+/// How lines end.
+pub(super) struct Ends {
+    pub lines: Vec<Settled>,
+    pub text: LineText,
+}
+
+/// Lines that end with these answers.
+fn answered(answers: HashMap<u64, Answer>) -> Ends {
+    let good = |answer: &Answer| (200..300).contains(&answer.status);
+    let lines = answers.iter().map(|(line, answer)| Settled { line: *line, good: good(answer) }).collect();
+    let text: LineText = Arc::new(move |line, payload| {
+        let (task, answer) = (Task::read(payload), answers.get(&line));
+        let end = task.zip(answer).map(|(task, answer)| text::answered(&task, answer));
+        end.map_or_else(Vec::new, |end| end.text)
+    });
+    Ends { lines, text }
+}
+
+fn write_row(piece: &mut Vec<u8>, line: u64, url: &str, body: &[u8]) {
+    // What cannot be read as JSON was refused here.
+    let Ok(body) = serde_json::from_slice(body) else { return };
+    let row = Row { custom_id: line.to_string(), method: "POST", url, body };
+    // Nothing in it can fail to be written.
+    let _ = serde_json::to_writer(&mut *piece, &row);
+    piece.push(b'\n');
+}

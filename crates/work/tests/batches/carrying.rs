@@ -1,0 +1,211 @@
+//! Lines that a provider's own batch API runs: each ends once, whatever becomes of the calls to it.
+
+use crate::far::{Far, Went, answered, expired, passing};
+use crate::scene::{Asked, Scene, batch_options, counts, line, lines};
+use crate::stage::{eventually, ms, short_leases};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use store::batches::BatchState;
+use store::parcels::ParcelState;
+use work::batches::{Fault, PARCELS};
+use work::{Options, Queue};
+
+/// A line that asks a model which no provider runs in batches.
+fn other(custom_id: &str) -> String {
+    line(custom_id).replace(r#""model":"m""#, r#""model":"other""#)
+}
+
+fn options() -> Options {
+    let usual = batch_options();
+    Options { queues: usual.queues.into_iter().chain([Queue::new(PARCELS)]).collect(), ..usual }
+}
+
+async fn states(scene: &Scene, id: &str) -> Vec<ParcelState> {
+    scene.batches.parcels(id).await.unwrap().iter().map(|parcel| parcel.state).collect()
+}
+
+#[tokio::test]
+async fn lines_of_its_models_are_run_by_the_provider_and_others_here() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    let act = scene.carry(&far, &asked, options());
+    let mut input = lines(700);
+    input.extend([other("here-1"), other("here-2"), line("known-1"), "no json".to_owned()]);
+    let batch = scene.batch(&input).await;
+    let batch = scene.over(&batch.id).await;
+    assert_eq!(counts(&batch), (BatchState::Completed, 704, 703, 1));
+    let good = scene.lines(&batch.id, true).await;
+    assert!((0..700).all(|number| good[&format!("line-{number}")]["response"]["body"]["far"] == true));
+    assert_eq!(good["line-7"]["response"]["body"]["asked"], "line-7", "each has its own answer");
+    assert_eq!(good["known-1"]["response"]["body"]["far"], false, "and what is known is not sent");
+    assert_eq!(asked.all().into_keys().collect::<Vec<_>>(), ["here-1", "here-2"]);
+    assert_eq!((far.created(), far.noted().len()), (vec![1], 700));
+    eventually(async || (far.files() == 0).then_some(())).await;
+    assert_eq!(states(&scene, &batch.id).await, [ParcelState::Fetched]);
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_the_provider_says_of_a_line_stands_and_what_it_forgets_is_asked_here() {
+    let (scene, asked) = (Scene::new().await, Asked::default());
+    let far = Far::new().judging(|row| match row["body"]["n"].as_str().unwrap() {
+        "line-1" => Some(answered(row, 400)),
+        "line-2" => Some(expired(row)),
+        "line-3" => None,
+        "line-4" => Some(json!({"custom_id": "seven"})),
+        _ => Some(answered(row, 200)),
+    });
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(6)).await;
+    let batch = scene.over(&batch.id).await;
+    assert_eq!(counts(&batch), (BatchState::Completed, 6, 4, 2));
+    let bad = scene.lines(&batch.id, false).await;
+    assert_eq!(bad["line-1"]["response"]["status_code"], 400);
+    assert_eq!(
+        (&bad["line-2"]["error"]["code"], &bad["line-2"]["response"]),
+        (&json!("batch_expired"), &json!(null))
+    );
+    assert_eq!(asked.all().into_keys().collect::<Vec<_>>(), ["line-3", "line-4"]);
+    assert_eq!(far.noted(), ["line-0", "line-5"], "only what was answered is counted");
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_the_provider_refuses_is_asked_here() {
+    for (call, fault) in [
+        ("bring", Fault::Refused("413: too large".to_owned())),
+        ("bring", Fault::Unknown),
+        ("create", Fault::Refused("400: no".to_owned())),
+        ("see", Fault::Unknown),
+    ] {
+        let (scene, asked) = (Scene::new().await, Asked::default());
+        let refusal = fault.clone();
+        let far = Far::new()
+            .going(move |name, _| if name == call { Went::Not(refusal.clone()) } else { Went::Well });
+        let act = scene.carry(&far, &asked, options());
+        let batch = scene.batch(&lines(20)).await;
+        let batch = scene.over(&batch.id).await;
+        assert_eq!(counts(&batch), (BatchState::Completed, 20, 20, 0), "{call} {fault:?}");
+        assert_eq!((asked.len(), far.calls(call), far.noted().len()), (20, 1, 0), "{call} {fault:?}");
+        assert_eq!(states(&scene, &batch.id).await, [ParcelState::Returned]);
+        let report = scene.batches.parcels(&batch.id).await.unwrap();
+        assert!(String::from_utf8_lossy(&report[0].notes).contains("why"), "{report:?}");
+        act.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_whose_creation_nobody_heard_of_is_found() {
+    let (scene, asked) = (Scene::new().await, Asked::default());
+    let far = Far::new().going(|name, _| if name == "create" { Went::Unheard } else { Went::Well });
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(20)).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 20, 20, 0));
+    assert_eq!((far.created(), asked.len(), far.calls("bring")), (vec![1], 0, 1));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_was_not_created_is_created_anew_from_another_file() {
+    let (scene, asked, once) = (Scene::new().await, Asked::default(), AtomicBool::new(true));
+    let far = Far::new().going(move |name, _| match name {
+        "create" if once.swap(false, Ordering::Relaxed) => Went::Not(passing()),
+        _ => Went::Well,
+    });
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(20)).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 20, 20, 0));
+    assert_eq!((far.created(), asked.len()), (vec![2], 0), "the second try");
+    assert_eq!(
+        (far.calls("find"), far.calls("bring")),
+        (2, 2),
+        "looked for before and after its file was removed"
+    );
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_batch_has_what_the_provider_had_done() {
+    let (scene, asked) = (Scene::new().await, Asked::default());
+    let far =
+        Far::new().judging(|row| (row["body"]["n"].as_str().unwrap() < "line-5").then(|| answered(row, 200)));
+    far.stuck(true);
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(10)).await;
+    eventually(async || (far.calls("see") > 0).then_some(())).await;
+    scene.cancel(&batch.id).await;
+    let batch = scene.over(&batch.id).await;
+    assert_eq!(counts(&batch), (BatchState::Cancelled, 10, 5, 5));
+    let bad = scene.lines(&batch.id, false).await;
+    assert!(bad.values().all(|line| line["error"]["code"] == "batch_cancelled"), "{bad:?}");
+    assert_eq!((far.calls("cancel"), asked.len()), (1, 0));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn a_batch_stays_at_the_provider_while_nobody_is_here() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    far.stuck(true);
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(10)).await;
+    eventually(async || (far.calls("see") > 0).then_some(())).await;
+    act.drain().await;
+    far.stuck(false);
+    tokio::time::sleep(ms(50)).await;
+    assert_eq!(scene.get(&batch.id).await.state, BatchState::InProgress);
+    let act = scene.carry(&far, &asked, options());
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 10, 10, 0));
+    assert_eq!((far.created(), far.calls("cancel"), asked.len()), (vec![1], 0, 0));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn two_that_carry_create_one_batch() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    let acts = [scene.carry(&far, &asked, options()), scene.carry(&far, &asked, options())];
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.push(scene.batch(&lines(10)).await.id);
+    }
+    for id in &all {
+        assert_eq!(counts(&scene.over(id).await), (BatchState::Completed, 10, 10, 0));
+    }
+    assert_eq!((far.created(), asked.len()), (vec![1; 5], 0));
+    assert_eq!(far.noted().len(), 50);
+    for act in acts {
+        act.drain().await;
+    }
+}
+
+/// Whoever carries the parcel is killed in the middle of a call, which is made all the same; each of them in turn.
+#[tokio::test]
+async fn whoever_is_killed_at_any_call_leaves_each_line_to_end_once() {
+    for at in 1..=8 {
+        let (scene, asked) = (Scene::new().await, Asked::default());
+        let hung = Arc::new(AtomicBool::new(false));
+        let hangs = Arc::clone(&hung);
+        let far =
+            Far::new().going(move |_, number| match number == at && !hangs.swap(true, Ordering::Relaxed) {
+                true => Went::Hangs,
+                false => Went::Well,
+            });
+        let leases = Options { lease: short_leases().lease, beat: short_leases().beat, ..options() };
+        let act = scene.carry(&far, &asked, leases.clone());
+        let batch = scene.batch(&lines(30)).await;
+        let is_hung_or_over = async || {
+            let is_over = scene.get(&batch.id).await.state.is_final();
+            (hung.load(Ordering::Relaxed) || is_over).then_some(())
+        };
+        eventually(is_hung_or_over).await;
+        act.kill().await;
+        let act = scene.carry(&far, &asked, leases);
+        let batch = scene.over(&batch.id).await;
+        assert_eq!(counts(&batch), (BatchState::Completed, 30, 30, 0), "killed at call {at}");
+        assert_eq!(scene.lines(&batch.id, true).await.len(), 30);
+        assert_eq!((far.created().len(), asked.len()), (1, 0), "killed at call {at}");
+        let mut noted = far.noted();
+        noted.dedup();
+        assert_eq!(noted.len(), far.noted().len(), "no answer is counted twice");
+        act.drain().await;
+    }
+}
