@@ -10,7 +10,19 @@ import threading
 import pytest
 from support import alerts, configuration, processes
 from support.alertmanager import Alertmanager
-from support.alerts import QUICK, Provider, Traffic, firing, over, receiver, shown, silence, states, webhook
+from support.alerts import (
+    QUICK,
+    Provider,
+    Traffic,
+    firing,
+    over,
+    receiver,
+    shown,
+    silence,
+    states,
+    told,
+    webhook,
+)
 from support.jobs import Application
 from support.mail import MailServer
 from support.processes import run
@@ -31,14 +43,6 @@ def parts(provider: Provider, *receivers: str) -> list[str]:
 
 def asking(gateway) -> Traffic:
     return Traffic(lambda: complete(gateway.port, chat("own/m")))
-
-
-def told(application: Application) -> list[tuple[str, str]]:
-    """What a webhook was told: the status, and the alerts' names."""
-    return [
-        (event.event["status"], " ".join(alert["labels"]["alertname"] for alert in event.event["alerts"]))
-        for event in application.told
-    ]
 
 
 def hangs(_connection, _request) -> None:

@@ -34,6 +34,16 @@ def again(gateway: Daemon, name: str) -> Daemon:
     return processes.start_gateway(gateway.folder.parent / name, processes.configured(gateway))
 
 
+def used(gateway: Daemon, sql: str) -> list[sqlite3.Row]:
+    """What this statement says of the gateway's database."""
+    database = sqlite3.connect(folder_of(gateway) / "tidegate.db")
+    database.row_factory = sqlite3.Row
+    with database:
+        rows = database.execute(sql).fetchall()
+    database.close()
+    return rows
+
+
 # Making, changing, revoking
 
 
@@ -370,6 +380,21 @@ def test_what_the_cache_asks_for_a_caller_is_that_caller_s_to_pay(launch, mock):
     (of_embedding,) = (row for row in rows if row["model"] == "priced/instant")
     assert (of_embedding["key"], of_embedding["requests"]) == (made["id"], 0)
     assert of_embedding["tokens_in"] > 0 and abs(of_embedding["cost_usd"] - priced(of_embedding)) < 1e-9
+
+
+def test_usage_is_kept_for_as_long_as_is_said(launch):
+    gateway = launch(configuration.table("store", keep_usage="48h"))
+    made = create(gateway)
+    asked(gateway, made["key"], 3)
+    gateway.stop()
+    (today,) = (row["day"] for row in used(gateway, "SELECT * FROM usage"))
+    for days_ago in range(1, 6):
+        used(gateway, f"INSERT INTO usage SELECT {today - days_ago}, 'old', tenant, model, 1, 0, 0, 0, 0, 0 FROM usage LIMIT 1")
+    with again(gateway, "next") as after:
+        # What began 48 hours ago is not over for as long; the day may have changed meanwhile.
+        wait_until("the old days are forgotten", lambda: requests(after, "from=1970-01-01")["old"] <= 2)
+        left = requests(after, "from=1970-01-01")
+        assert left["old"] in (1, 2) and left[made["id"]] == 3
 
 
 def test_a_kill_costs_no_more_than_what_was_not_yet_written(launch):

@@ -7,23 +7,32 @@ import threading
 from collections.abc import Callable
 
 from support import configuration, jobs, upstream
+from support.jobs import Application
 from support.processes import Daemon
 from support.raw import Response, ask
 from support.upstream import Serving
 from support.waiting import wait_until
 
-# The error rule within seconds, and nothing else.
-QUICK = "\n".join(
-    [
-        configuration.table("alerts", group_wait="0s", group_interval="1s", repeat="1h"),
-        configuration.table("alerts.rules.errors", window="3s", requests_min=1, keep_firing_for="0s", **{"for": "0s"}),
-        *(configuration.table(f"alerts.rules.{name}", enabled=False) for name in ("response", "memory", "cpu", "failures")),
-    ]
-)
-
+# Rules that are there without a word.
+PRESETS = ("response", "errors", "memory", "cpu", "failures")
 
 # A window must pass, and a look comes once a second.
 SECONDS_MAX = 30.0
+
+
+def rule(name: str, **members: object) -> str:
+    return configuration.table(f"alerts.rules.{name}", **members)
+
+
+def only(**rules: dict) -> str:
+    """These rules by name and no others, told of at once."""
+    off = (rule(name, enabled=False) for name in PRESETS if name not in rules)
+    terms = configuration.table("alerts", group_wait="0s", group_interval="1s", repeat="1h")
+    return "\n".join([terms, *off, *(rule(name, **members) for name, members in rules.items())])
+
+
+# The error rule within seconds, and nothing else.
+QUICK = only(errors={"window": "3s", "requests_min": 1, "keep_firing_for": "0s", "for": "0s"})
 
 
 def receiver(name: str, kind: str, **members: object) -> str:
@@ -59,20 +68,28 @@ def over(gateway: Daemon, name: str) -> None:
     wait_until(f"{name} is over", lambda: name not in states(gateway), SECONDS_MAX)
 
 
+def told(application: Application) -> list[tuple[str, str]]:
+    """What a webhook was told: the status, and the alerts' names."""
+    return [
+        (event.event["status"], " ".join(alert["labels"]["alertname"] for alert in event.event["alerts"]))
+        for event in application.told
+    ]
+
+
 def silence(gateway: Daemon, **asked: object) -> Response:
     body = json.dumps({"duration": "1h", **asked}).encode()
     return ask(gateway.admin_port, "POST", "/admin/alerts/silences", body, content_type="application/json")
 
 
 class Traffic:
-    """Asks again and again, until the `with` block ends, so that there is something to count."""
+    """Asks again and again, with a pause between, until the `with` block ends, so that there is something to count."""
 
-    def __init__(self, once: Callable[[], object]):
-        self._once, self._end = once, threading.Event()
+    def __init__(self, once: Callable[[], object], pause_seconds: float = 0.05):
+        self._once, self._pause_seconds, self._end = once, pause_seconds, threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
-        while not self._end.wait(0.05):
+        while not self._end.wait(self._pause_seconds):
             self._once()
 
     def __enter__(self) -> Traffic:

@@ -30,6 +30,7 @@ mod opening;
 pub mod page;
 pub mod payload;
 mod settings;
+mod sweep;
 mod thread;
 pub mod usage;
 pub mod webhook;

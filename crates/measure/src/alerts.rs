@@ -34,9 +34,12 @@ mod tests;
 pub use figures::Figures;
 pub use group::{Grouping, Notice};
 pub use history::Event;
+pub use judge::FORECAST_WINDOW_MIN;
 pub use label::{Labels, fingerprint};
 pub use life::{Alert, Phase};
-pub use rule::{Burn, Kind, Limit, PAGE, Rule, Selector, Severity, TICKET, Traffic};
+pub use rule::{
+    Burn, Kind, Limit, PAGE, Rule, Selector, Severity, TICKET, Traffic, WINDOWS_MAX, WINDOWS_MIN,
+};
 pub use silence::{Matcher, Silence};
 
 use crate::moment::Moment;

@@ -48,4 +48,7 @@ pub trait Ledger: Send + Sync {
 
     /// What was used, by day, key, tenant and model; so many rows at most.
     fn read(&self, filter: Filter, most: u32) -> Answer<'_, Vec<Usage>>;
+
+    /// Forgets the rows of days before `before`, the oldest first and so many at most; says how many those were.
+    fn purge(&self, before: i32, limit: u32) -> Answer<'_, u64>;
 }

@@ -109,6 +109,7 @@ macro_rules! suite {
             keys_are_added_once_and_revoked_once,
             a_key_is_changed_only_by_who_knows_it_as_it_is,
             usage_adds_up_each_part_once,
+            usage_of_long_ago_is_forgotten,
         }
     };
     ($fresh:path, $module:ident: $($name:ident),* $(,)?) => {

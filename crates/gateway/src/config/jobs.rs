@@ -21,6 +21,8 @@ pub struct Store {
     pub overflow: u32,
     /// How old a connection grows.
     pub recycle: Duration,
+    /// How long what was used is kept, by the day.
+    pub keep_usage: Duration,
 }
 
 /// What is done later.

@@ -105,7 +105,8 @@ async fn work_on(gateway: &Arc<Gateway>, config: &Config, store: Store, abort: &
     let timetable = Timetable::new(Arc::clone(&store.schedules), Clock::default());
     let of_batches = work::batches::Rows::from(&store);
     let workflows = workflow::engine(gateway, &store);
-    let sweep = workflow::sweep(Arc::clone(&store.runs), config.workflows.keep);
+    let sweep_runs = workflow::sweep(Arc::clone(&store.runs), config.workflows.keep);
+    let sweep_usage = usage::sweep(Arc::clone(&store.ledger), config.store.keep_usage);
     let runner = Runner::new(rows, workflows.handlers(kinds::handlers(gateway, &of_batches)), options);
     workflows.wakes(runner.client());
     let (jobs, handle, depths) = (runner.client(), runner.handle(), ArcSwap::default());
@@ -138,7 +139,8 @@ async fn work_on(gateway: &Arc<Gateway>, config: &Config, store: Store, abort: &
     };
     tokio::select! {
         () = work => {}
-        () = sweep => {}
+        () = sweep_runs => {}
+        () = sweep_usage => {}
         () = cut_short => {}
         () = depths::keep(&open) => {}
         () = keys.keep() => {}

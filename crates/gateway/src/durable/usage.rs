@@ -13,12 +13,13 @@
 //! where no answer comes, again under the same: the store adds it once.
 //!
 //! A process that is killed loses what it had not written, a few seconds' worth; one that is told to stop loses nothing.
+//! Days that are older than `store.keep_usage` are forgotten.
 
 mod keep;
 mod pending;
 mod sheet;
 
-pub(super) use keep::{finish, keep};
+pub(super) use keep::{finish, keep, sweep};
 pub use pending::today;
 pub use sheet::Sheet;
 

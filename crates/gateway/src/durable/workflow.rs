@@ -17,8 +17,6 @@ use work::Clock;
 use work::workflow::event::Failure;
 use work::workflow::{Effects, Engine};
 
-/// How often runs that are old are looked for.
-const SWEEP: Duration = Duration::from_secs(600);
 /// Runs that are forgotten in one step, with their steps.
 const SWEEP_MAX: u32 = 100;
 
@@ -41,15 +39,10 @@ fn settings(gateway: &Gateway) -> Workflows {
 
 /// Forgets runs that were over so long ago; never ends.
 pub(super) async fn sweep(runs: Arc<dyn Runs>, keep: Duration) {
-    loop {
-        let before = Time::now().before(keep);
-        match runs.purge(before, SWEEP_MAX).await {
-            Ok(forgotten) if forgotten >= u64::from(SWEEP_MAX) => continue,
-            Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "old runs of workflows cannot be forgotten now"),
-        }
-        tokio::time::sleep(SWEEP).await;
-    }
+    super::sweep::sweep("old runs of workflows", SWEEP_MAX, |most| {
+        runs.purge(Time::now().before(keep), most)
+    })
+    .await;
 }
 
 /// The words by which a run remembers on whose behalf it asks: the public part of a key.

@@ -1,4 +1,7 @@
 //! Whether a rule holds for a series now, by its kind, and in which words.
+//!
+//! Rules are looked at once a second. What is counted over a window is not known before a window has passed: until
+//! then nothing is called absent, too little or unusual.
 
 use super::anomaly::Usual;
 use super::life::Holds;
@@ -9,17 +12,24 @@ use crate::moment::Moment;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Points of a forecast, over its whole window.
+/// Points of a forecast, over its whole window, and the least time between two: figures are no finer.
 const POINTS: u32 = 120;
+const STEP_MIN: Duration = Duration::from_secs(1);
 /// The fewest points, and the share of the window that they must span, for a line through them.
 const POINTS_MIN: usize = 10;
 const SPAN_MIN: f64 = 0.25;
+/// The shortest window that has points enough, even where some looks are late.
+pub const FORECAST_WINDOW_MIN: Duration = Duration::from_secs(20);
 /// How well they must fit it, as R².
 const FIT_MIN: f64 = 0.5;
+/// Looks come by a timer that may be late or early, and what is due is not to wait for the next one for that.
+const SLACK: Duration = Duration::from_millis(200);
 
 /// What a rule remembers of a series.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
+    /// When it was looked at for the first time.
+    began: Option<Moment>,
     /// Of a forecast: times and values, the oldest first.
     points: VecDeque<(Moment, f64)>,
     /// Of an anomaly: what is usual, and how the last value stood to it.
@@ -45,12 +55,16 @@ pub(super) fn look(
     let mut labels = label::pairs(&rule.of.with);
     labels.extend(label::pairs(series));
     let look = Look { rule, labels, figures };
+    let watched = now.since(*memory.began.get_or_insert(now));
+    let is_window_known = watched + SLACK >= rule.of.window;
     match &rule.kind {
+        Kind::Threshold(Limit::Below(_)) | Kind::Absence | Kind::Anomaly { .. } if !is_window_known => None,
         Kind::Threshold(limit) => look.threshold(*limit),
         Kind::Absence => look.absence(),
         Kind::BurnRate { objective, burns } => look.burn(1.0 - objective, burns),
+        Kind::Forecast { .. } if watched + SLACK < step(rule.of.window) => None,
         Kind::Forecast { limit, within } => look.forecast(*limit, *within, memory, now),
-        Kind::Anomaly { deviations } => look.anomaly(*deviations, memory, now),
+        Kind::Anomaly { deviations, windows_min } => look.anomaly(*deviations, *windows_min, memory, now),
     }
 }
 
@@ -126,7 +140,7 @@ impl Look<'_> {
     fn forecast(&self, limit: Limit, within: Duration, memory: &mut Memory, now: Moment) -> Option<Holds> {
         let window = self.rule.of.window;
         // The figure of this moment: over the window it would be smoothed, and late.
-        let value = self.value(window / POINTS)?;
+        let value = self.value(step(window))?;
         memory.keep(value, limit, window, now);
         if limit.is_passed(value) {
             let meaning =
@@ -146,10 +160,16 @@ impl Look<'_> {
     }
 
     /// Looks once a window, so that no two values are of the same time; between them the last word stands.
-    fn anomaly(&self, deviations: f64, memory: &mut Memory, now: Moment) -> Option<Holds> {
+    fn anomaly(
+        &self,
+        deviations: f64,
+        windows_min: usize,
+        memory: &mut Memory,
+        now: Moment,
+    ) -> Option<Holds> {
         let window = self.rule.of.window;
         if let Some((at, holds)) = &memory.last
-            && now.since(*at) < window
+            && now.since(*at) + SLACK < window
         {
             return holds.clone();
         }
@@ -159,7 +179,8 @@ impl Look<'_> {
         }
         let value = self.value(window)?;
         let usual = memory.usual.average();
-        let score = memory.usual.learn(value, deviations).filter(|score| score.abs() > deviations);
+        let score = memory.usual.learn(value, deviations, windows_min);
+        let score = score.filter(|score| score.abs() > deviations);
         let holds = score.map(|score| {
             let meaning = format!(
                 "{} is {}, where {} is usual: {:.1} deviations away",
@@ -179,8 +200,7 @@ impl Memory {
     /// Keeps a point, if the last one is old enough. A figure that is suddenly much further from its limit was reset,
     /// as a budget is on the first of the month: what was before says nothing any more.
     fn keep(&mut self, value: f64, limit: Limit, window: Duration, now: Moment) {
-        let step = window / POINTS;
-        if self.points.back().is_some_and(|(at, _)| now.since(*at) < step) {
+        if self.points.back().is_some_and(|(at, _)| now.since(*at) + SLACK < step(window)) {
             return;
         }
         let distances = || self.points.iter().map(|(_, value)| limit.distance(*value));
@@ -188,7 +208,7 @@ impl Memory {
         if distances().next_back().is_some_and(|last| limit.distance(value) > last + furthest / 2.0) {
             self.points.clear();
         }
-        while self.points.front().is_some_and(|(at, _)| now.since(*at) > window) {
+        while self.points.front().is_some_and(|(at, _)| now.since(*at) > window + SLACK) {
             self.points.pop_front();
         }
         self.points.push_back((now, value));
@@ -204,6 +224,11 @@ impl Memory {
         let points = self.points.iter().map(|(at, value)| (at.since(*first).as_secs_f64(), *value));
         Trend::through(points).filter(|trend| trend.fit >= FIT_MIN)
     }
+}
+
+/// The time between two points of a forecast.
+fn step(window: Duration) -> Duration {
+    (window / POINTS).max(STEP_MIN)
 }
 
 fn side(limit: Limit) -> &'static str {

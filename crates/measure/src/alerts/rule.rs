@@ -1,6 +1,6 @@
 //! Rules: which figure, what is too much of it, for how long, and how grave that is.
 
-use super::Labels;
+use super::{Labels, anomaly};
 use std::time::Duration;
 
 /// A rule. Two that are equal are the same.
@@ -66,8 +66,15 @@ pub enum Kind {
     Anomaly {
         /// How many times.
         deviations: f64,
+        /// Values, one a window, that are seen before any is called unusual.
+        windows_min: usize,
     },
 }
+
+/// So many windows tell what is usual, where nothing else is said.
+pub const WINDOWS_MIN: usize = 20;
+/// As many values are remembered of what is usual; more cannot be waited for.
+pub const WINDOWS_MAX: usize = anomaly::RESIDUALS;
 
 /// What is too much, or too little.
 #[derive(Clone, Copy, Debug, PartialEq)]

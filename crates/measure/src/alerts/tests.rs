@@ -93,6 +93,8 @@ struct Stand {
     second: u64,
     /// Seconds between two looks.
     step: u64,
+    /// By how much every other look comes early, as a timer's do.
+    early: Duration,
     /// What was told, and in which second.
     told: Vec<(u64, Notice)>,
 }
@@ -101,7 +103,15 @@ impl Stand {
     fn new(grouping: Grouping, rules: Vec<Rule>) -> Self {
         let (mut alerts, start) = (Alerts::new(grouping), Moment::now());
         alerts.set_rules(rules, start);
-        Self { alerts, script: Script::default(), start, second: 0, step: 1, told: Vec::new() }
+        Self {
+            alerts,
+            script: Script::default(),
+            start,
+            second: 0,
+            step: 1,
+            early: Duration::ZERO,
+            told: Vec::new(),
+        }
     }
 
     /// One rule on one figure, told of at once.
@@ -113,7 +123,8 @@ impl Stand {
     }
 
     fn now(&self) -> Moment {
-        self.start.after(seconds(self.second))
+        let early = if self.second % 2 == 1 { self.early } else { Duration::ZERO };
+        self.start.after(seconds(self.second) - early)
     }
 
     fn run(&mut self, until: u64) {

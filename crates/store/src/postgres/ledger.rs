@@ -2,6 +2,7 @@
 
 use super::Postgres;
 use super::fault::Fault;
+use super::jobs::counted;
 use super::param::params;
 use super::row::{amount, big};
 use super::transaction::Transaction;
@@ -36,6 +37,19 @@ const ADD: &str = "
         tokens_out = u.tokens_out + excluded.tokens_out,
         cost_micro_usd = u.cost_micro_usd + excluded.cost_micro_usd";
 
+/// Most rows that are forgotten in one transaction.
+const STEP: u32 = 500;
+
+const PURGE: &str = "
+    WITH old AS MATERIALIZED (
+        SELECT day, key, tenant, model FROM tidegate_usage WHERE day < $1
+        ORDER BY day, key, tenant, model LIMIT $2 FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM tidegate_usage u USING old
+        WHERE (u.day, u.key, u.tenant, u.model) = (old.day, old.key, old.tenant, old.model)
+    )
+    SELECT count(*) FROM old";
+
 impl Ledger for Postgres {
     fn add(&self, part: &str, usage: Vec<Usage>) -> Answer<'_, ()> {
         self.write((part.to_owned(), usage), |transaction, (part, usage)| {
@@ -54,6 +68,23 @@ impl Ledger for Postgres {
                 let rows = transaction.last(sql, params![from, to, tenant, key, most]).await?;
                 rows.iter().map(from_row).collect()
             })
+        })
+    }
+
+    fn purge(&self, before: i32, limit: u32) -> Answer<'_, u64> {
+        Box::pin(async move {
+            let (mut forgotten, mut step) = (0, STEP);
+            while step == STEP && forgotten < limit {
+                let given = (before, (limit - forgotten).min(STEP));
+                let some = self.write(given, |transaction, (before, most)| {
+                    Box::pin(async move {
+                        counted(&transaction.last(PURGE, params![before, i64::from(*most)]).await?)
+                    })
+                });
+                step = u32::try_from(some.await?).unwrap_or(STEP);
+                forgotten += step;
+            }
+            Ok(forgotten.into())
         })
     }
 }

@@ -7,6 +7,14 @@ use rusqlite::{Connection, Row, params};
 
 /// How many days it is remembered what has been added: whoever repeats does so within minutes.
 const REMEMBERED_DAYS: i32 = 14;
+/// Most rows that are forgotten in one step, so that others get between.
+const STEP: u32 = 500;
+
+/// What names a row: its day, key, tenant and model.
+type Name = (i32, String, String, String);
+
+pub(super) const OLD: &str =
+    "SELECT day, key, tenant, model FROM usage WHERE day < ? ORDER BY day, key, tenant, model LIMIT ?";
 
 impl Ledger for Sqlite {
     fn add(&self, part: &str, usage: Vec<Usage>) -> Answer<'_, ()> {
@@ -23,6 +31,24 @@ impl Ledger for Sqlite {
             )?;
             let rows = sql.query_map(params![from, to, tenant, key, most], from_row)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Searches where nobody waits, and removes what was found: nobody adds to days that are so long over.
+    fn purge(&self, before: i32, limit: u32) -> Answer<'_, u64> {
+        Box::pin(async move {
+            let mut forgotten = 0;
+            while forgotten < limit {
+                let most = STEP.min(limit - forgotten);
+                let found = Sqlite::read(self, move |db| old(db, before, most)).await?;
+                let count = u32::try_from(found.len()).unwrap_or(most);
+                self.write(move |db| remove_all(db, &found)).await?;
+                forgotten += count;
+                if count < most {
+                    break;
+                }
+            }
+            Ok(forgotten.into())
         })
     }
 }
@@ -57,6 +83,23 @@ fn add_one(db: &Connection, usage: &Usage) -> Result<()> {
         usage.tokens_out,
         usage.cost_micro_usd,
     ])?;
+    Ok(())
+}
+
+/// The first rows of days before `before`.
+fn old(db: &Connection, before: i32, most: u32) -> Result<Vec<Name>> {
+    let mut sql = db.prepare_cached(OLD)?;
+    let rows =
+        sql.query_map(params![before, most], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn remove_all(db: &Connection, names: &[Name]) -> Result<()> {
+    let mut sql =
+        db.prepare_cached("DELETE FROM usage WHERE day = ? AND key = ? AND tenant = ? AND model = ?")?;
+    for (day, key, tenant, model) in names {
+        sql.execute(params![day, key, tenant, model])?;
+    }
     Ok(())
 }
 

@@ -87,3 +87,29 @@ pub async fn usage_adds_up_each_part_once(store: &Store) {
     assert_eq!(read(0, 99, None, None).await, [sum, usage(10, "b", 1), usage(11, "a", 1)]);
     assert_eq!(read(11, 99, Some("other"), None).await, []);
 }
+
+pub async fn usage_of_long_ago_is_forgotten(store: &Store) {
+    let days = |day: i32, keys: u64| (0..keys).map(move |key| usage(day, &format!("k{key:04}"), 1));
+    let old: Vec<Usage> = days(9, 600).chain(days(10, 600)).collect();
+    store.ledger.add("old", old.clone()).await.unwrap();
+    store.ledger.add("young", days(11, 2).chain(days(12, 1)).collect()).await.unwrap();
+    let left = async || {
+        let filter = Filter { from: 0, to: 99, tenant: None, key: None };
+        let rows = store.ledger.read(filter, 9999).await.unwrap();
+        rows.iter().map(|row| (row.day, row.key.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(store.ledger.purge(9, 9999).await.unwrap(), 0, "nothing is so old");
+    assert_eq!(store.ledger.purge(11, 0).await.unwrap(), 0);
+    assert_eq!(store.ledger.purge(11, 700).await.unwrap(), 700, "so many at most");
+    assert_eq!(
+        (left().await.len(), left().await[0].clone()),
+        (503, (10, "k0100".to_owned())),
+        "the oldest first"
+    );
+    assert_eq!(store.ledger.purge(11, 9999).await.unwrap(), 500);
+    assert_eq!(store.ledger.purge(11, 9999).await.unwrap(), 0);
+    let young = [(11, "k0000"), (11, "k0001"), (12, "k0000")].map(|(day, key)| (day, key.to_owned()));
+    assert_eq!(left().await, young);
+    store.ledger.add("old", old).await.unwrap();
+    assert_eq!(left().await, young, "what is forgotten is not added again");
+}

@@ -69,7 +69,7 @@ pub(in crate::config) struct AlertRule {
     pub(in crate::config) above: Option<f64>,
     /// Less than this is too little.
     pub(in crate::config) below: Option<f64>,
-    /// Over which time the figure is taken; by default `5m`, of a forecast `1h`.
+    /// Over which time the figure is taken; by default `5m`, of a forecast `1h` and no less than `20s`.
     pub(in crate::config) window: Option<Span>,
     /// Of a burn rate: the share of requests that should go well.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -83,6 +83,9 @@ pub(in crate::config) struct AlertRule {
     /// Of an anomaly: so many times the usual deviation; by default 4.
     #[schemars(range(min = 1.0, max = 100.0))]
     pub(in crate::config) deviations: Option<f64>,
+    /// Of an anomaly: so many windows are seen before anything is called unusual; by default 20.
+    #[schemars(range(min = 5, max = 120))]
+    pub(in crate::config) windows_min: Option<u32>,
     /// How long it must hold before it fires; by default `0s`.
     #[serde(rename = "for")]
     pub(in crate::config) hold: Option<Span>,

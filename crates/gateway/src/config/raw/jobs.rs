@@ -27,6 +27,8 @@ pub(in crate::config) struct Store {
     pub(in crate::config) overflow: u32,
     /// How old a connection grows before another takes its place.
     pub(in crate::config) recycle: Span,
+    /// How long what was used and what it cost, by key and day, is kept.
+    pub(in crate::config) keep_usage: Span,
 }
 
 impl Default for Store {
@@ -38,6 +40,7 @@ impl Default for Store {
             connections: 20,
             overflow: 30,
             recycle: Span::seconds(3600),
+            keep_usage: Span::seconds(400 * 86_400),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! When to call for somebody, and whom.
 
-use measure::alerts::{Kind, Limit, PAGE, Severity, TICKET};
+use measure::alerts::{Kind, Limit, PAGE, Severity, TICKET, WINDOWS_MAX, WINDOWS_MIN};
 
 use super::*;
 
@@ -47,6 +47,18 @@ fn a_burn_rate_pages_or_writes_a_ticket_by_its_severity() {
         let rule = rules.iter().find(|rule| rule.name == "b").unwrap();
         assert_eq!(rule.kind, Kind::BurnRate { objective: 0.99, burns: expected.to_vec() });
         assert_eq!(rule.of.figure, "error_share");
+    }
+}
+
+#[test]
+fn an_anomaly_waits_for_as_many_windows_as_are_asked_for() {
+    for (given, windows_min) in
+        [("", WINDOWS_MIN), ("windows_min = 5", 5), ("windows_min = 120", WINDOWS_MAX)]
+    {
+        let text = format!("[alerts.rules.a]\nkind = 'anomaly'\nfigure = 'errors'\n{given}\n");
+        let rules = Given::toml(&text).config().alerts.rules;
+        let rule = rules.iter().find(|rule| rule.name == "a").unwrap();
+        assert_eq!(rule.kind, Kind::Anomaly { deviations: 4.0, windows_min });
     }
 }
 
@@ -101,7 +113,24 @@ fn what_cannot_be_is_told_with_its_mend() {
             "alerts.rules.r.burns[0].short",
             "twelfth",
         ),
+        (
+            rule("kind = 'burn_rate'\nobjective = 0.8\nseverity = 'critical'"),
+            "alerts.rules.r.objective",
+            "never",
+        ),
+        (rule("kind = 'burn_rate'\nobjective = 0.9\nburns = []"), "alerts.rules.r.objective", "never"),
         (rule("kind = 'forecast'\nfigure = 'memory_share'\nabove = 1.0"), "alerts.rules.r", "how soon"),
+        (
+            rule("kind = 'forecast'\nfigure = 'errors'\nabove = 1.0\nwithin = '1h'\nwindow = '19s'"),
+            "alerts.rules.r.window",
+            "20s to 72h",
+        ),
+        (rule("kind = 'anomaly'\nfigure = 'errors'\nwindows_min = 4"), "alerts.rules.r.windows_min", "5"),
+        (
+            rule("figure = 'errors'\nabove = 1.0\nwindows_min = 5"),
+            "alerts.rules.r.windows_min",
+            "another `kind`",
+        ),
         (
             "[alerts.rules.'a b']\nfigure = 'errors'\nabove = 1.0".to_owned(),
             "alerts.rules.\"a b\"",

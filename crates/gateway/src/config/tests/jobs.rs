@@ -21,6 +21,12 @@ fn the_database_is_a_file_in_the_data_folder_unless_somebody_says_otherwise() {
 }
 
 #[test]
+fn what_was_used_is_kept_for_more_than_a_year_unless_somebody_says_otherwise() {
+    let kept = |text: &str| Given::toml(text).config().store.keep_usage.as_secs() / 86_400;
+    assert_eq!((kept(""), kept("[store]\nkeep_usage = '48h'")), (400, 2));
+}
+
+#[test]
 fn queues_are_those_that_are_named_and_two_more() {
     let text = "[jobs.queues.reports]\nrate_per_second = 0.5\n[jobs.queues.default]\nworkers_max = 3\n";
     let queues = Given::toml(text).config().jobs.queues;
@@ -41,6 +47,7 @@ fn what_cannot_be_is_told_with_its_mend() {
         ("[store]\noverflow = 5000", "store.overflow", "within the range"),
         ("[store]\nrecycle = '1s'", "store.recycle", "within the range"),
         ("[store]\nwait = '1ms'", "store.wait", "within the range"),
+        ("[store]\nkeep_usage = '23h'", "store.keep_usage", "within the range"),
         ("[jobs.queues.Reports]", "jobs.queues.Reports", "lower-case"),
         ("[jobs.queues.q]\nburst = 2.0", "jobs.queues.q.burst", "rate_per_second"),
         ("[jobs.queues.q]\nattempt_max = '1ms'", "jobs.queues.q.attempt_max", "within the range"),

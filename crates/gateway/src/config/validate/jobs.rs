@@ -20,6 +20,8 @@ const ALWAYS: [&str; 2] = ["default", "webhooks"];
 const QUEUE_BYTES_MAX: usize = 64;
 /// How long what is over may be kept: up to ten years.
 const KEEP: RangeInclusive<Span> = Span::seconds(60)..=Span::seconds(3650 * 86_400);
+/// How long days may be kept: one at least.
+const KEEP_DAYS: RangeInclusive<Span> = Span::seconds(86_400)..=Span::seconds(3650 * 86_400);
 /// Bytes of a secret, as Standard Webhooks have it.
 const SECRET_BYTES: RangeInclusive<usize> = 24..=64;
 
@@ -40,6 +42,7 @@ impl Judge<'_> {
             connections: raw.connections,
             overflow: raw.overflow,
             recycle: self.duration(&at.key("recycle"), raw.recycle, recycle),
+            keep_usage: self.duration(&at.key("keep_usage"), raw.keep_usage, KEEP_DAYS),
             wait: raw.wait.map(|given| self.duration(&at.key("wait"), given, wait)),
         }
     }

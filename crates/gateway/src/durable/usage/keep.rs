@@ -1,14 +1,20 @@
-//! Writes what was used: every few seconds while the process lives, and once more when no request can come any more.
+//! Writes what was used: every few seconds while the process lives, and once more when no request can come any more;
+//! and forgets what was used long ago.
 
 use super::Books;
 use super::pending::{left_of_today, today};
 use crate::durable::Durable;
 use crate::durable::settings::FLUSH;
+use crate::durable::sweep;
+use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
+use store::usage::Ledger;
+use store::{Store, Time};
 
 /// How often. What a process that is killed has not written is no older.
 const EVERY: Duration = Duration::from_secs(5);
+/// Rows that are forgotten in one step.
+const SWEEP_MAX: u32 = 500;
 
 /// Keeps the store informed; runs until dropped. Where there is no store yet it is asked for as soon as somebody with
 /// a key was served: what callers without one use is no reason to make a database.
@@ -35,6 +41,12 @@ pub(in crate::durable) async fn keep(durable: &Durable) {
             _ => {}
         }
     }
+}
+
+/// Forgets the days that ended so long ago; never ends.
+pub(in crate::durable) async fn sweep(ledger: Arc<dyn Ledger>, keep: Duration) {
+    let old = |most| ledger.purge(Time::now().before(keep).day(), most);
+    sweep::sweep("what was used long ago", SWEEP_MAX, old).await;
 }
 
 /// Writes the rest, where `open` gives a store within reason.

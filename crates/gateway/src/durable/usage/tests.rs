@@ -4,7 +4,7 @@
 
 use super::pending::Pending;
 use super::sheet::Sum;
-use super::{Books, today};
+use super::{Books, sweep, today};
 use crate::auth::Principal;
 use crate::observe::trail::Mark;
 use crate::observe::{Account, Role, stage};
@@ -12,6 +12,7 @@ use crate::remember::status::Status;
 use cache::tier::TierName;
 use measure::metrics::Outcome;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use store::usage::{Filter, Ledger, Usage};
 use store::{Answer, Error};
 use wire::openai;
@@ -45,6 +46,10 @@ fn used(books: &Books, worker: usize, key: &str, model: &str, outcome: Outcome, 
 struct Kept {
     parts: Mutex<Vec<(String, Vec<Usage>)>>,
     away: Mutex<Option<Error>>,
+    /// Rows that are old.
+    old: Mutex<u64>,
+    /// Which days were to be forgotten, and how many rows were.
+    purged: Mutex<Vec<(i32, u64)>>,
 }
 
 impl Ledger for Kept {
@@ -56,6 +61,14 @@ impl Ledger for Kept {
 
     fn read(&self, _: Filter, _: u32) -> Answer<'_, Vec<Usage>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn purge(&self, before: i32, limit: u32) -> Answer<'_, u64> {
+        let mut old = self.old.lock().unwrap();
+        let forgotten = (*old).min(limit.into());
+        *old -= forgotten;
+        self.purged.lock().unwrap().push((before, forgotten));
+        Box::pin(async move { Ok(forgotten) })
     }
 }
 
@@ -165,6 +178,17 @@ async fn callers_without_a_key_are_counted_only_once_there_is_a_store() {
     books.flush(&ledger).await.unwrap();
     let expected = Usage { tenant: String::new(), requests: 1, ..row("", "smart") };
     assert_eq!(ledger.parts.lock().unwrap()[0].1, [expected]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn days_that_are_long_over_are_forgotten_some_rows_at_a_time() {
+    let ledger = Arc::new(Kept { old: Mutex::new(1200), ..Kept::default() });
+    let first = today() - 400;
+    let sweep = sweep(Arc::<Kept>::clone(&ledger), Duration::from_secs(400 * 86_400));
+    let _ = tokio::time::timeout(Duration::from_secs(1000), sweep).await;
+    let (days, forgotten): (Vec<i32>, Vec<u64>) = ledger.purged.lock().unwrap().drain(..).unzip();
+    assert_eq!(forgotten, [500, 500, 200, 0]);
+    assert!(days.iter().all(|day| (first..=first + 1).contains(day)), "{days:?}");
 }
 
 #[test]

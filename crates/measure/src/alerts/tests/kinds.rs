@@ -55,6 +55,30 @@ fn an_absence_fires_where_nothing_is_known_or_nothing_happens() {
     check_quiet("seldom", absent(), |t| Some(f64::from(t % 50 == 1)), 500);
 }
 
+/// Nobody knows what was before, and less than a window is no window.
+#[test]
+fn what_has_only_begun_is_neither_absent_nor_too_little() {
+    let never = over(seconds(60), rule(Kind::Absence));
+    check("nothing from the start on", never.clone(), |t| Some(f64::from(t > 300)), 61..=61, 301..=301);
+    check_quiet("a late beginning", never, |t| Some(f64::from(t > 30)), 300);
+    let below = over(seconds(60), rule(Kind::Threshold(Limit::Below(0.5))));
+    check_quiet("a slow beginning", below, |t| Some(f64::from(t > 30)), 300);
+    let soon = Kind::Forecast { limit: Limit::Above(0.9), within: seconds(30) };
+    let first: Course = |t| Some(if t == 1 { 0.95 } else { 0.1 });
+    check_quiet("one look", over(FORECAST_WINDOW_MIN, rule(soon)), first, 300);
+}
+
+/// Nothing is learned from a window that was not whole: it would be far from all that come.
+#[test]
+fn what_is_usual_is_learned_from_whole_windows() {
+    let odd = rule(Kind::Anomaly { deviations: 5.0, windows_min: 5 });
+    let beginning: Course = |t| {
+        let spike = if (72..=82).contains(&t) { 300.0 } else { 0.0 };
+        Some(if t == 1 { 0.0 } else { 100.0 + (t * 7 % 11) as f64 + spike })
+    };
+    check("a beginning, then a spike", odd, beginning, 72..=81, 82..=101);
+}
+
 #[test]
 fn a_burn_rate_needs_both_its_windows() {
     let burn = |burns: &[Burn]| rule(Kind::BurnRate { objective: 0.999, burns: burns.to_vec() });
@@ -114,9 +138,38 @@ fn a_budget_that_was_filled_up_is_judged_by_what_happened_since() {
     check("spent faster than ever", over(seconds(1200), rule(kind)), refilled, 2390..=2420, 2800..=2830);
 }
 
+/// The shortest window that is taken, with looks that come by a timer.
+#[test]
+fn a_forecast_of_seconds_sees_every_one_of_them() {
+    let kind = Kind::Forecast { limit: Limit::Above(0.9), within: seconds(30) };
+    let filling: Course = |t| Some(if t < 25 { t as f64 * 0.02 } else { 0.0 });
+    let mut stand = Stand::of(over(FORECAST_WINDOW_MIN, rule(kind)), filling);
+    stand.early = Duration::from_millis(1);
+    stand.run(60);
+    // 0.9 is reached at 45: half a minute ahead at 15.
+    assert!(
+        matches!(stand.events()[..], [("firing", 14..=17), ("resolved", 24..=27)]),
+        "{:?}",
+        stand.events()
+    );
+}
+
+#[test]
+fn an_anomaly_is_told_after_as_many_windows_as_are_asked_for() {
+    let odd = |windows_min| over(seconds(1), rule(Kind::Anomaly { deviations: 5.0, windows_min }));
+    let spike: Course =
+        |t| Some(100.0 + (t * 7 % 11) as f64 + if (8..10).contains(&t) { 300.0 } else { 0.0 });
+    for (windows_min, expected) in [(5, &[("firing", 8), ("resolved", 10)][..]), (WINDOWS_MIN, &[])] {
+        let mut stand = Stand::of(odd(windows_min), spike);
+        stand.early = Duration::from_millis(1);
+        stand.run(100);
+        assert_eq!(stand.events(), expected, "{windows_min}");
+    }
+}
+
 #[test]
 fn an_anomaly_is_what_strays_far_from_the_usual() {
-    let odd = || rule(Kind::Anomaly { deviations: 5.0 });
+    let odd = || rule(Kind::Anomaly { deviations: 5.0, windows_min: WINDOWS_MIN });
     let noise: Course = |t| Some(100.0 + (t * 7 % 11) as f64);
     check_quiet("noise", odd(), noise, 5000);
     let spike: Course =

@@ -1,7 +1,7 @@
 //! How SQLite finds what is asked for often: by searching, never by looking through what is not wanted.
 
 use super::super::jobs::{belong, claim, due};
-use super::super::schedules;
+use super::super::{ledger, schedules};
 use super::open;
 use crate::sqlite::Sqlite;
 use rusqlite::{StatementStatus, params};
@@ -15,6 +15,7 @@ async fn what_is_asked_often_is_found_by_an_index() {
         (due::PROMOTE, "jobs_scheduled (run_at<?)"),
         (due::EXPIRED, "jobs_running (lease_until<?)"),
         (belong::BELONGING, "jobs_unique (uniq>? AND uniq<?)"),
+        (ledger::OLD, "usage USING PRIMARY KEY (day<?)"),
         (schedules::DUE, "schedules_due (next>? AND next<?)"),
     ];
     for (text, index) in cases {

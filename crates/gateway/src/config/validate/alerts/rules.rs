@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use measure::alerts::{Burn, Kind, Limit, PAGE, Rule, Selector, Severity, TICKET, Traffic};
+use measure::alerts::{
+    Burn, FORECAST_WINDOW_MIN, Kind, Limit, PAGE, Rule, Selector, Severity, TICKET, Traffic, WINDOWS_MIN,
+};
 use measure::past::WINDOW_MAX;
 
 use super::{WAIT, or_nought, table};
@@ -19,6 +21,8 @@ use crate::config::validate::Judge;
 pub(super) const PRESETS: usize = 5;
 /// A window that figures are known over.
 const WINDOW: RangeInclusive<Span> = Span::seconds(1)..=Span(WINDOW_MAX);
+/// One that a line can be drawn through.
+const FORECAST_WINDOW: RangeInclusive<Span> = Span(FORECAST_WINDOW_MIN)..=Span(WINDOW_MAX);
 /// A forecast's horizon: up to a year.
 const WITHIN: RangeInclusive<Span> = Span::seconds(1)..=Span::seconds(366 * 86_400);
 /// Fewer requests than this say little of how they go.
@@ -70,6 +74,7 @@ impl AlertRule {
             burns: self.burns.or(other.burns),
             within: self.within.or(other.within),
             deviations: self.deviations.or(other.deviations),
+            windows_min: self.windows_min.or(other.windows_min),
             hold: self.hold.or(other.hold),
             keep_firing_for: self.keep_firing_for.or(other.keep_firing_for),
             severity: self.severity.or(other.severity),
@@ -130,6 +135,7 @@ impl Judge<'_> {
             ("burns", raw.burns.is_some(), &[BurnRate]),
             ("within", raw.within.is_some(), &[Forecast]),
             ("deviations", raw.deviations.is_some(), &[Anomaly]),
+            ("windows_min", raw.windows_min.is_some(), &[Anomaly]),
         ];
         for (key, is_given, kinds) in keys {
             if is_given && !kinds.contains(&kind) {
@@ -154,13 +160,16 @@ impl Judge<'_> {
         for (index, label) in raw.by.iter().flatten().enumerate() {
             self.figure_label(&at.key("by").index(index), known, label);
         }
-        let usual = if kind == RuleKind::Forecast { 3600 } else { 300 };
+        let (usual, allowed) = match kind {
+            RuleKind::Forecast => (3600, FORECAST_WINDOW),
+            _ => (300, WINDOW),
+        };
         let window = raw.window.unwrap_or(Span::seconds(usual));
         Some(Selector {
             figure: name.to_owned(),
             with: table(raw.only.as_ref()),
             by: raw.by.clone().unwrap_or_default(),
-            window: self.duration(&at.key("window"), window, WINDOW),
+            window: self.duration(&at.key("window"), window, allowed),
         })
     }
 
@@ -189,7 +198,10 @@ impl Judge<'_> {
                 let within = self.duration(&at.key("within"), within, WITHIN);
                 Kind::Forecast { limit: self.limit(at, raw)?, within }
             }
-            RuleKind::Anomaly => Kind::Anomaly { deviations: raw.deviations.unwrap_or(4.0) },
+            RuleKind::Anomaly => Kind::Anomaly {
+                deviations: raw.deviations.unwrap_or(4.0),
+                windows_min: raw.windows_min.map_or(WINDOWS_MIN, |least| least as usize),
+            },
         })
     }
 
@@ -221,6 +233,16 @@ impl Judge<'_> {
             (None, Severity::Critical) => PAGE.to_vec(),
             (None, _) => TICKET.to_vec(),
         };
+        // No share is more than the whole.
+        let is_share = raw.figure.as_deref().is_none_or(|figure| figure.ends_with("_share"));
+        if is_share && !burns.iter().any(|burn| burn.factor * (1.0 - objective) < 1.0) {
+            let what = "this can never fire: no share of failures spends what the objective leaves so fast";
+            self.fault(
+                &at.key("objective"),
+                what,
+                "take a higher `objective`, or a smaller factor in `burns`",
+            );
+        }
         Some(Kind::BurnRate { objective, burns })
     }
 
