@@ -17,6 +17,7 @@ from pathlib import Path
 from support import configuration, processes
 from support.processes import Daemon
 from support.raw import Connection, ask, chat, head
+from support.waiting import wait_until
 
 PATH = "/v1/chat/completions"
 # A key's own form; none of them is one.
@@ -25,6 +26,8 @@ KEY = "tg-{:012d}-{:043d}"
 MOCK = ["mock", "--listen", "127.0.0.1:0", "--first-token-ms", "0", "--between-tokens-ms", "0", "--tokens", "4"]
 # Of what is asked; on a busy machine some are turned away.
 ANSWERED_MIN = 0.9
+# There since the store has opened.
+OF_STORE = "tidegate_workflow_step_seconds"
 # Somebody waits and wonders.
 PROGRESS_EVERY = 20_000
 
@@ -75,6 +78,8 @@ def run(folder: Path, settings: Settings, progress: Callable[[str], None] = lamb
         )
         with processes.start_gateway(folder / "gateway", text) as gateway:
             usual(gateway, key["key"])
+            # What is told of its work is told once it is open, whatever anybody asks.
+            wait_until("the store is open", lambda: any(name.startswith(OF_STORE) for name in metrics(gateway)))
             before = metrics(gateway)
             found = Findings(size(gateway, before))
             found.answers = invent(gateway, key["key"], settings, progress)
