@@ -130,6 +130,7 @@ impl Gateway {
         let pressure = Pressure::new(&loaded.config.guard.pressure, workers);
         let draining = AtomicBool::new(false);
         let snapshots = snapshots?.into();
+        limits.enforce(common.accounts.iter());
         let (chores, sharing) = (Mutex::default(), Mutex::new(sharing));
         let gatherings = Gatherings::default();
         let (desk, ground) = (Desk::new(workers), Mutex::new(ground));
@@ -214,18 +215,18 @@ impl Gateway {
 
     fn put(&self, ground: &Ground) -> Result<(), (String, Error)> {
         let workers = self.snapshots.len();
-        let before = self.snapshot(0);
         let (limits, metrics) = (&self.limits, &self.metrics);
-        let common = Common::new(ground, &self.durable, limits, Some(&before.common), workers, metrics);
+        let before = |worker| self.snapshot(worker);
+        let common = Common::new(ground, &self.durable, limits, Some(&before(0).common), workers, metrics);
         let fresh: Result<Vec<_>, _> = (0..workers)
-            .map(|worker| {
-                let before = self.snapshot(worker);
-                Snapshot::new(ground, Some(&before), &common, worker, &self.metrics)
-            })
+            .map(|worker| Snapshot::new(ground, Some(&before(worker)), &common, worker, metrics))
             .collect();
-        for (snapshot, fresh) in self.snapshots.iter().zip(fresh?) {
+        let fresh = fresh?;
+        limits.enforce(common.accounts.iter());
+        for (snapshot, fresh) in self.snapshots.iter().zip(fresh) {
             snapshot.store(Arc::new(fresh));
         }
+        limits.sweep();
         common.stocks.bound(&ground.config);
         let sharing = Sharing::of(&ground.config, &common.accounts);
         let mut known = self.sharing.lock().unwrap_or_else(PoisonError::into_inner);

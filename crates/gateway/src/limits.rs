@@ -95,25 +95,30 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The account of one key, tenant, alias or provider, at these rates from now on; what it has used stays
-    /// used. `None` where nothing is limited. To be asked for when a configuration is put in force, not for
-    /// every request.
+    /// The account of one key, tenant, alias or provider, at these rates once it is in force; what it has used stays
+    /// used. `None` where nothing is limited. To be asked for when a configuration is prepared, not for every
+    /// request.
     #[must_use]
     pub fn account(&self, scope: Scope, name: &str, rates: &Rates, now: Instant) -> Option<Arc<Account>> {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = || accounts.get(&(scope, Box::from(name)));
+        (!rates.is_unlimited()).then(|| Arc::new(Account::new(scope, name, rates, before(), now)))
+    }
+
+    /// From now on these are in force.
+    pub fn enforce<'a>(&self, fresh: impl IntoIterator<Item = (&'a (Scope, Box<str>), &'a Arc<Account>)>) {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = (scope, Box::from(name));
-        if rates.is_unlimited() {
-            accounts.remove(&known);
-            return None;
+        for (known, account) in fresh {
+            account.enforce();
+            accounts.insert(known.clone(), Arc::clone(account));
         }
-        let account = Arc::new(Account::new(scope, name, rates, accounts.get(&known), now));
-        accounts.insert(known, Arc::clone(&account));
-        Some(account)
     }
 
     /// How everyone who is limited stands, as far as this replica knows: by scope, then by name.
     #[must_use]
     pub fn report(&self, now: Instant) -> Vec<(Scope, Box<str>, Report)> {
+        // What the last requests under another configuration still held.
+        self.sweep();
         let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rows: Vec<_> = accounts
             .iter()
@@ -123,7 +128,7 @@ impl Limits {
         rows
     }
 
-    /// Forgets the accounts that nobody refers to any more, after a configuration was replaced.
+    /// Forgets the accounts that nobody refers to any more, once a configuration was replaced.
     pub fn sweep(&self) {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.retain(|_, account| Arc::strong_count(account) > 1);

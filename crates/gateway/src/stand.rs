@@ -107,7 +107,12 @@ impl Stand {
 
     /// Puts another configuration in force.
     pub(crate) fn reload(&self, config: &str) {
-        self.gateway.replace(&load(config)).unwrap();
+        assert!(self.try_reload(config));
+    }
+
+    /// Whether that could be done.
+    pub(crate) fn try_reload(&self, config: &str) -> bool {
+        self.gateway.replace(&load(config)).is_ok()
     }
 
     /// Tells the workers to take up nothing new.

@@ -1,6 +1,7 @@
 //! What one key, tenant, alias or provider may use and has used, as far as this replica knows.
 //!
-//! An account never changes; a reload makes a new one of the same lines and rooms. Where Redis decides, they
+//! An account never changes; a reload makes a new one of the same lines and rooms, which go by its rates once it is in
+//! force. Where Redis decides, they
 //! are its stand-ins: each holds this replica's share of the limit and is drained by what Redis allows.
 
 use super::Wanted;
@@ -101,6 +102,7 @@ pub struct Report {
 /// All limits of one key, tenant, alias or provider.
 #[derive(Debug)]
 pub struct Account {
+    rates: Rates,
     requests: Option<Arc<Line>>,
     tokens: Option<Arc<Line>>,
     at_once: Option<Arc<Room>>,
@@ -108,7 +110,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// One at these rates that goes on where `before` stands.
+    /// One that goes on where `before` stands, at these rates once it is in force.
     pub(super) fn new(
         scope: Scope,
         name: &str,
@@ -118,21 +120,14 @@ impl Account {
     ) -> Self {
         let line = |limit: Option<u64>, measure, known: fn(&Self) -> &Option<Arc<Line>>| {
             let line = before.and_then(|before| known(before).clone());
-            limit.map(|limit| {
-                let line = line.unwrap_or_else(|| Arc::new(Line::new(scope, name, measure, limit, now)));
-                line.limit.store(limit.min(RATE_MAX), Relaxed);
-                line
-            })
+            limit.map(|limit| line.unwrap_or_else(|| Arc::new(Line::new(scope, name, measure, limit, now))))
         };
         let room = |limit: Option<u32>, measure, known: fn(&Self) -> &Option<Arc<Room>>| {
             let room = before.and_then(|before| known(before).clone());
-            limit.map(|limit| {
-                let room = room.unwrap_or_else(|| Arc::new(Room::new(scope, name, measure)));
-                room.limit.store(u64::from(limit), Relaxed);
-                room
-            })
+            limit.map(|limit| room.unwrap_or_else(|| Arc::new(Room::new(scope, name, measure, limit.into()))))
         };
         Self {
+            rates: *rates,
             requests: line(rates.requests_per_minute, Measure::Requests, |account| &account.requests),
             tokens: line(rates.tokens_per_minute, Measure::Tokens, |account| &account.tokens),
             at_once: room(rates.concurrent_requests, Measure::ConcurrentRequests, |account| &account.at_once),
@@ -140,7 +135,24 @@ impl Account {
         }
     }
 
-    /// Adds what a call of so many tokens needs of this account.
+    /// From now on its lines and rooms go by its rates.
+    pub(super) fn enforce(&self) {
+        let lines =
+            [(&self.requests, self.rates.requests_per_minute), (&self.tokens, self.rates.tokens_per_minute)];
+        for (line, limit) in lines {
+            if let (Some(line), Some(limit)) = (line, limit) {
+                line.limit.store(limit.min(RATE_MAX), Relaxed);
+            }
+        }
+        let rooms =
+            [(&self.at_once, self.rates.concurrent_requests), (&self.streams, self.rates.concurrent_streams)];
+        for (room, limit) in rooms {
+            if let (Some(room), Some(limit)) = (room, limit) {
+                room.limit.store(limit.into(), Relaxed);
+            }
+        }
+    }
+
     /// How it stands, as far as this replica knows.
     #[must_use]
     pub fn report(&self, now: Instant) -> Report {
@@ -154,6 +166,7 @@ impl Account {
         }
     }
 
+    /// Adds what a call of so many tokens needs of this account.
     pub(super) fn want(&self, tokens: u64, stream: bool, wanted: &mut Wanted) {
         let lines = [(&self.requests, 1), (&self.tokens, tokens.min(RATE_MAX))];
         for (line, amount) in lines {
@@ -193,7 +206,7 @@ impl Line {
             scope,
             measure,
             name: format!("{}:{name}:{}", scope.name(), measure.name()),
-            limit: AtomicU64::new(limit),
+            limit: AtomicU64::new(limit.min(RATE_MAX)),
             bucket: Bucket::new(Rate::per_minute(limit), now),
             share: AtomicU64::new(limit),
             owed: Mutex::default(),
@@ -264,12 +277,12 @@ pub(super) struct Count {
 }
 
 impl Room {
-    fn new(scope: Scope, name: &str, measure: Measure) -> Self {
+    fn new(scope: Scope, name: &str, measure: Measure, limit: u64) -> Self {
         Self {
             scope,
             measure,
             name: format!("{}:{name}:{}", scope.name(), measure.name()),
-            limit: AtomicU64::new(0),
+            limit: AtomicU64::new(limit),
             slots: Slots::new(0),
             counts: Mutex::default(),
             queued: AtomicBool::new(false),

@@ -22,6 +22,15 @@ use tokio_util::task::TaskTracker;
 const PATIENCE: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
 
+impl Limits {
+    /// An account that is in force.
+    fn opened(&self, scope: Scope, name: &str, rates: &Rates, now: Instant) -> Option<Arc<Account>> {
+        let account = self.account(scope, name, rates, now)?;
+        self.enforce([(&(scope, name.into()), &account)]);
+        Some(account)
+    }
+}
+
 /// One gateway's limits, in the background of which is done what is to be done.
 struct Replica {
     limits: Arc<Limits>,
@@ -67,7 +76,7 @@ impl Replica {
 
     /// The account of a tenant.
     fn tenant(&self, name: &str, rates: &Rates) -> Arc<Account> {
-        self.limits.account(Scope::Tenant, name, rates, Instant::now()).unwrap()
+        self.limits.opened(Scope::Tenant, name, rates, Instant::now()).unwrap()
     }
 
     async fn ask(&self, tenant: &Arc<Account>, tokens: u64) -> Result<Granted, Denied> {

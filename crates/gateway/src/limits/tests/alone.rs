@@ -7,7 +7,7 @@ use crate::limits::Measure;
 fn accounts(limits: &Limits, rates: [Rates; 4]) -> [Option<Arc<Account>>; 4] {
     let scopes = [Scope::Key, Scope::Tenant, Scope::Alias, Scope::Provider];
     let mut rates = rates.iter();
-    scopes.map(|scope| limits.account(scope, "a", rates.next().unwrap(), Instant::now()))
+    scopes.map(|scope| limits.opened(scope, "a", rates.next().unwrap(), Instant::now()))
 }
 
 fn subject(accounts: &[Option<Arc<Account>>; 4]) -> Subject<'_> {
@@ -90,7 +90,7 @@ async fn a_call_is_charged_what_it_used() {
     let limits = Limits::default();
     let now = Instant::now();
     let rates = Rates { requests_per_minute: Some(10), ..tokens(1000) };
-    let account = limits.account(Scope::Tenant, "a", &rates, now).unwrap();
+    let account = limits.opened(Scope::Tenant, "a", &rates, now).unwrap();
     let subject = Subject { tenant: Some(&account), ..Subject::default() };
     let reserve = async || limits.admit(&subject, 100, now).await.unwrap();
     reserve().await.settle(250, now);
@@ -111,7 +111,7 @@ async fn an_answer_from_memory_counts_a_request_and_leaves_no_debt() {
     let limits = Limits::default();
     let now = Instant::now();
     let rates = Rates { requests_per_minute: Some(10), ..tokens(1000) };
-    let account = limits.account(Scope::Tenant, "a", &rates, now).unwrap();
+    let account = limits.opened(Scope::Tenant, "a", &rates, now).unwrap();
     let subject = Subject { tenant: Some(&account), ..Subject::default() };
     (0..4).for_each(|_| limits.note(&subject, now));
     assert_eq!(left(&limits, &account, now), (Some(6), Some(1000)));
@@ -125,7 +125,7 @@ async fn slots_are_free_again_whichever_way_a_call_ends() {
     let limits = Limits::default();
     let now = Instant::now();
     let rates = Rates { concurrent_streams: Some(2), ..slots(3) };
-    let account = limits.account(Scope::Key, "a", &rates, now).unwrap();
+    let account = limits.opened(Scope::Key, "a", &rates, now).unwrap();
     let call = async |stream| {
         limits.admit(&Subject { key: Some(&account), stream, ..Subject::default() }, 1, now).await
     };
@@ -160,29 +160,29 @@ async fn the_narrower_of_the_callers_own_limits_is_told_and_no_one_elses() {
 async fn a_reload_keeps_what_was_used() {
     let limits = Limits::default();
     let now = Instant::now();
-    let before = limits.account(Scope::Tenant, "a", &tokens(1000), now).unwrap();
+    let before = limits.opened(Scope::Tenant, "a", &tokens(1000), now).unwrap();
     drop(ask(&limits, &before, 500).await.unwrap());
     let rates = Rates { concurrent_requests: Some(1), ..tokens(100) };
-    let after = limits.account(Scope::Tenant, "a", &rates, now).unwrap();
+    let after = limits.opened(Scope::Tenant, "a", &rates, now).unwrap();
     let held = ask(&limits, &after, 0).await.unwrap();
     let level = held.levels().tokens.unwrap();
     assert_eq!((level.limit, level.remaining), (100, 50));
     // Calls that began before the reload go on with what there was.
     assert!(ask(&limits, &before, 1).await.is_ok());
-    assert!(limits.account(Scope::Tenant, "a", &NONE, now).is_none());
+    assert!(limits.opened(Scope::Tenant, "a", &NONE, now).is_none());
 }
 
 #[tokio::test]
 async fn accounts_that_nobody_holds_are_forgotten() {
     let limits = Limits::default();
     let now = Instant::now();
-    let kept = limits.account(Scope::Tenant, "kept", &tokens(100), now).unwrap();
+    let kept = limits.opened(Scope::Tenant, "kept", &tokens(100), now).unwrap();
     drop(ask(&limits, &kept, 60).await.unwrap());
     for number in 0..100 {
-        limits.account(Scope::Key, &number.to_string(), &tokens(1), now).unwrap();
+        limits.opened(Scope::Key, &number.to_string(), &tokens(1), now).unwrap();
     }
     limits.sweep();
     assert_eq!(limits.accounts.lock().unwrap().len(), 1);
-    let again = limits.account(Scope::Tenant, "kept", &tokens(100), now).unwrap();
+    let again = limits.opened(Scope::Tenant, "kept", &tokens(100), now).unwrap();
     assert!(ask(&limits, &again, 60).await.is_err());
 }

@@ -90,7 +90,7 @@ async fn all_limits_are_taken_from_or_none() {
     let now = Instant::now();
     let wide = one.tenant("a", &tokens(1_000_000));
     let rates = Rates { requests_per_minute: Some(2), ..Rates::default() };
-    let narrow = one.limits.account(Scope::Provider, "p", &rates, now).unwrap();
+    let narrow = one.limits.opened(Scope::Provider, "p", &rates, now).unwrap();
     let subject = Subject { tenant: Some(&wide), provider: Some(&narrow), ..Subject::default() };
     for _ in 0..2 {
         drop(one.limits.admit(&subject, 1000, now).await.unwrap());
