@@ -209,7 +209,7 @@ impl Carries {
                 Ok(None) if is_last => {}
                 Ok(None) => match self.courier.remove(&place, &file).await {
                     Ok(()) | Err(Fault::Unknown | Fault::Refused(_)) => {}
-                    Err(fault @ Fault::Passing { .. }) => return Err(halt(fault)),
+                    Err(fault @ Fault::Passing { .. }) => return Err(halt(&fault)),
                 },
                 Err(fault) => return self.weigh(carried, fault),
             }
@@ -228,7 +228,7 @@ impl Carries {
             Err(Fault::Refused(why)) if !self.is_routed(carried) => {
                 return self.give_back(carried, why).await;
             }
-            Err(fault) => return Err(halt(fault)),
+            Err(fault) => return Err(halt(&fault)),
         };
         match carried.notes.sight(seen.as_ref(), carried.want, self.clock.now()) {
             Sight::Wait(pause) => Err(Halt::Later(pause)),
@@ -236,7 +236,7 @@ impl Carries {
                 // Where it is over by now, that is seen the next time.
                 match self.courier.cancel(&place, &id).await {
                     Ok(()) | Err(Fault::Refused(_) | Fault::Unknown) => Err(Halt::Later(pause)),
-                    Err(fault) => Err(halt(fault)),
+                    Err(fault) => Err(halt(&fault)),
                 }
             }
             Sight::Return(why) => self.give_back(carried, why).await,
@@ -314,7 +314,7 @@ impl Carries {
         match fault {
             Fault::Refused(why) => carried.notes.refused(&why),
             Fault::Unknown => carried.notes.refused("it has no such API, or no such file"),
-            Fault::Passing { .. } => return Err(halt(fault)),
+            Fault::Passing { .. } => return Err(halt(&fault)),
         }
         Ok(())
     }
@@ -327,7 +327,7 @@ impl Carried<'_> {
     }
 }
 
-fn halt(fault: Fault) -> Halt {
+fn halt(fault: &Fault) -> Halt {
     tracing::debug!(error = %fault, "batches: a provider does not bring a parcel on");
     match fault {
         Fault::Passing { after, .. } => Halt::Later(after.unwrap_or(AGAIN)),

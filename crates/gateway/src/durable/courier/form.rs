@@ -75,7 +75,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use super::{Form, Torn};
-    use http_body_util::BodyExt;
+    use http_body_util::{BodyExt, Collected};
     use tokio::sync::mpsc;
     use work::batches::Piece;
 
@@ -89,7 +89,7 @@ mod tests {
             drop(sender);
             let form = Form::new("in.jsonl", receiver);
             let edge = form.edge.clone();
-            (form.collect().await.map(|body| body.to_bytes()), edge)
+            (form.collect().await.map(Collected::to_bytes), edge)
         };
         let some = |text: &str| Piece::Some(text.as_bytes().to_vec());
         let (whole, edge) = form(&[some("{}\n"), some("{}\n"), Piece::End]).await;

@@ -73,7 +73,7 @@ mod tests {
     use serde_json::{Value, json};
     use work::batches::{Mark, RemoteState};
 
-    fn seen(status: &str, more: Value) -> Seen {
+    fn seen(status: &str, more: &Value) -> Seen {
         let mut batch = json!({"id": "batch_1", "status": status});
         batch.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         serde_json::from_value(batch).unwrap()
@@ -92,18 +92,18 @@ mod tests {
             ("cancelled", Over),
             ("failed", Failed),
         ] {
-            assert_eq!(seen(status, json!({})).into_remote().state, expected, "{status}");
+            assert_eq!(seen(status, &json!({})).into_remote().state, expected, "{status}");
         }
         let files = json!({"output_file_id": "file-1", "error_file_id": null, "errors": {"data": [{"message": "x"}]}});
-        let remote = seen("failed", files).into_remote();
+        let remote = seen("failed", &files).into_remote();
         assert_eq!((remote.files, remote.why.as_deref()), (vec!["file-1".to_owned()], Some("x")));
     }
 
     #[test]
     fn a_batch_is_found_by_all_of_its_mark() {
         let mark = |attempt| Mark { batch: "batch_x".to_owned(), model: "smart".to_owned(), attempt };
-        let ours = seen("in_progress", json!({"metadata": metadata(&mark(2))}));
+        let ours = seen("in_progress", &json!({"metadata": metadata(&mark(2))}));
         assert!(ours.has(&mark(2)) && !ours.has(&mark(1)));
-        assert!(!seen("in_progress", json!({"metadata": null})).has(&mark(2)));
+        assert!(!seen("in_progress", &json!({"metadata": null})).has(&mark(2)));
     }
 }

@@ -74,7 +74,7 @@ impl Carries {
                 match self.courier.fetch(&carried.notes.place, file, pieces).await {
                     // Removed by whoever has had all of it, or by the provider in time.
                     Ok(()) | Err(Fault::Unknown) => Ok(()),
-                    Err(fault) => Err(halt(fault)),
+                    Err(fault) => Err(halt(&fault)),
                 }
             };
             tokio::try_join!(fetch, self.end_lines(carried, arrived))?;
