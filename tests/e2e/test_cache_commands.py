@@ -7,10 +7,11 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import configuration
+from support import configuration, processes
 from support.processes import Daemon, binary, create_key, free_port, run
 from support.prompts import directive
 from support.raw import ask, chat, complete
@@ -18,6 +19,13 @@ from support.secrets import ADMIN_KEY, add_canary, assert_no_secret
 from support.upstream import Upstream, reply
 
 SETTLE_SECONDS_MAX = 10.0
+
+
+@pytest.fixture(scope="module")
+def mock(tmp_path_factory) -> Iterator[Daemon]:
+    """A provider of this file's own: what it was asked is counted, and its log has an end."""
+    with processes.start_mock(tmp_path_factory.mktemp("mock")) as daemon:
+        yield daemon
 
 
 @pytest.fixture
