@@ -112,11 +112,11 @@ pub fn run(
         let mut signals = Signals::listen()?;
         gateway.runtimes.join("control");
         gateway.durable.settled().await;
+        let reload = reload::watch(&gateway, loaded, sources);
         let needs_key = gateway.snapshot(0).keyring.needed;
         announce(config, Listening { data: data.local_addr()?, admin: admin.local_addr()?, needs_key });
         let drain = config.server.timeouts.drain;
         let connections_max = config.server.connections_max;
-        let reload = reload::watch(&gateway, loaded, sources);
         // Until the very end: operators watch the drain.
         let mut watching = pin!(async {
             tokio::join!(

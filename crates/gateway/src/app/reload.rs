@@ -84,12 +84,13 @@ pub(super) fn watch<'a>(
     loaded: &'a Loaded,
     sources: &'a Sources,
 ) -> impl FnOnce(Receiver<()>) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>> {
+    // As of now: whatever changes from here on is seen.
+    let mut seen = stamps(&loaded.inputs);
     move |mut hangups| {
         Box::pin(async move {
             let taken = gateway.reloading.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(mut questions) = taken else { return };
             let mut inputs = loaded.inputs.clone();
-            let mut seen = stamps(&inputs);
             let mut look = tokio::time::interval(LOOK);
             loop {
                 let (asked, question) = tokio::select! {
