@@ -126,17 +126,17 @@ async fn a_reset_that_cannot_be_understood_resets_nothing() {
     for _ in 0..2 {
         post(gateway.data, chat("far/m")).await;
     }
-    for body in [
-        "",
-        "{",
-        "{}",
-        r#"{"providers":"far"}"#,
-        r#"{"model":"m"}"#,
-        r#"{"everything":true,"provider":"far"}"#,
+    for (body, why) in [
+        ("", "The body is not valid JSON: "),
+        ("{", "The body is not valid JSON: "),
+        (r#"{"providers":"far"}"#, "The body does not say what is asked for: "),
+        ("{}", "No breaker was reset: "),
+        (r#"{"model":"m"}"#, "No breaker was reset: "),
+        (r#"{"everything":true,"provider":"far"}"#, "No breaker was reset: "),
     ] {
         let (status, said) = reset(&gateway, body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
-        assert!(said["error"]["message"].as_str().unwrap().starts_with("No breaker was reset: "), "{said}");
+        assert!(said["error"]["message"].as_str().unwrap().starts_with(why), "{said}");
     }
     assert_eq!(get_json(gateway.admin, "/admin/breakers").await["breakers"][0]["state"], "open");
     assert_eq!(reset(&gateway, r#"{"everything":true}"#).await.1, json!({ "reset": 1 }));
