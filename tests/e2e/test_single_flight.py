@@ -256,6 +256,7 @@ def test_a_failure_releases_everybody_with_the_same_error(launch, fault, stream)
         gateway = launch(configuration.provider("up", upstream.port))
         body = question("up/m", stream=stream)
         with crowd(gateway, body, CROWD) as connections:
+            wait_until("the provider is asked", lambda: upstream.requests)
             calls = len(upstream.requests)
             assert calls == 1
             gate.open.set()
