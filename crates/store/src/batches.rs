@@ -102,6 +102,17 @@ pub struct LineEnd {
     pub text: Vec<u8>,
 }
 
+/// Some of a batch's lines, where they are too many to be read at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Those after this one; `None`: from the first on.
+    pub after: Option<u64>,
+    /// So many at most.
+    pub limit: u32,
+    /// No more than about so many bytes in all, but one line if there is any.
+    pub bytes: u64,
+}
+
 /// What changes in a batch. What is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchChange {
@@ -152,28 +163,14 @@ pub trait Batches: Send + Sync {
     /// Batches that are not over: for whoever brings them to their end.
     fn open(&self, limit: u32) -> Answer<'_, Vec<Batch>>;
 
-    /// Lines that have ended, by number, those after `after` if given: what an output or error file consists
-    /// of. So many at most, and no more than about `bytes` in all.
-    fn lines(
-        &self,
-        id: &str,
-        good: bool,
-        after: Option<u64>,
-        limit: u32,
-        bytes: u64,
-    ) -> Answer<'_, Vec<LineEnd>>;
+    /// Lines that have ended, by number: what an output or error file consists of.
+    fn lines(&self, id: &str, good: bool, stretch: Stretch) -> Answer<'_, Vec<LineEnd>>;
 
-    /// Takes back the lines' jobs that have not begun, but for those in the queue `spared`, if one is; so many at
+    /// Takes back the lines' jobs that have not begun, but for those in the queue `but`, if given; so many at
     /// most. Records each of those lines as bad with what `end` makes of it; says how many. The jobs are gone, unless
     /// they are to be kept.
-    fn take_back(
-        &self,
-        id: &str,
-        spared: Option<&str>,
-        limit: u32,
-        end: LineText,
-        now: Time,
-    ) -> Answer<'_, u64>;
+    fn take_back(&self, id: &str, but: Option<&str>, limit: u32, end: LineText, now: Time)
+    -> Answer<'_, u64>;
 
     /// Records as bad, with what `end` makes of it, each line read that has no end and no job that could still
     /// bring one: it died, or somebody took it back. So many at most; says how many. `end` is given what that job

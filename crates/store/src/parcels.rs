@@ -4,7 +4,7 @@
 //! so a line ends once here too, whatever is fetched twice, and can be given back to be asked by itself. A parcel is
 //! brought on by a job, and every word on it carries that job's lease.
 
-use crate::batches::LineText;
+use crate::batches::{LineText, Stretch};
 use crate::jobs::{Lease, NewJob};
 use crate::{Answer, Time};
 
@@ -55,7 +55,25 @@ pub struct Settled {
 /// A line, and what its job was told.
 pub type Told = (u64, Vec<u8>);
 
-/// The rows of parcels, and the lines that they hold: the jobs of a batch that wait in the `queue` named.
+/// Where lines are held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shelf {
+    /// Of which batch.
+    pub batch: String,
+    /// The queue that their jobs wait in.
+    pub queue: String,
+}
+
+/// Where lines are ready to be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// The queue that their jobs are claimed from.
+    pub queue: String,
+    /// From when on.
+    pub at: Time,
+}
+
+/// The rows of parcels, and the lines that they hold.
 pub trait Parcels: Send + Sync {
     /// Adds a parcel and the job that brings it on, in one step; nothing where it is there already, or where there
     /// is no such batch.
@@ -67,37 +85,20 @@ pub trait Parcels: Send + Sync {
     /// Writes how a parcel stands; `false`, and nothing written, where the lease is not held.
     fn note(&self, lease: Lease, parcel: Parcel) -> Answer<'_, bool>;
 
-    /// Lines that are held, those after `after` if given, in an order of their own. So many at most, and no more
-    /// than about `bytes` in all.
-    fn held(
-        &self,
-        batch: &str,
-        queue: &str,
-        after: Option<u64>,
-        limit: u32,
-        bytes: u64,
-    ) -> Answer<'_, Vec<Told>>;
+    /// Lines that are held, in an order of their own.
+    fn held(&self, shelf: Shelf, stretch: Stretch) -> Answer<'_, Vec<Told>>;
 
     /// Ends those of these lines that are held, each with what `text` makes of it, in one step with their jobs; says
     /// which they were. `None`, and nothing written, where the lease is not held.
     fn settle(
         &self,
         lease: Lease,
-        batch: &str,
-        queue: &str,
+        shelf: Shelf,
         lines: Vec<Settled>,
         text: LineText,
     ) -> Answer<'_, Option<Vec<Told>>>;
 
-    /// Moves those of these lines that are held to the queue `to`, ready to be asked; says how many they were.
+    /// Makes those of these lines that are held ready to be asked; says how many they were.
     /// `None`, and nothing changed, where the lease is not held.
-    fn give_back(
-        &self,
-        lease: Lease,
-        batch: &str,
-        queue: &str,
-        lines: Vec<u64>,
-        to: &str,
-        now: Time,
-    ) -> Answer<'_, Option<u64>>;
+    fn give_back(&self, lease: Lease, shelf: Shelf, lines: Vec<u64>, to: Ready) -> Answer<'_, Option<u64>>;
 }

@@ -19,8 +19,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
 
 /// A certificate authority and a leaf for `localhost`, as PEM files.
 pub(crate) struct Certificates {
@@ -87,24 +88,36 @@ where
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     let acceptor = certificates.server(protocols);
+    listening(move |stream| {
+        let (acceptor, service) = (acceptor.clone(), service.clone());
+        let (begun, ended) = (begun.clone(), ended.clone());
+        async move {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                begun();
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                let io = TokioIo::new(stream);
+                let _ = match http2 {
+                    true => http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await,
+                    false => http1::Builder::new().serve_connection(io, service).await,
+                };
+            }
+            ended();
+        }
+    })
+    .await
+}
+
+/// Listens for as long as the test runs, and has `serve` see to each connection.
+async fn listening<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
+    let connections = TaskTracker::new();
+    TaskTracker::new().spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, service) = (acceptor.clone(), service.clone());
-            let (begun, ended) = (begun.clone(), ended.clone());
-            tokio::spawn(async move {
-                if let Ok(stream) = acceptor.accept(stream).await {
-                    begun();
-                    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                    let io = TokioIo::new(stream);
-                    let _ = match http2 {
-                        true => http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await,
-                        false => http1::Builder::new().serve_connection(io, service).await,
-                    };
-                }
-                ended();
-            });
+            connections.spawn(serve(stream));
         }
     });
     address
@@ -148,25 +161,21 @@ pub(crate) async fn fixed(
 pub(crate) async fn judging(
     judge: impl Fn(&Parts) -> Response<Full<Bytes>> + Clone + Send + Sync + 'static,
 ) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let judge = judge.clone();
-            tokio::spawn(async move {
-                let service = service_fn(move |request: Request<Incoming>| {
-                    let (head, body) = request.into_parts();
-                    let response = judge(&head);
-                    async move {
-                        let _ = body.collect().await;
-                        Ok::<_, Infallible>(response)
-                    }
-                });
-                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    listening(move |stream| {
+        let judge = judge.clone();
+        async move {
+            let service = service_fn(move |request: Request<Incoming>| {
+                let (head, body) = request.into_parts();
+                let response = judge(&head);
+                async move {
+                    let _ = body.collect().await;
+                    Ok::<_, Infallible>(response)
+                }
             });
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         }
-    });
-    address
+    })
+    .await
 }
 
 /// A listener that answers nothing and remembers what it is sent.
@@ -177,17 +186,16 @@ pub(crate) struct Canary {
 
 impl Canary {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&connections);
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                count.fetch_add(1, Ordering::SeqCst);
+        let address = listening(move |mut stream| {
+            count.fetch_add(1, Ordering::SeqCst);
+            async move {
                 let _ = stream.read(&mut [0; 1024]).await;
                 let _ = stream.write_all(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n").await;
             }
-        });
+        })
+        .await;
         Self { address, connections }
     }
 }
@@ -211,36 +219,31 @@ pub(crate) struct Fickle {
 
 impl Fickle {
     pub(crate) async fn start(whim: Whim) -> Self {
-        const BODY: &str = r#"{"choices":[]}"#;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let requests = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&requests);
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut seen = Vec::new();
-                // A request of these tests ends with its body's brackets.
-                while !seen.ends_with(b"]}") {
-                    if stream.read_buf(&mut seen).await.unwrap_or(0) == 0 {
-                        break;
-                    }
-                }
-                if seen.is_empty() {
-                    continue;
-                }
-                count.fetch_add(1, Ordering::SeqCst);
-                let head = format!(
-                    "HTTP/1.1 200 OK\r\nconnection: keep-alive\r\ncontent-length: {}\r\n\r\n",
-                    BODY.len()
-                );
-                let answer = match whim {
-                    Whim::Close => continue,
-                    Whim::AnswerAndClose => head + BODY,
-                    Whim::CutShort => head + &BODY[..7],
-                };
-                let _ = stream.write_all(answer.as_bytes()).await;
-            }
-        });
+        let address = listening(move |stream| serve_fickly(stream, whim, Arc::clone(&count))).await;
         Self { address, requests }
     }
+}
+
+async fn serve_fickly(mut stream: TcpStream, whim: Whim, requests: Arc<AtomicUsize>) {
+    const BODY: &str = r#"{"choices":[]}"#;
+    let mut seen = Vec::new();
+    // A request of these tests ends with its body's brackets.
+    while !seen.ends_with(b"]}") {
+        if stream.read_buf(&mut seen).await.unwrap_or(0) == 0 {
+            break;
+        }
+    }
+    if seen.is_empty() {
+        return;
+    }
+    requests.fetch_add(1, Ordering::SeqCst);
+    let head = format!("HTTP/1.1 200 OK\r\nconnection: keep-alive\r\ncontent-length: {}\r\n\r\n", BODY.len());
+    let answer = match whim {
+        Whim::Close => return,
+        Whim::AnswerAndClose => head + BODY,
+        Whim::CutShort => head + &BODY[..7],
+    };
+    let _ = stream.write_all(answer.as_bytes()).await;
 }

@@ -9,7 +9,7 @@ use super::jobs::add;
 use super::param::params;
 use super::row::big;
 use super::transaction::Transaction;
-use crate::batches::{Batch, BatchChange, BatchState, Batches, LineEnd, LineText, ReadTo};
+use crate::batches::{Batch, BatchChange, BatchState, Batches, LineEnd, LineText, ReadTo, Stretch};
 use crate::jobs::NewJob;
 use crate::{Answer, Result, Time};
 
@@ -88,31 +88,23 @@ impl Batches for Postgres {
         })
     }
 
-    fn lines(
-        &self,
-        id: &str,
-        good: bool,
-        after: Option<u64>,
-        limit: u32,
-        bytes: u64,
-    ) -> Answer<'_, Vec<LineEnd>> {
-        let given = (id.to_owned(), good, after, limit, bytes);
-        self.write(given, |transaction, (id, good, after, limit, bytes)| {
-            Box::pin(lines::read(transaction, id, *good, *after, *limit, *bytes))
+    fn lines(&self, id: &str, good: bool, stretch: Stretch) -> Answer<'_, Vec<LineEnd>> {
+        self.write((id.to_owned(), good, stretch), |transaction, (id, good, stretch)| {
+            Box::pin(lines::read(transaction, id, *good, *stretch))
         })
     }
 
     fn take_back(
         &self,
         id: &str,
-        spared: Option<&str>,
+        but: Option<&str>,
         limit: u32,
         end: LineText,
         now: Time,
     ) -> Answer<'_, u64> {
-        let given = (id.to_owned(), spared.map(str::to_owned), limit, end, now);
-        self.write(given, |transaction, (id, spared, limit, end, now)| {
-            Box::pin(lines::take_back(transaction, id, spared.as_deref(), *limit, end, *now))
+        let given = (id.to_owned(), but.map(str::to_owned), limit, end, now);
+        self.write(given, |transaction, (id, but, limit, end, now)| {
+            Box::pin(lines::take_back(transaction, id, but.as_deref(), *limit, end, *now))
         })
     }
 

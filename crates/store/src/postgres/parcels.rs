@@ -7,9 +7,9 @@ use super::jobs::{add, end};
 use super::param::params;
 use super::row::{amount, big, corrupt};
 use super::transaction::Transaction;
-use crate::batches::{LineEnd, LineText};
+use crate::batches::{LineEnd, LineText, Stretch};
 use crate::jobs::{Lease, NewJob};
-use crate::parcels::{Parcel, ParcelState, Parcels, Settled, Told};
+use crate::parcels::{Parcel, ParcelState, Parcels, Ready, Settled, Shelf, Told};
 use crate::{Answer, Time};
 use std::collections::HashMap;
 use tokio_postgres::Row;
@@ -54,56 +54,38 @@ impl Parcels for Postgres {
         })
     }
 
-    fn held(
-        &self,
-        batch: &str,
-        queue: &str,
-        after: Option<u64>,
-        limit: u32,
-        bytes: u64,
-    ) -> Answer<'_, Vec<Told>> {
-        let given = ([batch.to_owned(), queue.to_owned()], after, limit, bytes);
-        self.write(given, |transaction, ([batch, queue], after, limit, bytes)| {
-            Box::pin(held(transaction, batch, queue, *after, *limit, *bytes))
+    fn held(&self, shelf: Shelf, stretch: Stretch) -> Answer<'_, Vec<Told>> {
+        self.write((shelf, stretch), |transaction, (shelf, stretch)| {
+            Box::pin(held(transaction, shelf, *stretch))
         })
     }
 
     fn settle(
         &self,
         lease: Lease,
-        batch: &str,
-        queue: &str,
+        shelf: Shelf,
         lines: Vec<Settled>,
         text: LineText,
     ) -> Answer<'_, Option<Vec<Told>>> {
-        let given = (lease, [batch.to_owned(), queue.to_owned()], lines, text);
-        self.write(given, |transaction, (lease, [batch, queue], lines, text)| {
+        self.write((lease, shelf, lines, text), |transaction, (lease, shelf, lines, text)| {
             Box::pin(async move {
                 if !end::is_held(transaction, *lease).await? {
                     return Ok(None);
                 }
-                settle(transaction, batch, queue, lines, text).await.map(Some)
+                settle(transaction, shelf, lines, text).await.map(Some)
             })
         })
     }
 
-    fn give_back(
-        &self,
-        lease: Lease,
-        batch: &str,
-        queue: &str,
-        lines: Vec<u64>,
-        to: &str,
-        now: Time,
-    ) -> Answer<'_, Option<u64>> {
-        let given = (lease, [batch, queue, to].map(str::to_owned), lines, now);
-        self.write(given, |transaction, (lease, [batch, queue, to], lines, now)| {
+    fn give_back(&self, lease: Lease, shelf: Shelf, lines: Vec<u64>, to: Ready) -> Answer<'_, Option<u64>> {
+        self.write((lease, shelf, lines, to), |transaction, (lease, shelf, lines, to)| {
             Box::pin(async move {
                 if !end::is_held(transaction, *lease).await? {
                     return Ok(None);
                 }
-                let words = words(batch, lines.iter().copied());
-                let moved = transaction.last(GIVE_BACK, params![words, queue, to, now.0]).await?;
+                let words = words(&shelf.batch, lines.iter().copied());
+                let values = params![words, shelf.queue, to.queue, to.at.0];
+                let moved = transaction.last(GIVE_BACK, values).await?;
                 Ok(Some(moved.len() as u64))
             })
         })
@@ -126,14 +108,9 @@ const HELD: &str = "
     WHERE so_far <= $6 OR so_far = length
     ORDER BY found.uniq";
 
-async fn held(
-    transaction: &Transaction,
-    batch: &str,
-    queue: &str,
-    after: Option<u64>,
-    limit: u32,
-    bytes: u64,
-) -> Result<Vec<Told>, Fault> {
+async fn held(transaction: &Transaction, shelf: &Shelf, stretch: Stretch) -> Result<Vec<Told>, Fault> {
+    let Shelf { batch, queue } = shelf;
+    let Stretch { after, limit, bytes } = stretch;
     let (slash, end) = (format!("{batch}/"), format!("{batch}0"));
     let from = after.map_or_else(|| slash.clone(), |line| format!("{slash}{line}"));
     let own = i32::try_from(slash.len() + 1).unwrap_or(i32::MAX);
@@ -159,11 +136,11 @@ const GIVE_BACK: &str = "
 
 async fn settle(
     transaction: &Transaction,
-    batch: &str,
-    queue: &str,
+    shelf: &Shelf,
     settled: &[Settled],
     text: &LineText,
 ) -> Result<Vec<Told>, Fault> {
+    let Shelf { batch, queue } = shelf;
     let good: HashMap<u64, bool> = settled.iter().map(|settled| (settled.line, settled.good)).collect();
     let words = words(batch, good.keys().copied());
     let own = i32::try_from(batch.len() + 2).unwrap_or(i32::MAX);
@@ -171,7 +148,7 @@ async fn settle(
     for row in transaction.query(TAKE, params![words, queue, own]).await? {
         let (line, payload): (u64, Vec<u8>) = (amount(&row, "line")?, row.try_get("payload")?);
         let (good, text) = (good.get(&line).copied().unwrap_or(false), text(line, &payload));
-        ends.push(LineEnd { batch: batch.to_owned(), line, good, text });
+        ends.push(LineEnd { batch: batch.clone(), line, good, text });
         told.push((line, payload));
     }
     lines::record(transaction, &ends).await?;

@@ -5,7 +5,7 @@ mod row;
 
 use super::Sqlite;
 use super::jobs::add;
-use crate::batches::{Batch, BatchChange, BatchState, Batches, LineEnd, LineText, ReadTo};
+use crate::batches::{Batch, BatchChange, BatchState, Batches, LineEnd, LineText, ReadTo, Stretch};
 use crate::jobs::NewJob;
 use crate::{Answer, Result, Time};
 use rusqlite::{Connection, params};
@@ -79,28 +79,21 @@ impl Batches for Sqlite {
         })
     }
 
-    fn lines(
-        &self,
-        id: &str,
-        good: bool,
-        after: Option<u64>,
-        limit: u32,
-        bytes: u64,
-    ) -> Answer<'_, Vec<LineEnd>> {
+    fn lines(&self, id: &str, good: bool, stretch: Stretch) -> Answer<'_, Vec<LineEnd>> {
         let id = id.to_owned();
-        self.read(move |db| lines::read(db, &id, good, after, limit, bytes))
+        self.read(move |db| lines::read(db, &id, good, stretch))
     }
 
     fn take_back(
         &self,
         id: &str,
-        spared: Option<&str>,
+        but: Option<&str>,
         limit: u32,
         end: LineText,
         now: Time,
     ) -> Answer<'_, u64> {
-        let (id, spared) = (id.to_owned(), spared.map(str::to_owned));
-        self.write(move |db| lines::take_back(db, &id, spared.as_deref(), limit, &end, now))
+        let (id, but) = (id.to_owned(), but.map(str::to_owned));
+        self.write(move |db| lines::take_back(db, &id, but.as_deref(), limit, &end, now))
     }
 
     fn mend(&self, id: &str, limit: u32, end: LineText) -> Answer<'_, u64> {

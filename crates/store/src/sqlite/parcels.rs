@@ -4,9 +4,9 @@ use super::Sqlite;
 use super::batches::lines;
 use super::jobs::belong::{self, Part};
 use super::jobs::{add, end};
-use crate::batches::{LineEnd, LineText};
+use crate::batches::{LineEnd, LineText, Stretch};
 use crate::jobs::{JobId, Lease, NewJob};
-use crate::parcels::{Parcel, ParcelState, Parcels, Settled, Told};
+use crate::parcels::{Parcel, ParcelState, Parcels, Ready, Settled, Shelf, Told};
 use crate::{Answer, Result, Time};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -48,64 +48,45 @@ impl Parcels for Sqlite {
         })
     }
 
-    fn held(
-        &self,
-        batch: &str,
-        queue: &str,
-        after: Option<u64>,
-        limit: u32,
-        bytes: u64,
-    ) -> Answer<'_, Vec<Told>> {
-        let (batch, queue) = (batch.to_owned(), queue.to_owned());
-        self.read(move |db| held(db, &batch, &queue, after, limit, bytes))
+    fn held(&self, shelf: Shelf, stretch: Stretch) -> Answer<'_, Vec<Told>> {
+        self.read(move |db| held(db, &shelf, stretch))
     }
 
     fn settle(
         &self,
         lease: Lease,
-        batch: &str,
-        queue: &str,
+        shelf: Shelf,
         lines: Vec<Settled>,
         text: LineText,
     ) -> Answer<'_, Option<Vec<Told>>> {
-        let (batch, queue) = (batch.to_owned(), queue.to_owned());
         self.write(move |db| {
             if !end::is_held(db, lease)? {
                 return Ok(None);
             }
             let mut told = Vec::new();
             for Settled { line, good } in lines.iter().copied() {
-                let Some(job) = job(db, &batch, line, &queue)? else { continue };
+                let Some(job) = job(db, &shelf, line)? else { continue };
                 let payload = belong::payload(db, job)?;
                 end::remove(db, job, true)?;
                 let text = text(line, &payload);
-                lines::record(db, &LineEnd { batch: batch.clone(), line, good, text })?;
+                lines::record(db, &LineEnd { batch: shelf.batch.clone(), line, good, text })?;
                 told.push((line, payload));
             }
             Ok(Some(told))
         })
     }
 
-    fn give_back(
-        &self,
-        lease: Lease,
-        batch: &str,
-        queue: &str,
-        lines: Vec<u64>,
-        to: &str,
-        now: Time,
-    ) -> Answer<'_, Option<u64>> {
-        let [batch, queue, to] = [batch, queue, to].map(str::to_owned);
+    fn give_back(&self, lease: Lease, shelf: Shelf, lines: Vec<u64>, to: Ready) -> Answer<'_, Option<u64>> {
         self.write(move |db| {
             if !end::is_held(db, lease)? {
                 return Ok(None);
             }
             let mut given = 0;
             for line in lines.iter().copied() {
-                let Some(job) = job(db, &batch, line, &queue)? else { continue };
+                let Some(job) = job(db, &shelf, line)? else { continue };
                 let mut sql =
                     db.prepare_cached("UPDATE jobs SET state = 1, queue = ?, run_at = ? WHERE id = ?")?;
-                sql.execute(params![to, now.0, job.0])?;
+                sql.execute(params![to.queue, to.at.0, job.0])?;
                 given += 1;
             }
             Ok(Some(given))
@@ -117,14 +98,9 @@ impl Parcels for Sqlite {
 const HELD: &str = "SELECT id, uniq FROM jobs INDEXED BY jobs_unique WHERE uniq IS NOT NULL AND state < 3 \
     AND uniq > ?1 AND uniq < ?2 AND state < 2 AND queue = ?3 ORDER BY uniq LIMIT ?4";
 
-fn held(
-    db: &Connection,
-    batch: &str,
-    queue: &str,
-    after: Option<u64>,
-    limit: u32,
-    bytes: u64,
-) -> Result<Vec<Told>> {
+fn held(db: &Connection, shelf: &Shelf, stretch: Stretch) -> Result<Vec<Told>> {
+    let Shelf { batch, queue } = shelf;
+    let Stretch { after, limit, bytes } = stretch;
     let (slash, end) = (format!("{batch}/"), format!("{batch}0"));
     let from = after.map_or_else(|| slash.clone(), |line| format!("{slash}{line}"));
     let mut sql = db.prepare_cached(HELD)?;
@@ -145,23 +121,24 @@ fn held(
 }
 
 /// The job of a line that is held.
-fn job(db: &Connection, batch: &str, line: u64, queue: &str) -> Result<Option<JobId>> {
+fn job(db: &Connection, shelf: &Shelf, line: u64) -> Result<Option<JobId>> {
     let mut sql = db.prepare_cached(
         "SELECT id FROM jobs INDEXED BY jobs_unique WHERE uniq IS NOT NULL AND state < 3 AND uniq = ? \
          AND state < 2 AND queue = ?",
     )?;
+    let Shelf { batch, queue } = shelf;
     let found = sql.query_row(params![format!("{batch}/{line}"), queue], |row| row.get(0));
     Ok(found.optional()?.map(JobId))
 }
 
-/// Lines of a batch that have not begun, but for those in the queue that is spared, if one is.
-pub(super) fn waiting(db: &Connection, batch: &str, spared: Option<&str>, limit: u32) -> Result<Vec<Part>> {
+/// Lines of a batch that have not begun, but for those in the queue `but`, if given.
+pub(super) fn waiting(db: &Connection, batch: &str, but: Option<&str>, limit: u32) -> Result<Vec<Part>> {
     let (slash, end) = (format!("{batch}/"), format!("{batch}0"));
     let mut sql = db.prepare_cached(
         "SELECT id, uniq, keep FROM jobs INDEXED BY jobs_unique WHERE uniq IS NOT NULL AND state < 3 \
          AND uniq >= ?1 AND uniq < ?2 AND state < 2 AND queue IS NOT ?3 ORDER BY uniq LIMIT ?4",
     )?;
-    let rows = sql.query_map(params![slash, end, spared, limit], |row| {
+    let rows = sql.query_map(params![slash, end, but, limit], |row| {
         let word: String = row.get(1)?;
         let word = word.get(slash.len()..).unwrap_or_default().to_owned();
         Ok(Part { id: JobId(row.get(0)?), word, keep: row.get(2)? })

@@ -3,7 +3,7 @@
 use super::make::*;
 use std::sync::Arc;
 use store::Store;
-use store::batches::{Batch, BatchChange, BatchState, LineEnd, ReadTo};
+use store::batches::{Batch, BatchChange, BatchState, LineEnd, ReadTo, Stretch};
 use store::jobs::{Cancel, End, Filter, Finish, NewJob};
 
 pub fn batch(id: &str) -> Batch {
@@ -100,17 +100,17 @@ pub async fn a_line_ends_once_with_its_job(store: &Store) {
     let batch = found(store, "batch_1").await;
     assert_eq!((batch.total, batch.completed, batch.failed), (5, 3, 1));
 
-    let numbers = async |good, after, limit, bytes| {
-        let lines = store.batches.lines("batch_1", good, after, limit, bytes).await.unwrap();
+    let numbers = async |good, stretch| {
+        let lines = store.batches.lines("batch_1", good, stretch).await.unwrap();
         lines.into_iter().map(|line| line.line).collect::<Vec<_>>()
     };
-    assert_eq!(numbers(true, None, 9, 999).await, [0, 1, 3]);
-    assert_eq!(numbers(true, Some(0), 1, 999).await, [1]);
-    assert_eq!(numbers(true, Some(3), 9, 999).await, [0; 0]);
-    assert_eq!(numbers(true, None, 9, 16).await, [0, 1], "answers of eight bytes");
-    assert_eq!(numbers(true, None, 9, 1).await, [0], "one at least");
-    assert_eq!(numbers(false, None, 9, 999).await, [2]);
-    let bad = store.batches.lines("batch_1", false, None, 9, 999).await.unwrap();
+    assert_eq!(numbers(true, first(9)).await, [0, 1, 3]);
+    assert_eq!(numbers(true, Stretch { after: Some(0), ..first(1) }).await, [1]);
+    assert_eq!(numbers(true, Stretch { after: Some(3), ..first(9) }).await, [0; 0]);
+    assert_eq!(numbers(true, Stretch { bytes: 16, ..first(9) }).await, [0, 1], "answers of eight bytes");
+    assert_eq!(numbers(true, Stretch { bytes: 1, ..first(9) }).await, [0], "one at least");
+    assert_eq!(numbers(false, first(9)).await, [2]);
+    let bad = store.batches.lines("batch_1", false, first(9)).await.unwrap();
     assert_eq!(bad, [line("batch_1", 2, false)]);
 }
 
@@ -167,7 +167,7 @@ pub async fn lines_that_have_not_begun_are_taken_back(store: &Store) {
         taken.push(some);
     }
     assert_eq!(taken.iter().sum::<u64>(), 11, "all but the one that runs: {taken:?}");
-    let lines = store.batches.lines("batch_1", false, None, 99, 9999).await.unwrap();
+    let lines = store.batches.lines("batch_1", false, first(99)).await.unwrap();
     let texts: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
     let expected: Vec<String> = (1..12).map(|line| format!("{line}: ask {line}")).collect();
     assert_eq!(texts, expected);
@@ -198,7 +198,7 @@ pub async fn lines_that_nothing_will_end_are_mended(store: &Store) {
     assert_eq!(mend(2).await, 2);
     assert_eq!(mend(2).await, 1);
     assert_eq!(mend(2).await, 0);
-    let bad = store.batches.lines("batch_1", false, None, 99, 9999).await.unwrap();
+    let bad = store.batches.lines("batch_1", false, first(99)).await.unwrap();
     let bad: Vec<_> = bad.iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
     assert_eq!(bad, ["0: ask 0", "2: ", "7: ask 7"], "what the job was told, while that is known");
     let batch = found(store, "batch_1").await;
@@ -216,11 +216,7 @@ pub async fn old_batches_are_purged_with_their_lines(store: &Store) {
     assert_eq!(store.batches.purge(NOW.after(SECOND), 9).await.unwrap(), 0, "not before");
     assert_eq!(store.batches.purge(NOW.after(SECOND * 2), 9).await.unwrap(), 1);
     assert_eq!(store.batches.batch("batch_1", None).await.unwrap(), None);
-    assert_eq!(store.batches.lines("batch_1", true, None, 9, 999).await.unwrap(), []);
+    assert_eq!(store.batches.lines("batch_1", true, first(9)).await.unwrap(), []);
     store.batches.create(batch("batch_1"), reader("batch_1")).await.unwrap();
-    assert_eq!(
-        store.batches.lines("batch_1", true, None, 9, 999).await.unwrap(),
-        [],
-        "they do not come back"
-    );
+    assert_eq!(store.batches.lines("batch_1", true, first(9)).await.unwrap(), [], "they do not come back");
 }

@@ -1,6 +1,7 @@
 //! What tests make: jobs, claims, moments.
 
 use std::time::Duration;
+use store::batches::Stretch;
 use store::jobs::{
     Added, Band, Claim, Claimed, End, Fault, Finish, Job, JobId, Lease, NewJob, Running, Turn,
 };
@@ -49,6 +50,11 @@ pub fn claim(limit: u32) -> Claim {
 
 pub fn fault(class: &str) -> Fault {
     Fault { class: class.to_owned(), message: format!("it was {class}") }
+}
+
+/// So many lines, the first ones.
+pub fn first(limit: u32) -> Stretch {
+    Stretch { after: None, limit, bytes: 1 << 20 }
 }
 
 pub fn finish(lease: Lease, end: End) -> Finish {

@@ -3,16 +3,13 @@
 use super::batches::{batch, found, line_job, reader};
 use super::make::*;
 use std::sync::Arc;
-use store::batches::{BatchChange, BatchState, LineText, ReadTo};
+use store::batches::{BatchChange, BatchState, LineText, ReadTo, Stretch};
 use store::jobs::{Claim, Filter, Lease, NewJob};
-use store::parcels::{Parcel, ParcelState, Settled};
+use store::parcels::{Parcel, ParcelState, Ready, Settled, Shelf};
 use store::{Store, Time};
 
 /// Where lines are held.
 const HELD: &str = "held";
-/// A job's payload, and any line's.
-const BYTES_MAX: u64 = 1 << 20;
-
 fn parcel(model: &str) -> Parcel {
     let (batch, model) = ("batch_1".to_owned(), model.to_owned());
     Parcel { batch, model, state: ParcelState::Open, notes: b"{}".to_vec() }
@@ -20,6 +17,14 @@ fn parcel(model: &str) -> Parcel {
 
 fn courier(model: &str) -> NewJob {
     NewJob { unique: Some(format!("batch_1/parcel/{model}")), queue: "courier".to_owned(), ..job() }
+}
+
+fn shelf(batch: &str) -> Shelf {
+    Shelf { batch: batch.to_owned(), queue: HELD.to_owned() }
+}
+
+fn ready() -> Ready {
+    Ready { queue: "default".to_owned(), at: NOW }
 }
 
 fn texts() -> LineText {
@@ -75,10 +80,10 @@ pub async fn a_stale_lease_says_nothing_of_a_parcel(store: &Store) {
     let lease = overtaken(store).await;
     assert!(!store.parcels.note(stale, noted("late")).await.unwrap());
     let line = vec![Settled { line: 0, good: true }];
-    assert_eq!(store.parcels.settle(stale, "batch_1", HELD, line, texts()).await.unwrap(), None);
-    assert_eq!(store.parcels.give_back(stale, "batch_1", HELD, vec![0], "default", NOW).await.unwrap(), None);
+    assert_eq!(store.parcels.settle(stale, shelf("batch_1"), line, texts()).await.unwrap(), None);
+    assert_eq!(store.parcels.give_back(stale, shelf("batch_1"), vec![0], ready()).await.unwrap(), None);
     assert_eq!(store.parcels.parcels("batch_1").await.unwrap(), [noted("sent")]);
-    assert_eq!(store.parcels.held("batch_1", HELD, None, 9, BYTES_MAX).await.unwrap().len(), 3);
+    assert_eq!(store.parcels.held(shelf("batch_1"), first(9)).await.unwrap().len(), 3);
     let fetched = Parcel { state: ParcelState::Fetched, ..noted("sent") };
     assert!(store.parcels.note(lease, fetched.clone()).await.unwrap());
     assert_eq!(store.parcels.parcels("batch_1").await.unwrap(), [fetched]);
@@ -88,7 +93,7 @@ pub async fn held_lines_are_read_in_pieces(store: &Store) {
     with_parcel(store, 12).await;
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let lines = store.parcels.held("batch_1", HELD, after, 5, BYTES_MAX).await.unwrap();
+        let lines = store.parcels.held(shelf("batch_1"), Stretch { after, ..first(5) }).await.unwrap();
         let Some((last, _)) = lines.last() else { break };
         after = Some(*last);
         assert!(lines.iter().all(|(line, told)| *told == format!("ask {line}").into_bytes()));
@@ -98,19 +103,23 @@ pub async fn held_lines_are_read_in_pieces(store: &Store) {
     seen.sort_unstable();
     assert_eq!(seen, (0..12).collect::<Vec<_>>(), "and none of those that are not held");
     assert_eq!(
-        store.parcels.held("batch_1", HELD, None, 9, 10).await.unwrap().len(),
+        store.parcels.held(shelf("batch_1"), Stretch { bytes: 10, ..first(9) }).await.unwrap().len(),
         2,
         "payloads of five bytes"
     );
-    assert_eq!(store.parcels.held("batch_1", HELD, None, 9, 1).await.unwrap().len(), 1, "one at least");
-    assert_eq!(store.parcels.held("batch_2", HELD, None, 9, BYTES_MAX).await.unwrap(), []);
+    assert_eq!(
+        store.parcels.held(shelf("batch_1"), Stretch { bytes: 1, ..first(9) }).await.unwrap().len(),
+        1,
+        "one at least"
+    );
+    assert_eq!(store.parcels.held(shelf("batch_2"), first(9)).await.unwrap(), []);
 }
 
 pub async fn a_held_line_ends_once(store: &Store) {
     let lease = with_parcel(store, 4).await;
     let settle = async |lines: &[(u64, bool)]| {
         let lines = lines.iter().map(|&(line, good)| Settled { line, good }).collect();
-        let told = store.parcels.settle(lease, "batch_1", HELD, lines, texts()).await.unwrap().unwrap();
+        let told = store.parcels.settle(lease, shelf("batch_1"), lines, texts()).await.unwrap().unwrap();
         let mut numbers: Vec<_> = told.iter().map(|(line, _)| *line).collect();
         numbers.sort_unstable();
         numbers
@@ -119,16 +128,16 @@ pub async fn a_held_line_ends_once(store: &Store) {
     assert_eq!(settle(&[(2, false), (1, true), (0, true)]).await, [1]);
     let batch = found(store, "batch_1").await;
     assert_eq!((batch.total, batch.completed, batch.failed), (5, 2, 1));
-    let good = store.batches.lines("batch_1", true, None, 9, BYTES_MAX).await.unwrap();
+    let good = store.batches.lines("batch_1", true, first(9)).await.unwrap();
     let good: Vec<_> = good.iter().map(|line| String::from_utf8_lossy(&line.text)).collect();
     assert_eq!(good, ["1: ask 1", "2: ask 2"]);
-    let held = store.parcels.held("batch_1", HELD, None, 9, BYTES_MAX).await.unwrap();
+    let held = store.parcels.held(shelf("batch_1"), first(9)).await.unwrap();
     assert_eq!(held, [(3, b"ask 3".to_vec())]);
 }
 
 pub async fn held_lines_are_given_back(store: &Store) {
     let lease = with_parcel(store, 3).await;
-    let give = |lines| store.parcels.give_back(lease, "batch_1", HELD, lines, "default", NOW);
+    let give = |lines| store.parcels.give_back(lease, shelf("batch_1"), lines, ready());
     assert_eq!(give(vec![0, 2, 7]).await.unwrap(), Some(2));
     assert_eq!(give(vec![0, 2]).await.unwrap(), Some(0));
     let ready = store.jobs.claim(claim(9)).await.unwrap().jobs;
@@ -139,7 +148,7 @@ pub async fn held_lines_are_given_back(store: &Store) {
 
 pub async fn held_lines_are_spared(store: &Store) {
     with_parcel(store, 3).await;
-    let take = |spared| store.batches.take_back("batch_1", spared, 9, texts(), NOW);
+    let take = |but| store.batches.take_back("batch_1", but, 9, texts(), NOW);
     assert_eq!(take(Some(HELD)).await.unwrap(), 1);
     assert_eq!(take(Some(HELD)).await.unwrap(), 0);
     assert_eq!(take(None).await.unwrap(), 3);

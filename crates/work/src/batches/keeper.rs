@@ -148,10 +148,9 @@ impl Keeper {
     /// Takes back all lines that have not begun, or wait to be asked again.
     async fn take_back(&self, batch: &Batch, why: Why<'static>, now: Time) -> Result<()> {
         let text = text::taken_back(&batch.id, why);
-        let spared = if self.is_awaited(batch, now).await? { Some(PARCELS) } else { None };
+        let but = if self.is_awaited(batch, now).await? { Some(PARCELS) } else { None };
         loop {
-            let taken =
-                self.rows.batches.take_back(&batch.id, spared, LINES_A_STEP, text.clone(), now).await?;
+            let taken = self.rows.batches.take_back(&batch.id, but, LINES_A_STEP, text.clone(), now).await?;
             self.rows.stats.ended(false, taken);
             if taken < u64::from(LINES_A_STEP) {
                 return Ok(());

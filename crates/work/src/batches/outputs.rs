@@ -5,7 +5,7 @@ use super::notes::Notes;
 use super::{KEPT, Rows};
 use std::sync::Arc;
 use std::time::Duration;
-use store::batches::{Batch, BatchChange, Batches};
+use store::batches::{Batch, BatchChange, Batches, Stretch};
 use store::files::File;
 use store::{Result, Time};
 
@@ -33,7 +33,8 @@ impl Lines {
     /// Where the store does not answer; the same lines may be asked for again.
     pub async fn piece(&mut self) -> Result<Option<Vec<u8>>> {
         let Self { batches, batch, good, after } = self;
-        let lines = batches.lines(batch, *good, *after, LINES_A_STEP, BYTES_A_STEP).await?;
+        let stretch = Stretch { after: *after, limit: LINES_A_STEP, bytes: BYTES_A_STEP };
+        let lines = batches.lines(batch, *good, stretch).await?;
         let Some(last) = lines.last() else { return Ok(None) };
         *after = Some(last.line);
         let mut piece = Vec::with_capacity(lines.iter().map(|line| line.text.len() + 1).sum());

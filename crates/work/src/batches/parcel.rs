@@ -37,7 +37,7 @@ use std::time::Duration;
 use store::Time;
 use store::batches::Batch;
 use store::jobs::NewJob;
-use store::parcels::{Parcel, ParcelState};
+use store::parcels::{Parcel, ParcelState, Ready, Shelf};
 
 /// Where lines are held, and the jobs of their parcels wait.
 pub const PARCELS: &str = "batch.provider";
@@ -301,8 +301,9 @@ impl Carries {
         while let Some(page) = self.page(carried, after).await? {
             after = Some(page.last);
             let (lines, now) = (page.lines.iter().map(|(line, _)| *line).collect(), self.clock.now());
-            let (lease, batch) = (carried.context.lease(), &carried.batch.id);
-            let moved = self.rows.parcels.give_back(lease, batch, PARCELS, lines, QUEUE, now).await?;
+            let to = Ready { queue: QUEUE.to_owned(), at: now };
+            let moved =
+                self.rows.parcels.give_back(carried.context.lease(), carried.shelf(), lines, to).await?;
             given += moved.ok_or_else(lost)?;
             carried.context.hints().added(QUEUE, now, now);
         }
@@ -321,6 +322,11 @@ impl Carries {
 }
 
 impl Carried<'_> {
+    /// Where its lines are held.
+    fn shelf(&self) -> Shelf {
+        Shelf { batch: self.batch.id.clone(), queue: PARCELS.to_owned() }
+    }
+
     fn mark(&self) -> Mark {
         let (batch, model) = (self.batch.id.clone(), self.model.clone());
         Mark { batch, model, attempt: self.notes.attempt }

@@ -4,7 +4,7 @@ use crate::scene::{Asked, Scene, answers, batch_options, counts, echo, line, lin
 use crate::stage::{eventually, ms};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use store::batches::{Batch, BatchChange, BatchState, Batches, LineEnd, LineText, ReadTo};
+use store::batches::{Batch, BatchChange, BatchState, Batches, LineEnd, LineText, ReadTo, Stretch};
 use store::jobs::NewJob;
 use store::{Answer, Store, Time};
 use work::Options;
@@ -174,26 +174,19 @@ impl Batches for CutOff {
         self.real.open(limit)
     }
 
-    fn lines(
-        &self,
-        id: &str,
-        good: bool,
-        after: Option<u64>,
-        limit: u32,
-        bytes: u64,
-    ) -> Answer<'_, Vec<LineEnd>> {
-        self.real.lines(id, good, after, limit, bytes)
+    fn lines(&self, id: &str, good: bool, stretch: Stretch) -> Answer<'_, Vec<LineEnd>> {
+        self.real.lines(id, good, stretch)
     }
 
     fn take_back(
         &self,
         id: &str,
-        spared: Option<&str>,
+        but: Option<&str>,
         limit: u32,
         end: LineText,
         now: Time,
     ) -> Answer<'_, u64> {
-        self.real.take_back(id, spared, limit, end, now)
+        self.real.take_back(id, but, limit, end, now)
     }
 
     fn mend(&self, id: &str, limit: u32, end: LineText) -> Answer<'_, u64> {

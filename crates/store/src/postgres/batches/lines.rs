@@ -1,6 +1,6 @@
 //! The lines of a batch that have ended: each once.
 
-use crate::batches::{LineEnd, LineText};
+use crate::batches::{LineEnd, LineText, Stretch};
 use crate::postgres::fault::Fault;
 use crate::postgres::jobs::counted;
 use crate::postgres::param::params;
@@ -54,10 +54,9 @@ pub(super) async fn read(
     transaction: &Transaction,
     id: &str,
     good: bool,
-    after: Option<u64>,
-    limit: u32,
-    bytes: u64,
+    stretch: Stretch,
 ) -> Result<Vec<LineEnd>, Fault> {
+    let Stretch { after, limit, bytes } = stretch;
     let from = after.map_or(0, |line| big(line).saturating_add(1));
     let rows = transaction.last(READ, params![id, from, good, i64::from(limit), big(bytes)]).await?;
     rows.iter()
@@ -89,13 +88,13 @@ const TAKE_BACK: &str = "
 pub(super) async fn take_back(
     transaction: &Transaction,
     id: &str,
-    spared: Option<&str>,
+    but: Option<&str>,
     limit: u32,
     text: &LineText,
     now: Time,
 ) -> Result<u64, Fault> {
     let mut lines = Vec::new();
-    for row in transaction.query(TAKE_BACK, params![id, i64::from(limit), now.0, spared]).await? {
+    for row in transaction.query(TAKE_BACK, params![id, i64::from(limit), now.0, but]).await? {
         let line = amount(&row, "line")?;
         let text = text(line, row.try_get("payload")?);
         lines.push(LineEnd { batch: id.to_owned(), line, good: false, text });

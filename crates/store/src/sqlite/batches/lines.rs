@@ -1,6 +1,6 @@
 //! The lines of a batch that have ended: each once.
 
-use crate::batches::{LineEnd, LineText};
+use crate::batches::{LineEnd, LineText, Stretch};
 use crate::sqlite::jobs::belong;
 use crate::sqlite::parcels;
 use crate::{Result, Time};
@@ -25,14 +25,7 @@ pub(in crate::sqlite) fn record(db: &Connection, end: &LineEnd) -> Result<()> {
 }
 
 /// Lines by their numbers, until there are enough of them or of their bytes; one at least, if there is any.
-pub(super) fn read(
-    db: &Connection,
-    id: &str,
-    good: bool,
-    after: Option<u64>,
-    limit: u32,
-    bytes: u64,
-) -> Result<Vec<LineEnd>> {
+pub(super) fn read(db: &Connection, id: &str, good: bool, stretch: Stretch) -> Result<Vec<LineEnd>> {
     let mut sql = db.prepare_cached("SELECT number FROM batches WHERE id = ?")?;
     let Some(batch): Option<i64> = sql.query_row([id], |row| row.get(0)).optional()? else {
         return Ok(Vec::new());
@@ -42,12 +35,13 @@ pub(super) fn read(
         "SELECT line, text FROM batch_lines WHERE batch = ? AND line >= ? AND good = {} ORDER BY line LIMIT ?",
         i64::from(good)
     ))?;
-    let mut rows = sql.query(params![batch, after.map_or(0, |line| line + 1), limit])?;
+    let from = stretch.after.map_or(0, |line| line + 1);
+    let mut rows = sql.query(params![batch, from, stretch.limit])?;
     let (mut lines, mut held) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let text: Vec<u8> = row.get(1)?;
         held += text.len() as u64;
-        if held > bytes && !lines.is_empty() {
+        if held > stretch.bytes && !lines.is_empty() {
             break;
         }
         lines.push(LineEnd { batch: id.to_owned(), line: row.get(0)?, good, text });
@@ -59,13 +53,13 @@ pub(super) fn read(
 pub(super) fn take_back(
     db: &Connection,
     id: &str,
-    spared: Option<&str>,
+    but: Option<&str>,
     limit: u32,
     text: &LineText,
     now: Time,
 ) -> Result<u64> {
     let mut taken = 0;
-    for part in parcels::waiting(db, id, spared, limit)? {
+    for part in parcels::waiting(db, id, but, limit)? {
         // Others than lines belong to a batch too: the job that reads its input.
         let Ok(line) = part.word.parse() else { continue };
         let text = text(line, &belong::payload(db, part.id)?);

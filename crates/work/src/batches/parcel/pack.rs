@@ -3,12 +3,12 @@
 use super::super::courier::{Fault, Looked, Piece};
 use super::super::task::Task;
 use super::super::{Answer, text};
-use super::{AGAIN, Carried, Carries, Halt, PARCELS, lost};
+use super::{AGAIN, Carried, Carries, Halt, lost};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::batches::LineText;
+use store::batches::{LineText, Stretch};
 use store::parcels::{Settled, Told};
 use tokio::sync::mpsc;
 
@@ -102,8 +102,8 @@ impl Carries {
 
     /// Some of the lines that the parcel holds; `None` after the last.
     pub(super) async fn page(&self, carried: &Carried<'_>, after: Option<u64>) -> Result<Option<Page>, Halt> {
-        let batch = &carried.batch.id;
-        let held = self.rows.parcels.held(batch, PARCELS, after, LINES_A_PAGE, BYTES_A_PAGE).await?;
+        let stretch = Stretch { after, limit: LINES_A_PAGE, bytes: BYTES_A_PAGE };
+        let held = self.rows.parcels.held(carried.shelf(), stretch).await?;
         let Some((last, _)) = held.last() else { return Ok(None) };
         let last = *last;
         let is_own = |told: &Told| {
@@ -115,9 +115,9 @@ impl Carries {
     /// Ends lines, if they are still held; those that were.
     pub(super) async fn settle(&self, carried: &Carried<'_>, ends: Ends) -> Result<Vec<Told>, Halt> {
         let Ends { lines, text } = ends;
-        let (lease, batch) = (carried.context.lease(), &carried.batch.id);
+        let (lease, shelf) = (carried.context.lease(), carried.shelf());
         let good: HashMap<u64, bool> = lines.iter().map(|line| (line.line, line.good)).collect();
-        let told = self.rows.parcels.settle(lease, batch, PARCELS, lines, text).await?.ok_or_else(lost)?;
+        let told = self.rows.parcels.settle(lease, shelf, lines, text).await?.ok_or_else(lost)?;
         for (line, _) in &told {
             self.rows.stats.ended(good.get(line).copied().unwrap_or(false), 1);
         }
