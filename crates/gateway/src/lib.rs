@@ -21,6 +21,7 @@ pub mod trace;
 
 mod gather;
 mod listener;
+mod spurious;
 mod worker;
 
 mod http;
@@ -30,6 +31,7 @@ mod remember;
 mod alarm;
 mod alerts;
 mod allocator;
+pub use allocator::Memory;
 mod attempt;
 mod auth;
 mod chores;

@@ -7,6 +7,7 @@ mod lines;
 pub mod tls;
 pub mod watch;
 
+use crate::spurious::Spared;
 use crate::worker::{Dealer, Held};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -179,7 +180,10 @@ where
         // Our own watch is the timer: see `watch`.
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(socket), service);
-    drive(pin!(connection), &watch, http1::Connection::graceful_shutdown).await;
+    let finish = |connection: Pin<&mut Spared<_>>| {
+        http1::Connection::graceful_shutdown(connection.get_mut().connection());
+    };
+    drive(pin!(Spared::new(connection)), &watch, finish).await;
 }
 
 async fn serve_http2<S, B, H, Fut>(socket: S, bounds: Bounds, watch: Arc<Watch>, handle: H)

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// Chosen by measurement: a request allocates a few dozen times, all of it small and short-lived.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: gateway::Memory = gateway::Memory;
 
 fn main() -> ExitCode {
     // In huge pages the few small heaps of an idle process take 7 MB more, and a busy one is no faster (measured).

@@ -50,12 +50,22 @@ fn new_request_id() -> HeaderValue {
     HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("req_0"))
 }
 
+/// Whether a caller says anything to Tidegate itself. Most do not, and need not be asked for each thing that they
+/// might have said.
+pub fn is_addressed(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with("x-tidegate-"))
+}
+
+fn said<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    if is_addressed(headers) { headers.get(name) } else { None }
+}
+
 /// The caller's own deadline.
 ///
 /// # Errors
 /// 400 where it is no number of milliseconds above zero.
 pub fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
-    let Some(value) = headers.get(X_TIMEOUT) else { return Ok(None) };
+    let Some(value) = said(headers, &X_TIMEOUT) else { return Ok(None) };
     match value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()) {
         Some(ms) if ms > 0 => Ok(Some(Duration::from_millis(ms))),
         _ => Err(Failure::new(
@@ -72,7 +82,7 @@ pub fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
 /// # Errors
 /// 400 where it is no priority's name.
 pub fn priority(headers: &HeaderMap, key: Option<Priority>) -> Result<Priority, Failure> {
-    let Some(value) = headers.get(X_PRIORITY) else { return Ok(key.unwrap_or_default()) };
+    let Some(value) = said(headers, &X_PRIORITY) else { return Ok(key.unwrap_or_default()) };
     let asked = value.to_str().ok().and_then(|text| Priority::named(text.trim()));
     let asked = asked.ok_or_else(|| {
         let message = "The header 'x-tidegate-priority' must be one of: high, normal, low, batch.";

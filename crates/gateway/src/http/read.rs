@@ -2,11 +2,12 @@
 
 use crate::alarm::{Alarm, Late};
 use crate::config::Server;
+use crate::spurious;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderMap};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::time::Instant;
 use wire::failure::{Failure, Kind};
 
@@ -88,7 +89,7 @@ async fn read(
 
 async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
     loop {
-        match std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+        match std::future::poll_fn(|cx| spurious::poll_frame(body, cx)).await {
             None => return Ok(None),
             // Trailers say nothing that we read.
             Some(Ok(frame)) => match frame.into_data() {

@@ -1,5 +1,6 @@
 //! What a caller's headers say of the cache.
 
+use crate::http::head;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderName};
 use std::time::Duration;
 use wire::failure::{Failure, Kind};
@@ -42,6 +43,9 @@ impl<'a> Terms<'a> {
         let mut terms = Self::default();
         for value in headers.get_all(CACHE_CONTROL) {
             terms.directives(value.as_bytes());
+        }
+        if !head::is_addressed(headers) {
+            return Ok(terms);
         }
         if let Some(ttl) = text(headers, &X_TTL)? {
             let seconds = ttl.trim().parse().ok().filter(|seconds| *seconds <= TTL_SECONDS_MAX);

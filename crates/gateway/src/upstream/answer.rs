@@ -2,6 +2,7 @@
 
 use super::pool::{Loan, Shared};
 use super::{Error, describe};
+use crate::spurious;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -48,7 +49,7 @@ impl Answer {
         loop {
             let frame = match &mut self.0 {
                 Source::Http { body, .. } => {
-                    let frame = ready!(Pin::new(body).poll_frame(cx));
+                    let frame = ready!(spurious::poll_frame(body, cx));
                     frame.map(|frame| frame.map_err(|error| Error::Cut(describe(&error))))
                 }
                 Source::Sim(body) => {

@@ -10,6 +10,7 @@ use super::stock::Stock;
 use super::{Call, Error, describe, tls};
 use crate::config;
 use crate::gather::Gathering;
+use crate::spurious::Spared;
 use crate::worker::Worker;
 use http::Response;
 use hyper::client::conn::{http1, http2};
@@ -261,7 +262,7 @@ where
 {
     let opened = http1::Builder::new().handshake(io).await;
     let (sender, connection) = opened.map_err(|error| Error::Unreachable(describe(&error)))?;
-    tasks.spawn(drive(connection, place));
+    tasks.spawn(drive(Spared::new(connection), place));
     Ok(sender)
 }
 

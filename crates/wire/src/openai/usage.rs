@@ -1,6 +1,6 @@
 //! What a reply cost, as its `usage` says.
 
-use crate::json::{self, Object, Value};
+use crate::json::{self, Value};
 
 /// Tokens of one reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Usage {
     /// Reads a `usage` object. What is missing or of a strange type counts as 0.
     pub(crate) fn read(usage: Value<'_>) -> Option<Self> {
         let usage = usage.object()?;
-        let mut read = Self::default();
+        let (mut read, mut elsewhere) = (Self::default(), Elsewhere::default());
         for (key, value) in usage.iter() {
             match &*key {
                 "prompt_tokens" => read.input = count(value),
@@ -37,27 +37,36 @@ impl Usage {
                 "total_tokens" => read.total = count(value),
                 "prompt_tokens_details" => read.cached_input = detail(value, "cached_tokens"),
                 "completion_tokens_details" => read.reasoning = detail(value, "reasoning_tokens"),
+                "prompt_cache_hit_tokens" => elsewhere.cached_by_deepseek = Some(count(value)),
+                "cached_tokens" => elsewhere.cached_by_moonshot = Some(count(value)),
+                "reasoning_tokens" => elsewhere.reasoning = count(value),
                 _ => {}
             }
         }
-        read.or_elsewhere(&usage);
+        read.complete(&elsewhere);
         Some(read)
     }
 
-    /// Where providers put the details that OpenAI puts in objects of their own.
-    fn or_elsewhere(&mut self, usage: &Object<'_>) {
+    fn complete(&mut self, elsewhere: &Elsewhere) {
         if self.cached_input == 0 {
-            // DeepSeek says the first, Moonshot the second.
-            let cached = usage.get("prompt_cache_hit_tokens").or_else(|| usage.get("cached_tokens"));
-            self.cached_input = cached.map_or(0, count);
+            let cached = elsewhere.cached_by_deepseek.or(elsewhere.cached_by_moonshot);
+            self.cached_input = cached.unwrap_or(0);
         }
         if self.reasoning == 0 {
-            self.reasoning = usage.get("reasoning_tokens").map_or(0, count);
+            self.reasoning = elsewhere.reasoning;
         }
         if self.total == 0 {
             self.total = self.input.saturating_add(self.output);
         }
     }
+}
+
+/// Details that OpenAI puts in objects of their own, where providers put them beside the counts.
+#[derive(Default)]
+struct Elsewhere {
+    cached_by_deepseek: Option<u64>,
+    cached_by_moonshot: Option<u64>,
+    reasoning: u64,
 }
 
 fn detail(details: Value<'_>, key: &str) -> u64 {
