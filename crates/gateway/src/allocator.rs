@@ -1,5 +1,5 @@
-//! The allocator: what it says of itself, and giving memory back. It is mimalloc in the program; where another one is
-//! in use, as in the tests of this library, the figures are mimalloc's all the same, and near zero.
+//! The allocator: how it is asked, what it says of itself, and giving memory back. It is mimalloc in the program; where
+//! another one is in use, as in the tests of this library, the figures are mimalloc's all the same, and near zero.
 
 use libmimalloc_sys::{mi_malloc, mi_realloc, mi_zalloc};
 use measure::resources::Allocator;
