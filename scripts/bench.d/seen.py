@@ -48,8 +48,9 @@ ADMIN_PLANE = re.compile(r"admin plane on http://127\.0\.0\.1:(\d+)")
 @dataclass
 class Settings:
     tidegate: Path
-    rounds: int = 5
-    seconds: int = 5
+    # Many and short: a machine that is slower now and then is so for both of a round.
+    rounds: int = 20
+    seconds: int = 2
     ratio_min: float = 0.97
 
 
@@ -77,6 +78,14 @@ class Findings:
     @property
     def ratio(self):
         return statistics.median(self.ratios)
+
+    @property
+    def quartiles(self):
+        """Between which half of the rounds' ratios lie."""
+        if len(self.ratios) < 2:
+            return self.ratio, self.ratio
+        low, _, high = statistics.quantiles(self.ratios, n=4)
+        return low, high
 
 
 @dataclass(frozen=True)
