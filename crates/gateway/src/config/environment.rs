@@ -4,6 +4,7 @@
 //!
 //! The process environment is not read here but handed in, so that tests never touch it.
 
+mod misspelt;
 mod otel;
 
 use std::collections::BTreeMap;
@@ -170,7 +171,8 @@ pub(super) fn add_well_known(tree: &mut Node, environment: &Environment) -> Find
             warnings.push(Finding::new(what, mend).about(&path));
         }
     }
-    otel::add(tree, environment);
+    misspelt::tell(environment, &mut warnings);
+    otel::add(tree, environment, &mut warnings);
     add_keys(tree, environment);
     if tree.at(&Path::of(&["providers", "sim"])).is_none() {
         add(tree, &["providers", "sim", "preset"], "sim", Origin::Default);

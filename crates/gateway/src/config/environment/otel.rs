@@ -1,22 +1,25 @@
 //! What OpenTelemetry's own variables say of `[traces]`, where nobody says otherwise: those that its specification
-//! names for every exporter and every service. What of them cannot be read is passed over, as it asks.
+//! names for every exporter and every service. What of them cannot be read is told and passed over, as it asks.
 
+use super::super::fault::{Finding, Findings};
 use super::super::tree::{Kind, Node, Origin, Path};
 use super::{Environment, put};
 
 /// The address that is taken as it is, unlike the one for all signals.
 pub(in crate::config) const OTLP_TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// What may be said of `OTEL_TRACES_SAMPLER`.
+const SAMPLERS: &str = "write always_on, always_off or traceidratio, perhaps with parentbased_ before it";
 /// Most members of a list that are read.
 const MEMBERS_MAX: usize = 64;
 
 /// Adds what the variables say.
-pub(super) fn add(tree: &mut Node, environment: &Environment) {
+pub(super) fn add(tree: &mut Node, environment: &Environment, warnings: &mut Findings) {
     let is_off = environment.get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
         || environment.filled("OTEL_TRACES_EXPORTER").is_some_and(|value| value != "otlp");
     // What belongs to a collector, credentials above all, goes to the one of the same source and to no other.
     if !is_off && tree.at(&Path::of(&["traces", "endpoint"])).is_none() {
-        add_collector(tree, environment);
+        add_collector(tree, environment, warnings);
     }
     if let Some(name) = environment.filled("OTEL_SERVICE_NAME") {
         add_text(tree, &["traces", "service_name"], name, "OTEL_SERVICE_NAME");
@@ -28,13 +31,13 @@ pub(super) fn add(tree: &mut Node, environment: &Environment) {
             key => add_text(tree, &["traces", "attributes", key], &value, attributes),
         }
     }
-    if let Some((ratio, variable)) = ratio(environment) {
+    if let Some((ratio, variable)) = ratio(environment, warnings) {
         let kind = Kind::Untyped(ratio);
         put(tree, &["traces", "ratio"], kind, Origin::Variable(variable.to_owned()));
     }
 }
 
-fn add_collector(tree: &mut Node, environment: &Environment) {
+fn add_collector(tree: &mut Node, environment: &Environment, warnings: &mut Findings) {
     let Some((variable, endpoint)) = [OTLP_TRACES_ENDPOINT, OTLP_ENDPOINT]
         .into_iter()
         .find_map(|name| Some((name, environment.filled(name)?.trim())))
@@ -47,13 +50,12 @@ fn add_collector(tree: &mut Node, environment: &Environment) {
         false => format!("http://{endpoint}"),
     };
     add_text(tree, &["traces", "endpoint"], &endpoint, variable);
-    let protocol = of_signal(environment, "PROTOCOL").and_then(|(name, value)| match value {
-        "grpc" => Some((name, "grpc")),
-        "http/protobuf" | "http/json" => Some((name, "http")),
-        _ => None,
-    });
-    if let Some((variable, protocol)) = protocol {
-        add_text(tree, &["traces", "protocol"], protocol, &variable);
+    if let Some((variable, protocol)) = of_signal(environment, "PROTOCOL") {
+        match protocol {
+            "grpc" => add_text(tree, &["traces", "protocol"], "grpc", &variable),
+            "http/protobuf" | "http/json" => add_text(tree, &["traces", "protocol"], "http", &variable),
+            _ => pass_over(&variable, "is no protocol", "write grpc or http/protobuf", warnings),
+        }
     }
     if let Some((variable, list)) = of_signal(environment, "HEADERS") {
         for (name, value) in pairs(list) {
@@ -63,15 +65,25 @@ fn add_collector(tree: &mut Node, environment: &Environment) {
     if let Some((variable, file)) = of_signal(environment, "CERTIFICATE") {
         add_text(tree, &["traces", "ca_file"], file, &variable);
     }
-    if let Some((variable, millis)) = of_signal(environment, "TIMEOUT")
-        && let Ok(millis) = millis.parse::<u32>()
-    {
-        add_text(tree, &["traces", "timeout"], &format!("{millis}ms"), &variable);
+    if let Some((variable, millis)) = of_signal(environment, "TIMEOUT") {
+        match millis.parse::<u32>() {
+            Ok(millis) => add_text(tree, &["traces", "timeout"], &format!("{millis}ms"), &variable),
+            Err(_) => pass_over(&variable, "is no time", "write milliseconds: 10000", warnings),
+        }
     }
     if let Some((variable, coding)) = of_signal(environment, "COMPRESSION") {
-        let kind = Kind::Bool(coding == "gzip");
-        put(tree, &["traces", "compress"], kind, Origin::Variable(variable));
+        let compress = coding == "gzip";
+        if !compress && coding != "none" {
+            pass_over(&variable, "is no coding that is known", "write gzip or none", warnings);
+        }
+        put(tree, &["traces", "compress"], Kind::Bool(compress), Origin::Variable(variable));
     }
+}
+
+/// Its value is not told: it may be a secret that was put in the wrong place.
+fn pass_over(variable: &str, what: &str, mend: &str, warnings: &mut Findings) {
+    let finding = Finding::new(format!("{variable} {what}, and is passed over"), mend);
+    warnings.push(finding.given_at(Origin::Variable(variable.to_owned())));
 }
 
 /// The variable for traces, or else the one for all signals.
@@ -84,7 +96,7 @@ fn of_signal<'e>(environment: &'e Environment, option: &str) -> Option<(String, 
 }
 
 /// The share that the variables ask for, and which of them says so.
-fn ratio(environment: &Environment) -> Option<(String, &'static str)> {
+fn ratio(environment: &Environment, warnings: &mut Findings) -> Option<(String, &'static str)> {
     let (sampler, argument) = ("OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG");
     match environment.filled(sampler)? {
         "always_on" | "parentbased_always_on" => Some(("1.0".to_owned(), sampler)),
@@ -92,9 +104,15 @@ fn ratio(environment: &Environment) -> Option<(String, &'static str)> {
         "traceidratio" | "parentbased_traceidratio" => {
             let share = environment.filled(argument).unwrap_or("1.0");
             let is_share = share.parse::<f64>().is_ok_and(|share| (0.0..=1.0).contains(&share));
+            if !is_share {
+                pass_over(argument, "is no share", "write a number from 0 to 1: 0.1", warnings);
+            }
             is_share.then(|| (share.to_owned(), argument))
         }
-        _ => None,
+        _ => {
+            pass_over(sampler, "is no sampler that is known", SAMPLERS, warnings);
+            None
+        }
     }
 }
 

@@ -301,3 +301,27 @@ fn aliases_and_keys_arrive_whole() {
         assert_eq!(key.allows(model), allowed, "{model}");
     }
 }
+
+#[test]
+fn a_variable_that_is_nearly_one_of_ours_is_told() {
+    for (name, meant) in [
+        ("TIDEGATE_ADMNI_KEY", Some("TIDEGATE_ADMIN_KEY")),
+        ("TIDEGATE_ADMIN__KEY", Some("TIDEGATE__ADMIN__KEY")),
+        ("TIDEGATE_SERVER_LISTEN", Some("TIDEGATE__SERVER__LISTEN")),
+        ("TIDEGATE_SERVER__TIMEOUTS__DRAIN", Some("TIDEGATE__SERVER__TIMEOUTS__DRAIN")),
+        ("TIDEGATE_ADMIN_KEY", None),
+        ("TIDEGATE_API_KEY", None),
+        // What a cluster sets for a service called `tidegate`.
+        ("TIDEGATE_SERVICE_HOST", None),
+        ("TIDEGATE_SERVICE_PORT_HTTP", None),
+        ("TIDEGATE_PORT_4000_TCP_ADDR", None),
+        ("TIDEGATE_PORT", None),
+    ] {
+        let value = "a-key-of-thirty-two-bytes-or-more";
+        let warnings = Given::toml("").variable(name, value).loaded().warnings;
+        let mends: Vec<&str> = warnings.iter().map(|warning| warning.mend.as_str()).collect();
+        let expected: Vec<String> = meant.map(|meant| format!("did you mean {meant}?")).into_iter().collect();
+        assert_eq!(mends, expected, "{name}");
+        assert!(!format!("{warnings:?}").contains(value), "{name}");
+    }
+}

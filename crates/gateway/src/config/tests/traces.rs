@@ -84,6 +84,24 @@ fn a_services_name_its_attributes_and_its_share_come_from_variables_too() {
 }
 
 #[test]
+fn what_of_opentelemetrys_variables_cannot_be_read_is_told_and_passed_over() {
+    let base = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://base:4318");
+    let ratio = ("OTEL_TRACES_SAMPLER", "traceidratio");
+    for (first, odd, value, what) in [
+        (base, "OTEL_EXPORTER_OTLP_PROTOCOL", "carrier pigeon", "is no protocol"),
+        (base, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "10s", "is no time"),
+        (base, "OTEL_EXPORTER_OTLP_COMPRESSION", "lzma", "is no coding"),
+        (ratio, "OTEL_TRACES_SAMPLER_ARG", "1.5", "is no share"),
+        (base, "OTEL_TRACES_SAMPLER", "jaeger_remote", "is no sampler"),
+    ] {
+        let loaded = Given::toml("").variable(first.0, first.1).variable(odd, value).loaded();
+        let told: Vec<&str> = loaded.warnings.iter().map(|warning| warning.what.as_str()).collect();
+        assert!(matches!(told[..], [told] if told.starts_with(&format!("{odd} {what}"))), "{told:?}");
+        assert!(!format!("{:?}", loaded.warnings).contains(value), "it may be a secret");
+    }
+}
+
+#[test]
 fn credentials_go_to_the_collector_they_came_with_and_to_no_other() {
     let headers = |file: &str| {
         let config = Given::toml(file)
