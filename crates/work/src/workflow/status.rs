@@ -144,6 +144,9 @@ pub struct Status {
 /// How far a step is that fans out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spread {
+    /// When it began, in milliseconds since 1970; not known of one that an earlier release began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) began: Option<i64>,
     /// All items.
     pub total: usize,
     /// The first that has not begun.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use store::runs::RunState;
+use store::Time;
+use store::runs::{RunState, Step as Row};
 
 use super::{Machine, shortened};
 use crate::workflow::definition::{Kind, OnError};
@@ -102,10 +103,31 @@ impl Machine<'_> {
             Some((Some(fault), done, _)) => {
                 self.keep_for_undo(place, done);
                 self.failed(place, &fault);
+                self.record_spread(place, Some(fault));
             }
-            Some((None, _, true)) => self.done(place),
+            Some((None, _, true)) => {
+                self.done(place);
+                self.record_spread(place, None);
+            }
             _ => {}
         }
+    }
+
+    /// Writes how a step that fans out has ended. What came of its items is in rows of their own.
+    fn record_spread(&mut self, place: usize, error: Option<String>) {
+        let row = Row {
+            key: self.id(place).to_owned(),
+            state: self.status.mark(place).as_str().to_owned(),
+            input: None,
+            output: None,
+            error,
+            attempts: 1,
+            started: self.status.spread(place).and_then(|spread| spread.began).map(Time),
+            ended: Some(self.now),
+        };
+        // Of one without items it was written a moment ago that it had begun.
+        self.decision.steps.retain(|other| other.key != row.key);
+        self.decision.steps.push(row);
     }
 
     /// What is done in part is undone too, if it can be.
@@ -147,6 +169,7 @@ impl Machine<'_> {
             if let Some(done) = spread.filter(|spread| spread.open.is_empty()).map(|spread| spread.done) {
                 self.keep_for_undo(place, done);
                 self.status.set(place, Mark::Cancelled);
+                self.record_spread(place, None);
             }
         }
         let runs = |mark: &Mark| matches!(mark, Mark::Started | Mark::Later | Mark::Child | Mark::Spread);

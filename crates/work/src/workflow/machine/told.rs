@@ -111,7 +111,8 @@ impl Machine<'_> {
     fn spread(&mut self, place: usize, items: &[Vec<u8>], told: &Told) {
         self.status.set(place, Mark::Spread);
         self.status.failures.remove(&place);
-        self.status.spreads.insert(place, Spread { total: items.len(), ..Spread::default() });
+        let spread = Spread { began: Some(told.started.0), total: items.len(), ..Spread::default() };
+        self.status.spreads.insert(place, spread);
         self.record(told, Mark::Spread, None, None);
         for (item, input) in items.iter().enumerate() {
             self.decision.steps.push(Row {

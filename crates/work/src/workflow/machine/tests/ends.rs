@@ -84,6 +84,9 @@ fn items_are_under_way_up_to_the_bound() {
     world.finish(&fine);
     world.assert_over(RunState::Done);
     assert_eq!(world.calls.iter().filter(|call| call.starts_with("m/")).count(), 5);
+    let (began, ended) = world.times["m"];
+    assert_eq!((world.states["m"].as_str(), began), ("done", world.times["m/0"].0));
+    assert_eq!(ended, world.times["m/4"].1, "with its last item");
 }
 
 #[test]
@@ -94,6 +97,7 @@ fn a_list_of_nothing_is_done_at_once() {
         _ => fine(definition, part, attempt),
     });
     world.assert_over(RunState::Done);
+    assert_eq!((world.states["m"].as_str(), world.ends["m"]), ("done", 1));
 }
 
 #[test]
@@ -109,6 +113,8 @@ fn an_item_that_fails_fails_its_step_unless_it_may() {
         let status = world.status();
         let spread = status.spread(0).expect("a spread");
         assert_eq!((spread.done, spread.failed), (done, 1));
+        let state = if want == RunState::Done { "done" } else { "failed" };
+        assert_eq!((world.states["m"].as_str(), world.ends["m"]), (state, 1));
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct World {
     pub(super) ends: BTreeMap<String, u32>,
     /// The last state written for each key.
     pub(super) states: BTreeMap<String, String>,
+    /// When each key began and ended, as it was written last.
+    pub(super) times: BTreeMap<String, (Option<Time>, Option<Time>)>,
     /// What was called outside, in order.
     pub(super) calls: Vec<String>,
     /// Runs started.
@@ -61,6 +63,7 @@ impl World {
             attempts: BTreeMap::new(),
             ends: BTreeMap::new(),
             states: BTreeMap::new(),
+            times: BTreeMap::new(),
             calls: Vec::new(),
             children: Vec::new(),
         };
@@ -108,6 +111,7 @@ impl World {
             if row.ended.is_some() {
                 *self.ends.entry(row.key.clone()).or_default() += 1;
             }
+            self.times.insert(row.key.clone(), (row.started, row.ended));
             self.states.insert(row.key, row.state);
         }
         self.children.extend(decision.runs);
