@@ -85,6 +85,7 @@ async fn together(
         inputs: joins.inputs.clone(),
         standing: inquiry.standing,
         arrived: inquiry.arrived,
+        who: record.who().cloned(),
         reply,
     };
     match shared.gateway.gatherings.join(joins, member) {

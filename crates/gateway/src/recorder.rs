@@ -73,6 +73,13 @@ impl Record {
         record
     }
 
+    /// The record of what a flight has used for one of several who wait for it, and who has left.
+    pub fn of_share(&self, plan: &Plan, who: Option<Arc<Principal>>) -> Box<Self> {
+        let mut record = self.of_flight(plan);
+        record.account.who = who;
+        record
+    }
+
     /// What makes the record of an attempt beside this one's, should one be made. What it uses is paid by whoever
     /// takes the answer.
     pub fn aside(&self) -> impl FnOnce() -> Box<Self> + use<> {
@@ -322,8 +329,9 @@ impl Drop for Record {
             self.end(Outcome::CallerLeft, now);
         }
         self.hand_over_trace();
-        // Of a flight and an errand there are only tries to be told.
-        if self.account.role == Role::Errand && !self.account.trail.attempts().is_empty() {
+        // Of a flight and an errand there are only tries to be told, and what they used.
+        let is_telling = !self.account.trail.attempts().is_empty() || self.tokens.is_some();
+        if self.account.role == Role::Errand && is_telling {
             self.tell();
         }
     }

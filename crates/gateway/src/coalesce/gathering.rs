@@ -2,13 +2,14 @@
 //! for [`Departure::wait`].
 
 use super::Outcome;
+use crate::auth::Principal;
 use crate::config::Coalesce;
 use crate::inquiry::Standing;
 use crate::plan::Target;
 use bytes::Bytes;
 use cache::key::{Key, Parts, Secret};
 use foldhash::HashMap;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use wire::openai::Request;
@@ -84,6 +85,8 @@ pub(super) struct Member {
     pub(super) inputs: Inputs,
     pub(super) standing: Standing,
     pub(super) arrived: Instant,
+    /// Who called.
+    pub(super) who: Option<Arc<Principal>>,
     pub(super) reply: oneshot::Sender<Outcome>,
 }
 

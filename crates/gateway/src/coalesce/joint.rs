@@ -10,7 +10,7 @@ use crate::inquiry::{Inquiry, Standing};
 use crate::observe::trail::Trail;
 use crate::plan::{Plan, Target};
 use crate::recorder::Record;
-use crate::remember::part::Broken;
+use crate::remember::part::{Broken, Spent};
 use crate::snapshot::Snapshot;
 use crate::trace::Carried;
 use ::http::HeaderValue;
@@ -141,8 +141,12 @@ impl Joint {
         for (member, body) in members.into_iter().zip(parts) {
             let usage = openai::usage_of(&body).unwrap_or_default();
             let part = Whole { head: whole.head.clone(), body, usage };
-            let (target, trail) = (Arc::clone(target), Arc::clone(trail));
-            let _ = member.reply.send(Outcome::Answered { target, part, trail });
+            let answered = Outcome::Answered { target: Arc::clone(target), part, trail: Arc::clone(trail) };
+            // Whoever has left pays for its part all the same.
+            if let (Err(_), Some(usage)) = (member.reply.send(answered), usage) {
+                let spent = Spent { usage, cost: target.cost(Some(&usage)) };
+                self.record.of_share(&self.plan, member.who).spent(&spent);
+            }
         }
     }
 

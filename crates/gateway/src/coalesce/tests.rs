@@ -7,10 +7,12 @@ use crate::keys::KeyHash;
 use crate::stand::{Stand, commission};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use wire::operation::Operation;
 
 /// Longer than any test: a gathering departs because it is full, or not at all.
@@ -155,12 +157,21 @@ async fn tenants_are_never_joined() {
 async fn provider(
     reply: impl Fn(&Value) -> Option<(u16, String)> + Clone + Send + 'static,
 ) -> (String, mpsc::Receiver<Value>) {
+    slow_provider(&Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)), reply).await
+}
+
+/// The same, which takes a permit of `permits` for each answer.
+async fn slow_provider(
+    permits: &Arc<Semaphore>,
+    reply: impl Fn(&Value) -> Option<(u16, String)> + Clone + Send + 'static,
+) -> (String, mpsc::Receiver<Value>) {
+    let permits = Arc::clone(permits);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (says, said) = mpsc::channel(16);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let (says, reply) = (says.clone(), reply.clone());
+            let (says, reply, permits) = (says.clone(), reply.clone(), Arc::clone(&permits));
             tokio::spawn(async move {
                 let mut seen = Vec::new();
                 while stream.read_buf(&mut seen).await.is_ok_and(|bytes| bytes > 0) {
@@ -170,6 +181,7 @@ async fn provider(
                     let Ok(asked) = serde_json::from_slice::<Value>(&seen[head + 4..]) else { continue };
                     seen.clear();
                     says.send(asked["input"].clone()).await.unwrap();
+                    permits.acquire().await.unwrap().forget();
                     if let Some((status, body)) = reply(&asked["input"]) {
                         let length = body.len();
                         let head = format!(
@@ -290,4 +302,47 @@ async fn who_leaves_hurts_nobody_and_the_last_ends_the_call() {
         drop(third);
     }
     assert_eq!(said.recv().await.unwrap(), Value::Null, "nobody waits: the call is over");
+}
+
+#[tokio::test]
+async fn who_leaves_pays_for_what_was_asked_for_it() {
+    let permits = Arc::new(Semaphore::new(0));
+    let (config, mut said) = slow_provider(&permits, |input| {
+        let data: Vec<_> = (0..input.as_array()?.len()).map(|index| json!({ "index": index })).collect();
+        Some((200, json!({ "data": data, "usage": { "prompt_tokens": 8, "total_tokens": 8 } }).to_string()))
+    })
+    .await;
+    let keys = ["tg-AAAAAAAAAAAA", "tg-BBBBBBBBBBBB"];
+    let known = keys.map(|id| {
+        format!("[[keys]]\nid = '{id}'\nhash = '{}'\ntenant = 'search'\n", KeyHash::of(id, b"secret"))
+    });
+    let stand = stand("own/m", 2, LONG, &(config + &known.concat()));
+    let asked = keys.map(|key| {
+        let principal = Principal { key: Some(key.into()), tenant: "search".into() };
+        let mut asked = Commission { principal, ..embed(&json!("as long")) };
+        asked.headers.insert("cache-control", "no-store".parse().unwrap());
+        asked
+    });
+    let [stays, leaves] = asked.map(|asked| Box::pin(stand.gateway.desk.ask(asked)));
+    let one_leaves = async {
+        tokio::select! {
+            _ = leaves => panic!("nobody is answered yet"),
+            _ = said.recv() => {}
+        }
+        let left = r#"tidegate_requests_total{operation="embeddings",model="v",outcome="caller_left"} 1"#;
+        while !stand.metrics().contains(left) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        permits.add_permits(1);
+    };
+    assert_eq!(tokio::join!(stays, one_leaves).0.status, 200);
+    let mut paid = BTreeMap::<String, (u64, u64)>::new();
+    for worker in 0..2 {
+        stand.gateway.durable.books.sheet(worker).take(|who, _, sum| {
+            let key = who.as_ref().unwrap().key.as_ref().unwrap();
+            let (requests, tokens) = paid.entry(key.to_string()).or_default();
+            (*requests, *tokens) = (*requests + sum.requests, *tokens + sum.tokens_in);
+        });
+    }
+    assert_eq!(paid, keys.map(|key| (key.to_owned(), (1, 4))).into());
 }

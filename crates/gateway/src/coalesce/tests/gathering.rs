@@ -26,7 +26,9 @@ fn request(kind: &str, inputs: usize, tokens: u64) -> (Joins, Member, oneshot::R
     let joins = Joins { key: Key::new(&secret, &parts).unwrap(), inputs: parsed.clone(), tokens, terms };
     let (reply, outcome) = oneshot::channel();
     let standing = Standing { band: Band::Normal, tenant: 0, tokens, tokens_max: None };
-    (joins, Member { body: body.into(), inputs: parsed, standing, arrived: Instant::now(), reply }, outcome)
+    let member =
+        Member { body: body.into(), inputs: parsed, standing, arrived: Instant::now(), who: None, reply };
+    (joins, member, outcome)
 }
 
 /// Takes a seat for such a request; the departure where it is the first.

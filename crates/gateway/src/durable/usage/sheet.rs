@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 const ROWS_MAX: usize = 16_384;
 
 /// Who pays; `None`: nobody has a key.
-pub(super) type Payer = Option<Arc<Principal>>;
+pub(crate) type Payer = Option<Arc<Principal>>;
 
 /// A worker's sums. Its lock is the worker's own but for the moment in which the sums are taken.
 #[derive(Debug)]
@@ -31,11 +31,11 @@ struct Sums {
 
 /// What is added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sum {
-    pub(super) requests: u64,
+pub(crate) struct Sum {
+    pub(crate) requests: u64,
     pub(super) hits: u64,
     pub(super) failed: u64,
-    pub(super) tokens_in: u64,
+    pub(crate) tokens_in: u64,
     pub(super) tokens_out: u64,
     pub(super) cost_micro_usd: u64,
 }
@@ -107,7 +107,7 @@ impl Sheet {
     }
 
     /// Hands over every sum, and begins anew.
-    pub(super) fn take(&self, mut with: impl FnMut(&Payer, &str, &Sum)) {
+    pub(crate) fn take(&self, mut with: impl FnMut(&Payer, &str, &Sum)) {
         let taken = std::mem::take(&mut *self.sums.lock().unwrap_or_else(PoisonError::into_inner));
         for (payer, models) in &taken.of {
             for (model, sum) in models {
