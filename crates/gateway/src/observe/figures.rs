@@ -4,11 +4,14 @@
 //! its target, whoever it was made for: where one fails and another answers, each shows as it was. A call to a
 //! provider that several requests waited for is one call, told by whoever made it, and so is what it used.
 
+mod lately;
+
 use super::account::{Account, Role};
 use super::trail::{Label, Mark, Micros, Trail};
 use super::tray::Gaps;
 use crate::auth::Principal;
 use crate::remember::status::Status;
+use lately::Lately;
 use measure::live::{Ended, Figure, Kind, Live, Minute, Options, Quantiles, Rates, ScopeId, Window};
 use measure::metrics::Outcome;
 use measure::moment::Moment;
@@ -23,9 +26,9 @@ pub struct Figures {
     live: Live,
     /// For whom the requests just before counted. The live figures may forget a scope as time passes, so that then
     /// this is forgotten too.
-    known: Vec<Known>,
+    known: Lately<Known>,
     /// And the targets that were asked.
-    targets: Vec<(Arc<Label>, ScopeId)>,
+    targets: Lately<(Arc<Label>, ScopeId)>,
 }
 
 /// Requests that are known without being looked up: most are of a few routes and keys. Held, so that no other name
@@ -37,9 +40,6 @@ struct Known {
     is_alias: bool,
     scopes: Scopes,
 }
-
-/// Most that are known without being looked up.
-const KNOWN_MAX: usize = 8;
 
 /// Those for whom a request counts.
 type Scopes = SmallVec<[ScopeId; 4]>;
@@ -68,7 +68,7 @@ impl Figures {
     /// Nothing is known yet; so many bytes may be taken.
     pub fn new(bytes_max: usize, now: Moment) -> Self {
         let live = Live::new(Options { bytes_max, ..Options::default() }, now);
-        Self { live, known: Vec::new(), targets: Vec::new() }
+        Self { live, known: Lately::new(), targets: Lately::new() }
     }
 
     /// The figures themselves.
@@ -83,8 +83,8 @@ impl Figures {
 
     /// Time passes. Where a minute is over, gives what it was like.
     pub fn tick(&mut self, now: Moment) -> Option<Minute> {
-        self.known.clear();
-        self.targets.clear();
+        self.known.forget();
+        self.targets.forget();
         self.live.tick(now)
     }
 
@@ -137,28 +137,22 @@ impl Figures {
                 && is_same(known.who.as_ref(), who)
                 && known.is_alias == is_alias
         };
-        if let Some(known) = self.known.iter().find(is_it) {
+        if let Some(known) = self.known.find(is_it) {
             return known.scopes.clone();
         }
         let scopes = self.look_up(route.map(|name| &**name), is_alias, who.map(|who| &**who));
-        if self.known.len() == KNOWN_MAX {
-            self.known.swap_remove(0);
-        }
         let (route, who) = (route.cloned(), who.cloned());
-        self.known.push(Known { route, who, is_alias, scopes: scopes.clone() });
+        self.known.hold(Known { route, who, is_alias, scopes: scopes.clone() });
         scopes
     }
 
     /// A target's own.
     fn target(&mut self, label: &Arc<Label>) -> ScopeId {
-        if let Some((_, scope)) = self.targets.iter().find(|(known, _)| Arc::ptr_eq(known, label)) {
+        if let Some((_, scope)) = self.targets.find(|(known, _)| Arc::ptr_eq(known, label)) {
             return *scope;
         }
         let scope = self.live.scope(Kind::Target, label.counted());
-        if self.targets.len() == KNOWN_MAX {
-            self.targets.swap_remove(0);
-        }
-        self.targets.push((Arc::clone(label), scope));
+        self.targets.hold((Arc::clone(label), scope));
         scope
     }
 
