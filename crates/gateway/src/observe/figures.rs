@@ -197,14 +197,12 @@ impl Figures {
                 self.record(scopes, Figure::External, took);
                 self.live.record(target, Figure::External, took);
             }
-            // What was used and when it began to speak is that one's who answered.
+            // What was used is that one's who answered.
             let used = if is_it { ended(account, Outcome::Ok, None) } else { NOTHING };
             if let Some(outcome) = attempt.outcome() {
                 self.live.count(target, Ended { outcome, ..used });
             }
-            if let (true, Some(first), Some(began)) =
-                (is_it, account.trail.passed(Mark::FirstToken), attempt.began())
-            {
+            if let (Some(first), Some(began)) = (attempt.first_token(), attempt.began()) {
                 self.live.record(target, Figure::FirstToken, between(began, first));
             }
         }

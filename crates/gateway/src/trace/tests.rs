@@ -232,16 +232,25 @@ fn a_name_of_any_length_is_told_in_short() {
 
 #[test]
 fn what_was_used_is_told_of_the_try_that_answered() {
-    for adopted in [true, false] {
+    for (adopted, result) in [
+        (true, AttemptResult::Ok),
+        (true, AttemptResult::Cut),
+        (false, AttemptResult::Ok),
+        (false, AttemptResult::Cut),
+    ] {
         let (mut traced, mut account) = (told(Some(PARENT), &Metrics::new("0", 1)).0, stage::account("r"));
         let (began, trail) = (account.trail.began(), &mut account.trail);
         trail.attempt_begins(&stage::label("p/own"), 1, began);
         let mut aside = Trail::new(began + Duration::from_millis(5));
         aside.attempt_begins(&stage::label("p/aside"), 2, began + Duration::from_millis(6));
-        let slower = if adopted { &mut *trail } else { &mut aside };
-        slower.attempt_ends(AttemptResult::Cancelled, began);
-        trail.adopts(&mut aside);
-        trail.attempt_ends(AttemptResult::Ok, began + Duration::from_millis(9));
+        if adopted {
+            trail.attempt_ends(AttemptResult::Cancelled, began);
+            trail.goes_on_as(&mut aside);
+        } else {
+            aside.attempt_ends(AttemptResult::Cancelled, began);
+            trail.calls_off(&mut aside);
+        }
+        trail.attempt_ends(result, began + Duration::from_millis(9));
         traced.usage = Some(Usage { input: 1, ..Usage::default() });
         let trace = traced.trace(&account);
         let [own, other] = trace.attempts.as_slice() else { panic!("{trace:?}") };

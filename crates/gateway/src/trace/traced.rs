@@ -139,7 +139,7 @@ impl Traced {
         }
     }
 
-    /// Those of its own; what others did for it among others is told by their traces.
+    /// Those of its own, as they began; what others did for it among others is told by their traces.
     fn attempts(&self, trail: &Trail, now: Duration) -> SmallVec<[Attempt; 2]> {
         let answered = Trail::answered(trail.own());
         let told = |attempt: &trail::Attempt| {
@@ -158,7 +158,9 @@ impl Traced {
                 response_model: self.response_model.clone().filter(|_| is_it),
             }
         };
-        trail.own().map(told).collect()
+        let mut attempts: SmallVec<[Attempt; 2]> = trail.own().map(told).collect();
+        attempts.sort_by_key(|attempt| attempt.began);
+        attempts
     }
 }
 
