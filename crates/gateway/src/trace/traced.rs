@@ -202,7 +202,8 @@ fn result(came: Came) -> AttemptResult {
     }
 }
 
-/// How work ends whose last try ended so.
+/// How work ends whose last try ended so. Those at which nobody was asked are no part of it.
 fn outcome_of(trail: &Trail) -> Outcome {
-    trail.attempts().last().map_or(Outcome::Ok, |last| last.outcome().unwrap_or(Outcome::CallerLeft))
+    let answered = Trail::answered(trail.own());
+    answered.map_or(Outcome::Ok, |attempt| attempt.outcome().unwrap_or(Outcome::CallerLeft))
 }
