@@ -12,8 +12,7 @@ use super::tray::Gaps;
 use crate::auth::Principal;
 use crate::remember::status::Status;
 use lately::Lately;
-use measure::live::{Ended, Figure, Kind, Live, Minute, Options, Quantiles, Rates, ScopeId, Window};
-use measure::metrics::Outcome;
+use measure::live::{Ended, Figure, Kind, Live, Minute, Options, Quantiles, Rates, ScopeId, Spent, Window};
 use measure::moment::Moment;
 use serde::Serialize;
 use smallvec::SmallVec;
@@ -114,7 +113,7 @@ impl Figures {
         match account.role {
             Role::Request => self.note_request(account, &scopes),
             Role::Errand if account.pays => {
-                let spent = ended(account, account.outcome, None);
+                let spent = spent(account);
                 scopes.iter().for_each(|scope| self.live.spend(*scope, spent));
             }
             Role::Errand => {}
@@ -182,8 +181,8 @@ impl Figures {
             let target = self.target(&attempt.target);
             self.live.record(target, Figure::Total, account.total.after());
         }
-        let used = if account.pays { ended(account, Outcome::Ok, None) } else { NOTHING };
-        let ended = Ended { outcome: account.outcome, hit: hit(account.cache), ..used };
+        let spent = if account.pays { spent(account) } else { Spent::default() };
+        let ended = Ended { outcome: account.outcome, hit: hit(account.cache), spent };
         scopes.iter().for_each(|scope| self.live.count(*scope, ended));
     }
 
@@ -198,9 +197,9 @@ impl Figures {
                 self.live.record(target, Figure::External, took);
             }
             // What was used is that one's who answered.
-            let used = if is_it { ended(account, Outcome::Ok, None) } else { NOTHING };
+            let spent = if is_it { spent(account) } else { Spent::default() };
             if let Some(outcome) = attempt.outcome() {
-                self.live.count(target, Ended { outcome, ..used });
+                self.live.count(target, Ended { outcome, hit: None, spent });
             }
             if let (Some(first), Some(began)) = (attempt.first_token(), attempt.began()) {
                 self.live.record(target, Figure::FirstToken, between(began, first));
@@ -222,13 +221,9 @@ fn is_same<T: ?Sized>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
     }
 }
 
-const NOTHING: Ended =
-    Ended { outcome: Outcome::Ok, hit: None, tokens_in: 0, tokens_out: 0, cost_micro_usd: 0 };
-
-fn ended(account: &Account, outcome: Outcome, hit: Option<bool>) -> Ended {
-    Ended {
-        outcome,
-        hit,
+/// What was used, as the account says.
+fn spent(account: &Account) -> Spent {
+    Spent {
         tokens_in: account.tokens.input.into(),
         tokens_out: account.tokens.output.into(),
         cost_micro_usd: account.cost_micro_usd.unwrap_or(0).into(),
