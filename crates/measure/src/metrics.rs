@@ -31,6 +31,7 @@ pub use cache::{CacheMetrics, CacheResult, Contents};
 pub use database::{DatabaseMetrics, QueryTimes};
 pub use examples::Examples;
 pub use format::Format;
+pub use histogram::Times;
 pub use pools::{Lookup, PoolMetrics, PoolStand, PoolTotals};
 pub use requests::{Outcome, REQUEST_SECONDS, RouteMetrics, RouteReading};
 pub use targets::{AttemptResult, Joined, TargetMetrics};

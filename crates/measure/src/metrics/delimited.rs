@@ -176,8 +176,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use crate::metrics::histogram::native::{SCHEMA, ZERO_THRESHOLD};
-    use crate::metrics::jobs::Times;
-    use crate::metrics::{Format, Metrics, Outcome};
+    use crate::metrics::{Format, Metrics, Outcome, Times};
     use crate::protobuf::{Field, Fields};
     use std::collections::BTreeMap;
     use std::time::{Duration, SystemTime};
