@@ -232,8 +232,10 @@ def test_what_guards_a_gateway_stays_while_it_runs(launch, mock):
 
 def test_a_file_that_vanishes_changes_nothing(launch, mock):
     gateway = launch(configuration.mock_provider(mock.port))
+    before = len(gateway.log())
     (gateway.folder / "tidegate.toml").unlink()
     gateway.signal(signal.SIGHUP)
+    wait_until("it is refused", lambda: "cannot read" in gateway.log()[before:])
     for _ in range(5):
         assert complete(gateway.port, chat("mock/instant")).status == 200
 

@@ -87,18 +87,25 @@ class Traffic:
     def __init__(self, once: Callable[[], object], pause_seconds: float = 0.05):
         self._once, self._pause_seconds, self._end = once, pause_seconds, threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
+        self._failed: Exception | None = None
 
     def _run(self) -> None:
-        while not self._end.wait(self._pause_seconds):
-            self._once()
+        try:
+            while not self._end.wait(self._pause_seconds):
+                self._once()
+        except Exception as failed:
+            self._failed = failed
 
     def __enter__(self) -> Traffic:
         self._thread.start()
         return self
 
     def __exit__(self, *_exception) -> None:
+        """Raises what ended it before its time, if anything did."""
         self._end.set()
         self._thread.join()
+        if self._failed is not None:
+            raise self._failed
 
 
 class Provider(Serving):

@@ -110,9 +110,9 @@ impl Resources {
     fn note(&self, look: Look, held: Held) {
         let mut seen = self.seen();
         seen.trend.note(look.at, look.reading, look.ended, look.connections);
-        if let Some(resident) = look.reading.pressure.anonymous {
+        if let Some(own) = look.reading.pressure.anonymous {
             let Look { at, requests_per_second, connections, .. } = look;
-            let sample = Sample { at, resident, held: held.bytes(), requests_per_second, connections };
+            let sample = Sample { at, own, held: held.bytes(), requests_per_second, connections };
             seen.detector.note(sample);
         }
         let verdict = seen.detector.verdict();
@@ -181,7 +181,7 @@ mod tests {
     use measure::leak::Level;
     use std::time::Duration;
 
-    /// A look after so many seconds, with so many MiB resident.
+    /// A look after so many seconds, with so many MiB of its own.
     fn look(seconds: u64, mib: u64) -> Look {
         let mut look = Look { at: Duration::from_secs(seconds), connections: 3, ..Look::default() };
         look.reading.pressure.anonymous = Some(mib << 20);

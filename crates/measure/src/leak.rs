@@ -1,7 +1,8 @@
-//! Whether the process loses memory: the slope of what is resident, less what is known to explain it.
+//! Whether the process loses memory: the slope of its own memory, which is what is resident but for pages of files, less
+//! what is known to explain it.
 //!
 //! ```text
-//! resident − 2 × growth of what is held on purpose      (a filling cache and its slack are no leak)
+//! its own − 2 × growth of what is held on purpose       (a filling cache and its slack are no leak)
 //!     ──► Theil–Sen slope over the window               (outliers, purges and bursts do not move it)
 //!     ──► Mann–Kendall test; both halves must rise alike (a step, and what levels off, are no leak)
 //!     ──► less 1.5 × what more load explains             (memory in proportion to how busy it got)
@@ -33,7 +34,7 @@ pub struct Sample {
     /// Time since the process began.
     pub at: Duration,
     /// Bytes resident that are the process's own: pages of files come with use, and go again.
-    pub resident: u64,
+    pub own: u64,
     /// Bytes of them that are held on purpose and known: caches, bodies read ahead.
     pub held: u64,
     /// Requests a second since the sample before.

@@ -48,7 +48,7 @@ pub use minute::Minute;
 pub use names::{Figure, Kind, Window};
 pub use points::{Point, RatePoint};
 pub use quantiles::Quantiles;
-pub use rates::{Ended, Outcomes, Rates};
+pub use rates::{Ended, Outcomes, Rates, Spent};
 pub use scopes::{OTHER, ScopeId};
 
 use crate::moment::Moment;
@@ -175,7 +175,7 @@ impl Live {
     }
 
     /// Counts tokens and cost of a call that is no request of its own.
-    pub fn spend(&mut self, scope: ScopeId, spent: Ended) {
+    pub fn spend(&mut self, scope: ScopeId, spent: Spent) {
         match self.scopes.get_mut(scope) {
             Some(scope) => scope.spend(&spent, self.slot),
             None => self.dropped += 1,

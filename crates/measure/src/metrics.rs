@@ -31,6 +31,7 @@ pub use cache::{CacheMetrics, CacheResult, Contents};
 pub use database::{DatabaseMetrics, QueryTimes};
 pub use examples::Examples;
 pub use format::Format;
+pub use histogram::Times;
 pub use pools::{Lookup, PoolMetrics, PoolStand, PoolTotals};
 pub use requests::{Outcome, REQUEST_SECONDS, RouteMetrics, RouteReading};
 pub use targets::{AttemptResult, Joined, TargetMetrics};
@@ -183,11 +184,13 @@ impl Metrics {
     /// # Errors
     /// As [`encode`](Self::encode).
     pub fn told(&self, format: Format) -> Result<Vec<u8>, std::fmt::Error> {
-        let text = self.encode()?;
         Ok(match format {
-            Format::Protobuf => delimited::of(&families::of(&text), &self.catalogue),
-            Format::Open => exemplified::of(&text, &self.catalogue).into(),
-            Format::Classic => classic::of(&text).into(),
+            Format::Protobuf => {
+                let others = self.catalogue.text_of_others()?;
+                delimited::of(&families::of(&others), &self.catalogue)
+            }
+            Format::Open => exemplified::of(&self.encode()?, &self.catalogue).into(),
+            Format::Classic => classic::of(&self.encode()?).into(),
         })
     }
 

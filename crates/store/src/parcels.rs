@@ -79,8 +79,8 @@ pub trait Parcels: Send + Sync {
     /// is no such batch.
     fn open(&self, parcel: Parcel, job: NewJob, now: Time) -> Answer<'_, ()>;
 
-    /// The parcels of a batch, by model.
-    fn parcels(&self, batch: &str) -> Answer<'_, Vec<Parcel>>;
+    /// The parcels of these batches, those of each by model.
+    fn parcels(&self, batches: &[&str]) -> Answer<'_, Vec<Parcel>>;
 
     /// Writes how a parcel stands; `false`, and nothing written, where the lease is not held.
     fn note(&self, lease: Lease, parcel: Parcel) -> Answer<'_, bool>;

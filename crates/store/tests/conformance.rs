@@ -98,6 +98,7 @@ macro_rules! suite {
         }
         suite! { $fresh, parcels:
             a_parcel_is_opened_once_with_its_job,
+            parcels_of_several_batches_are_read_at_once,
             a_stale_lease_says_nothing_of_a_parcel,
             held_lines_are_read_in_pieces,
             a_held_line_ends_once,

@@ -228,12 +228,12 @@ impl Batches {
         }
     }
 
-    /// What of a batch is handed to providers.
+    /// What of these batches is handed to providers.
     ///
     /// # Errors
     /// Where the store does not answer.
-    pub async fn parcels(&self, id: &str) -> Result<Vec<Parcel>> {
-        self.rows.parcels.parcels(id).await
+    pub async fn parcels(&self, ids: &[&str]) -> Result<Vec<Parcel>> {
+        self.rows.parcels.parcels(ids).await
     }
 
     /// What was done in this process since it began.

@@ -63,7 +63,9 @@ impl AtProvider {
 }
 
 impl<'a> View<'a> {
+    /// As one of these parcels' batches.
     fn of(batch: &'a Batch, parcels: &[Parcel]) -> Self {
+        let own = parcels.iter().filter(|parcel| parcel.batch == batch.id);
         Self {
             id: &batch.id,
             tenant: &batch.tenant,
@@ -73,7 +75,7 @@ impl<'a> View<'a> {
             total: batch.total,
             completed: batch.completed,
             failed: batch.failed,
-            at_providers: parcels.iter().map(AtProvider::of).collect(),
+            at_providers: own.map(AtProvider::of).collect(),
         }
     }
 }
@@ -81,11 +83,10 @@ impl<'a> View<'a> {
 /// `GET /admin/batches`
 pub async fn list(State(gateway): State<Arc<Gateway>>) -> Response {
     let asked = gateway.durable.ask(async move |open: Arc<Open>| -> Result<Value, Fault> {
-        let mut shown = Vec::new();
-        for batch in open.batches.list(None, None, SHOWN_MAX).await? {
-            let parcels = open.batches.parcels(&batch.id).await?;
-            shown.push(json!(View::of(&batch, &parcels)));
-        }
+        let batches = open.batches.list(None, None, SHOWN_MAX).await?;
+        let ids: Vec<&str> = batches.iter().map(|batch| &*batch.id).collect();
+        let parcels = open.batches.parcels(&ids).await?;
+        let shown: Vec<_> = batches.iter().map(|batch| View::of(batch, &parcels)).collect();
         Ok(json!({ "batches": shown }))
     });
     match asked.await {

@@ -99,7 +99,7 @@ fn of_leak(verdict: &Verdict) -> Value {
         json!({
             "minutes": evidence.span.as_secs_f64() / 60.0,
             "samples": evidence.samples,
-            "resident_bytes": evidence.resident,
+            "resident_bytes": evidence.own,
             "growth_bytes": evidence.growth,
             "held_growth_bytes": evidence.held_growth,
             "load_ratio": evidence.load_ratio,

@@ -20,7 +20,8 @@ each of the next requests: --script reads one, and POST /sim/script takes one. D
 
 Directives:
   status=503                  an error with this status, 300 to 599
-  retry_after=2               its header; so retry_after_ms=1500
+  retry_after=2               its header
+  retry_after_ms=1500         its header in milliseconds
   location=URL                its header, for a redirect
   hang                        no answer ever comes
   hang_after=3                silence after three frames
@@ -32,7 +33,8 @@ Directives:
   cut_after=2                 the body ends after two frames as if whole
   no_done                     a stream without [DONE]
   drip=5ms                    one byte at a time, this far apart
-  tokens=5                    how long the text is; or bytes=1024
+  tokens=5                    how long the text is
+  bytes=1024                  the same in bytes
   first_token=100ms           the time to the first token, whatever the model
   between_tokens=1ms          the time between tokens, whatever the model
 
@@ -139,8 +141,10 @@ mod tests {
         let refused =
             Sim::new(Settings::default()).load_script(r#"[{"no such": 1}]"#).unwrap_err().to_string();
         let (_, known) = refused.rsplit_once("there are ").unwrap();
-        let missing: Vec<&str> =
-            known.split(", ").filter(|word| !help.contains(&format!(" {word}"))).collect();
+        // A line each, with an example of its value.
+        let told: Vec<_> =
+            help.lines().filter_map(|line| line.trim_start().split([' ', '=']).next()).collect();
+        let missing: Vec<&str> = known.split(", ").filter(|word| !told.contains(word)).collect();
         assert!(missing.is_empty() && known.contains("hang_after"), "{missing:?} of {refused}");
         assert!(help.contains(r#"'[{"status": 503, "retry_after": 2}"#), "{help}");
     }

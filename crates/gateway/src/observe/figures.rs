@@ -4,13 +4,15 @@
 //! its target, whoever it was made for: where one fails and another answers, each shows as it was. A call to a
 //! provider that several requests waited for is one call, told by whoever made it, and so is what it used.
 
+mod lately;
+
 use super::account::{Account, Role};
 use super::trail::{Label, Mark, Micros, Trail};
 use super::tray::Gaps;
 use crate::auth::Principal;
 use crate::remember::status::Status;
-use measure::live::{Ended, Figure, Kind, Live, Minute, Options, Quantiles, Rates, ScopeId, Window};
-use measure::metrics::Outcome;
+use lately::Lately;
+use measure::live::{Ended, Figure, Kind, Live, Minute, Options, Quantiles, Rates, ScopeId, Spent, Window};
 use measure::moment::Moment;
 use serde::Serialize;
 use smallvec::SmallVec;
@@ -23,9 +25,9 @@ pub struct Figures {
     live: Live,
     /// For whom the requests just before counted. The live figures may forget a scope as time passes, so that then
     /// this is forgotten too.
-    known: Vec<Known>,
+    known: Lately<Known>,
     /// And the targets that were asked.
-    targets: Vec<(Arc<Label>, ScopeId)>,
+    targets: Lately<(Arc<Label>, ScopeId)>,
 }
 
 /// Requests that are known without being looked up: most are of a few routes and keys. Held, so that no other name
@@ -37,9 +39,6 @@ struct Known {
     is_alias: bool,
     scopes: Scopes,
 }
-
-/// Most that are known without being looked up.
-const KNOWN_MAX: usize = 8;
 
 /// Those for whom a request counts.
 type Scopes = SmallVec<[ScopeId; 4]>;
@@ -68,7 +67,7 @@ impl Figures {
     /// Nothing is known yet; so many bytes may be taken.
     pub fn new(bytes_max: usize, now: Moment) -> Self {
         let live = Live::new(Options { bytes_max, ..Options::default() }, now);
-        Self { live, known: Vec::new(), targets: Vec::new() }
+        Self { live, known: Lately::new(), targets: Lately::new() }
     }
 
     /// The figures themselves.
@@ -83,8 +82,8 @@ impl Figures {
 
     /// Time passes. Where a minute is over, gives what it was like.
     pub fn tick(&mut self, now: Moment) -> Option<Minute> {
-        self.known.clear();
-        self.targets.clear();
+        self.known.forget();
+        self.targets.forget();
         self.live.tick(now)
     }
 
@@ -114,7 +113,7 @@ impl Figures {
         match account.role {
             Role::Request => self.note_request(account, &scopes),
             Role::Errand if account.pays => {
-                let spent = ended(account, account.outcome, None);
+                let spent = spent(account);
                 scopes.iter().for_each(|scope| self.live.spend(*scope, spent));
             }
             Role::Errand => {}
@@ -137,28 +136,22 @@ impl Figures {
                 && is_same(known.who.as_ref(), who)
                 && known.is_alias == is_alias
         };
-        if let Some(known) = self.known.iter().find(is_it) {
+        if let Some(known) = self.known.find(is_it) {
             return known.scopes.clone();
         }
         let scopes = self.look_up(route.map(|name| &**name), is_alias, who.map(|who| &**who));
-        if self.known.len() == KNOWN_MAX {
-            self.known.swap_remove(0);
-        }
         let (route, who) = (route.cloned(), who.cloned());
-        self.known.push(Known { route, who, is_alias, scopes: scopes.clone() });
+        self.known.hold(Known { route, who, is_alias, scopes: scopes.clone() });
         scopes
     }
 
     /// A target's own.
     fn target(&mut self, label: &Arc<Label>) -> ScopeId {
-        if let Some((_, scope)) = self.targets.iter().find(|(known, _)| Arc::ptr_eq(known, label)) {
+        if let Some((_, scope)) = self.targets.find(|(known, _)| Arc::ptr_eq(known, label)) {
             return *scope;
         }
         let scope = self.live.scope(Kind::Target, label.counted());
-        if self.targets.len() == KNOWN_MAX {
-            self.targets.swap_remove(0);
-        }
-        self.targets.push((Arc::clone(label), scope));
+        self.targets.hold((Arc::clone(label), scope));
         scope
     }
 
@@ -188,8 +181,8 @@ impl Figures {
             let target = self.target(&attempt.target);
             self.live.record(target, Figure::Total, account.total.after());
         }
-        let used = if account.pays { ended(account, Outcome::Ok, None) } else { NOTHING };
-        let ended = Ended { outcome: account.outcome, hit: hit(account.cache), ..used };
+        let spent = if account.pays { spent(account) } else { Spent::default() };
+        let ended = Ended { outcome: account.outcome, hit: hit(account.cache), spent };
         scopes.iter().for_each(|scope| self.live.count(*scope, ended));
     }
 
@@ -203,14 +196,12 @@ impl Figures {
                 self.record(scopes, Figure::External, took);
                 self.live.record(target, Figure::External, took);
             }
-            // What was used and when it began to speak is that one's who answered.
-            let used = if is_it { ended(account, Outcome::Ok, None) } else { NOTHING };
+            // What was used is that one's who answered.
+            let spent = if is_it { spent(account) } else { Spent::default() };
             if let Some(outcome) = attempt.outcome() {
-                self.live.count(target, Ended { outcome, ..used });
+                self.live.count(target, Ended { outcome, hit: None, spent });
             }
-            if let (true, Some(first), Some(began)) =
-                (is_it, account.trail.passed(Mark::FirstToken), attempt.began())
-            {
+            if let (Some(first), Some(began)) = (attempt.first_token(), attempt.began()) {
                 self.live.record(target, Figure::FirstToken, between(began, first));
             }
         }
@@ -230,13 +221,9 @@ fn is_same<T: ?Sized>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
     }
 }
 
-const NOTHING: Ended =
-    Ended { outcome: Outcome::Ok, hit: None, tokens_in: 0, tokens_out: 0, cost_micro_usd: 0 };
-
-fn ended(account: &Account, outcome: Outcome, hit: Option<bool>) -> Ended {
-    Ended {
-        outcome,
-        hit,
+/// What was used, as the account says.
+fn spent(account: &Account) -> Spent {
+    Spent {
         tokens_in: account.tokens.input.into(),
         tokens_out: account.tokens.output.into(),
         cost_micro_usd: account.cost_micro_usd.unwrap_or(0).into(),

@@ -244,26 +244,25 @@ impl Trail {
         told(self.marks[mark as usize])
     }
 
-    /// The tries, as far as they are told one by one.
+    /// The tries, as far as they are told one by one. Of two that were made at once, the one that was called off stands
+    /// before the other, whichever of them began first.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
     /// Those at which the target was asked.
-    pub fn asked(&self) -> impl DoubleEndedIterator<Item = &Attempt> + Clone {
+    pub fn asked(&self) -> impl DoubleEndedIterator<Item = &Attempt> {
         self.attempts.iter().filter(|attempt| attempt.began().is_some())
     }
 
     /// Those of them that nobody else tells.
-    pub fn own(&self) -> impl DoubleEndedIterator<Item = &Attempt> + Clone {
+    pub fn own(&self) -> impl DoubleEndedIterator<Item = &Attempt> {
         self.asked().filter(|attempt| !attempt.borrowed)
     }
 
-    /// Of some tries the one whose answer it is: the last that went well, or the last of all. Where two were made at
-    /// once, whichever was called off may stand behind it.
-    pub fn answered<'a>(tries: impl DoubleEndedIterator<Item = &'a Attempt> + Clone) -> Option<&'a Attempt> {
-        let went_well = |attempt: &&Attempt| attempt.came == Came::Ended(AttemptResult::Ok);
-        tries.clone().rfind(went_well).or_else(|| tries.last())
+    /// Of some tries the one whose answer it is, be it a whole one, or would have been: the last.
+    pub fn answered<'a>(mut tries: impl DoubleEndedIterator<Item = &'a Attempt>) -> Option<&'a Attempt> {
+        tries.next_back()
     }
 
     /// Tries made at providers, be they told or not.
@@ -334,7 +333,7 @@ impl Trail {
         }
     }
 
-    /// Goes on as a trail that was made beside this one: what that one did is what was done.
+    /// Goes on as a trail that was made beside this one: what that one did is what was done. Its own try is called off.
     pub fn goes_on_as(&mut self, aside: &mut Self) {
         let first_token = aside.marks[Mark::FirstToken as usize];
         if first_token != Micros::NEVER {
@@ -344,8 +343,17 @@ impl Trail {
         self.adopts(aside);
     }
 
+    /// Calls off a trail that was made beside this one, whose own try is the one that goes on.
+    pub fn calls_off(&mut self, aside: &mut Self) {
+        let own = self.attempts.len().checked_sub(1);
+        self.adopts(aside);
+        if let Some(own) = own {
+            self.attempts[own..].rotate_left(1);
+        }
+    }
+
     /// Takes over the tries of a trail that was made beside this one.
-    pub fn adopts(&mut self, aside: &mut Self) {
+    fn adopts(&mut self, aside: &mut Self) {
         self.made += std::mem::take(&mut aside.made);
         let other = std::mem::take(&mut aside.attempts);
         self.join(aside.began, other, false);

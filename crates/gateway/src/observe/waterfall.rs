@@ -1,7 +1,7 @@
 //! A trail as a picture: what was done from when to when, in the order in which it began. Pure.
 
 use super::account::Account;
-use super::trail::{Attempt, Came, Mark, Micros};
+use super::trail::{Attempt, Came, Mark, Micros, Trail};
 use crate::protect::Reason;
 use guard::gate;
 use std::fmt::Write as _;
@@ -46,11 +46,18 @@ pub fn spans(account: &Account) -> Vec<Span<'_>> {
             last = to;
         }
     }
-    for attempt in trail.attempts() {
+    for attempt in in_order(trail.attempts()) {
         last = last.max(of_attempt(attempt, &mut spans).unwrap_or(last));
     }
     of_answer(account, last, &mut spans);
     spans
+}
+
+/// Tries as they began: of two that were made at once, a trail has the one that was called off before the other.
+fn in_order(attempts: &[Attempt]) -> Vec<&Attempt> {
+    let mut attempts: Vec<_> = attempts.iter().collect();
+    attempts.sort_by_key(|attempt| attempt.turned().or(attempt.began()).or(attempt.ended()));
+    attempts
 }
 
 /// Waiting for a target, and asking it; when that ended.
@@ -75,7 +82,7 @@ fn of_answer<'a>(account: &'a Account, last: Micros, spans: &mut Vec<Span<'a>>) 
         return spans.push(span("answer", last.min(answered), account.total.max(answered)));
     }
     let first = trail.passed(Mark::FirstToken);
-    if let (Some(first), Some(asked)) = (first, asked(trail.attempts())) {
+    if let (Some(first), Some(asked)) = (first, asked(trail)) {
         spans.push(span("first_token", asked.min(first), first));
     }
     let from = first.unwrap_or(answered);
@@ -83,8 +90,8 @@ fn of_answer<'a>(account: &'a Account, last: Micros, spans: &mut Vec<Span<'a>>) 
 }
 
 /// When whoever answered was asked.
-fn asked(attempts: &[Attempt]) -> Option<Micros> {
-    attempts.iter().rev().find_map(Attempt::began)
+fn asked(trail: &Trail) -> Option<Micros> {
+    Trail::answered(trail.asked())?.began()
 }
 
 /// What came of a try, in a word.

@@ -135,6 +135,6 @@ impl Record {
     /// An attempt that was made aside came second: it is called off.
     pub fn dismiss(&mut self, mut aside: Box<Self>) {
         aside.attempt_ends(&Ending::CANCELLED, Instant::now());
-        self.account.trail.adopts(&mut aside.account.trail);
+        self.account.trail.calls_off(&mut aside.account.trail);
     }
 }

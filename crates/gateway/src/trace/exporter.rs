@@ -6,6 +6,7 @@ use super::span::Attribute;
 use super::{Trace, otlp, tree};
 use crate::config;
 use crate::runtimes::Runtimes;
+use crate::upstream;
 use guard::retry::Backoff;
 use measure::metrics::{Dropped, Examples, Metrics, PoolMetrics, TraceMetrics};
 use std::pin::pin;
@@ -90,6 +91,13 @@ impl Queue {
         exporting.as_ref().map_or(0, |exporting| exporting.waiting.len())
     }
 
+    /// Whoever would take them to the collector, if an exporter were started.
+    #[cfg(test)]
+    pub(super) fn courier(&self) -> Option<Courier> {
+        let exporting = self.exporting.lock().unwrap_or_else(PoisonError::into_inner);
+        exporting.as_ref()?.courier().ok()
+    }
+
     /// Starts what exports them, on a thread among `runtimes`; nothing where there is no collector, or it was started
     /// before.
     ///
@@ -140,13 +148,17 @@ struct Exporting {
 }
 
 impl Exporting {
+    /// Whoever takes to the collector what waits.
+    fn courier(&self) -> Result<Courier, upstream::Error> {
+        let collector = Collector::new(&self.collector, self.lookups.clone())?;
+        let Self { resource, metrics, examples, .. } = self;
+        let (resource, metrics, examples) = (resource.clone(), metrics.clone(), examples.clone());
+        Ok(Courier { collector, resource, metrics, examples, well: None })
+    }
+
     async fn run(mut self, leave: CancellationToken) {
-        let mut courier = match Collector::new(&self.collector, self.lookups.clone()) {
-            Ok(collector) => {
-                let Self { resource, metrics, examples, .. } = &self;
-                let (resource, metrics, examples) = (resource.clone(), metrics.clone(), examples.clone());
-                Courier { collector, resource, metrics, examples, well: None }
-            }
+        let mut courier = match self.courier() {
+            Ok(courier) => courier,
             // It was judged when the configuration was loaded; what has changed since is told here.
             Err(error) => {
                 tracing::error!(%error, "traces cannot be exported");
@@ -186,7 +198,7 @@ async fn gather(waiting: &mut mpsc::Receiver<Trace>, batch: &mut Vec<Trace>) -> 
 }
 
 /// What takes batches to the collector.
-struct Courier {
+pub(super) struct Courier {
     collector: Collector,
     resource: Vec<Attribute<'static>>,
     metrics: TraceMetrics,
@@ -260,11 +272,14 @@ impl Courier {
     }
 
     /// Counts and tells what became of traces.
-    fn settle(&mut self, said: Said, traces: &[Trace]) {
+    pub(super) fn settle(&mut self, said: Said, traces: &[Trace]) {
         match said {
             Said::Taken(partial) => {
                 self.metrics.exported(traces.len());
-                traces.iter().for_each(|trace| exemplify(trace, &self.examples));
+                // Which ones it rejected it does not say, and no figure is to lead to one of those.
+                if partial.as_ref().is_none_or(|partial| partial.rejected == 0) {
+                    traces.iter().for_each(|trace| exemplify(trace, &self.examples));
+                }
                 self.tell(true, "");
                 if let Some(partial) = partial {
                     let (rejected, message) = (partial.rejected, partial.message);

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::collector::Said;
+use super::otlp::Partial;
 use super::span::{Kind, Span, Value};
 use super::*;
 use crate::config;
 use crate::observe::trail::{Mark, Trail};
 use crate::observe::{Account, Role, stage};
+use crate::protect::Reason;
 use crate::runtimes::Runtimes;
 use measure::metrics::{Format, Metrics};
 use std::collections::BTreeMap;
@@ -232,16 +235,25 @@ fn a_name_of_any_length_is_told_in_short() {
 
 #[test]
 fn what_was_used_is_told_of_the_try_that_answered() {
-    for adopted in [true, false] {
+    for (adopted, result) in [
+        (true, AttemptResult::Ok),
+        (true, AttemptResult::Cut),
+        (false, AttemptResult::Ok),
+        (false, AttemptResult::Cut),
+    ] {
         let (mut traced, mut account) = (told(Some(PARENT), &Metrics::new("0", 1)).0, stage::account("r"));
         let (began, trail) = (account.trail.began(), &mut account.trail);
         trail.attempt_begins(&stage::label("p/own"), 1, began);
         let mut aside = Trail::new(began + Duration::from_millis(5));
         aside.attempt_begins(&stage::label("p/aside"), 2, began + Duration::from_millis(6));
-        let slower = if adopted { &mut *trail } else { &mut aside };
-        slower.attempt_ends(AttemptResult::Cancelled, began);
-        trail.adopts(&mut aside);
-        trail.attempt_ends(AttemptResult::Ok, began + Duration::from_millis(9));
+        if adopted {
+            trail.attempt_ends(AttemptResult::Cancelled, began);
+            trail.goes_on_as(&mut aside);
+        } else {
+            aside.attempt_ends(AttemptResult::Cancelled, began);
+            trail.calls_off(&mut aside);
+        }
+        trail.attempt_ends(result, began + Duration::from_millis(9));
         traced.usage = Some(Usage { input: 1, ..Usage::default() });
         let trace = traced.trace(&account);
         let [own, other] = trace.attempts.as_slice() else { panic!("{trace:?}") };
@@ -282,6 +294,27 @@ fn a_trace_stands_behind_whatever_its_request_was_counted_in() {
         (first, "0.04"),
     ];
     assert_eq!(behind.collect::<BTreeMap<_, _>>(), expected.into(), "{open}");
+}
+
+#[test]
+fn no_figure_leads_to_a_trace_that_the_collector_may_not_have() {
+    let partial = |rejected| Said::Taken(Some(Partial { rejected, message: "in short".to_owned() }));
+    for (said, expected) in [
+        (Said::Taken(None), true),
+        (partial(0), true),
+        (partial(1), false),
+        (Said::Again(None, "away".to_owned()), false),
+        (Said::Refused("never".to_owned()), false),
+    ] {
+        let metrics = Metrics::new("0", 1);
+        let (traced, account) = told(Some(PARENT), &metrics);
+        metrics.shard(0).route("chat", "smart").ends(Outcome::Ok, account.total.after(), Duration::ZERO);
+        let mut courier = Queue::new(&settings(1), &metrics).courier().unwrap();
+        let case = format!("{said:?}");
+        courier.settle(said, &[traced.trace(&account)]);
+        let open = String::from_utf8(metrics.told(Format::Open).unwrap()).unwrap();
+        assert_eq!(open.contains(" # {trace_id="), expected, "{case}");
+    }
 }
 
 /// The value of a metric.
@@ -325,6 +358,38 @@ fn what_is_not_recorded_is_not_handed_over_and_what_is_too_much_is_dropped() {
         traced(Some(PARENT), &queue).end(&over(true, Outcome::Ok, Duration::ZERO));
     }
     assert_eq!(counted(&metrics, r#"tidegate_traces_dropped_total{reason="full"}"#), 5_004 - 4_096);
+}
+
+#[test]
+fn work_that_failed_is_recorded_whatever_stands_beside_the_try_that_failed() {
+    let metrics = Metrics::new("0", 1);
+    let queue = Queue::new(&settings(1), &metrics);
+    let mut handed = 0;
+    for (result, called_off, turned_away, expected) in [
+        (AttemptResult::Ok, false, false, false),
+        (AttemptResult::Cancelled, false, true, false),
+        (AttemptResult::Cut, false, false, true),
+        (AttemptResult::Cut, true, false, true),
+        (AttemptResult::Failed, false, true, true),
+    ] {
+        let mut errand = stage::account("r");
+        errand.role = Role::Errand;
+        let (began, trail) = (errand.trail.began(), &mut errand.trail);
+        trail.attempt_begins(&stage::label("p/m"), 1, began);
+        if called_off {
+            let mut aside = Trail::new(began);
+            aside.attempt_begins(&stage::label("p/late"), 2, began);
+            aside.attempt_ends(AttemptResult::Cancelled, began);
+            trail.calls_off(&mut aside);
+        }
+        trail.attempt_ends(result, began);
+        if turned_away {
+            trail.turned_away(&stage::label("p/other"), Reason::Breaker, began);
+        }
+        traced(None, &queue).end(&errand);
+        handed += usize::from(expected);
+        assert_eq!(queue.waiting(), handed, "{result:?} {called_off} {turned_away}");
+    }
 }
 
 #[tokio::test]

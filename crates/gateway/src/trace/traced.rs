@@ -139,7 +139,7 @@ impl Traced {
         }
     }
 
-    /// Those of its own; what others did for it among others is told by their traces.
+    /// Those of its own, as they began; what others did for it among others is told by their traces.
     fn attempts(&self, trail: &Trail, now: Duration) -> SmallVec<[Attempt; 2]> {
         let answered = Trail::answered(trail.own());
         let told = |attempt: &trail::Attempt| {
@@ -158,7 +158,9 @@ impl Traced {
                 response_model: self.response_model.clone().filter(|_| is_it),
             }
         };
-        trail.own().map(told).collect()
+        let mut attempts: SmallVec<[Attempt; 2]> = trail.own().map(told).collect();
+        attempts.sort_by_key(|attempt| attempt.began);
+        attempts
     }
 }
 
@@ -200,7 +202,8 @@ fn result(came: Came) -> AttemptResult {
     }
 }
 
-/// How work ends whose last try ended so.
+/// How work ends whose last try ended so. Those at which nobody was asked are no part of it.
 fn outcome_of(trail: &Trail) -> Outcome {
-    trail.attempts().last().map_or(Outcome::Ok, |last| last.outcome().unwrap_or(Outcome::CallerLeft))
+    let answered = Trail::answered(trail.own());
+    answered.map_or(Outcome::Ok, |attempt| attempt.outcome().unwrap_or(Outcome::CallerLeft))
 }

@@ -44,7 +44,7 @@ impl Level {
         }
     }
 
-    /// The growth that makes it, in bytes and as a share of what was resident.
+    /// The growth that makes it, in bytes and as a share of what there was.
     const fn threshold(self) -> (f64, f64) {
         match self {
             Self::None => (0.0, 0.0),
@@ -72,8 +72,8 @@ pub struct Evidence {
     pub span: Duration,
     /// How many samples.
     pub samples: usize,
-    /// What was resident at the beginning.
-    pub resident: f64,
+    /// The process's own memory at the beginning.
+    pub own: f64,
     /// How much it grew, by the line through all samples, that what is held on purpose does not explain.
     pub growth: f64,
     /// How much more is held on purpose than at the beginning, at most.
@@ -118,28 +118,26 @@ fn weigh(samples: &[Sample]) -> Option<Evidence> {
     let (earlier, later) = points.split_at(points.len() / 2);
     let slowest = slope(earlier).min(slope(later));
     let growth = by_second * span.as_secs_f64();
-    let resident =
-        median(&mut samples[..SAMPLES_MIN / 4].iter().map(|one| one.resident as f64).collect::<Vec<_>>());
+    let own = median(&mut samples[..SAMPLES_MIN / 4].iter().map(|one| one.own as f64).collect::<Vec<_>>());
     let load_ratio = load_ratio(samples);
     Some(Evidence {
         span,
         samples: samples.len(),
-        resident,
+        own,
         growth,
         held_growth: held_growth(samples).last().copied().unwrap_or(0.0),
         load_ratio,
-        unexplained: growth - LOAD_WEIGHT * (load_ratio - 1.0) * resident,
+        unexplained: growth - LOAD_WEIGHT * (load_ratio - 1.0) * own,
         trend: trend(&points),
         steadiness: if by_second > 0.0 { slowest / by_second } else { 0.0 },
     })
 }
 
-/// What is resident, less what may be due to what is held on purpose.
+/// The process's own memory, less what may be due to what is held on purpose.
 fn unexplained_by_held(samples: &[Sample]) -> Vec<Point> {
     let less = held_growth(samples);
-    let point = |(sample, held): (&Sample, f64)| {
-        (sample.at.as_secs_f64(), sample.resident as f64 - HELD_WEIGHT * held)
-    };
+    let point =
+        |(sample, held): (&Sample, f64)| (sample.at.as_secs_f64(), sample.own as f64 - HELD_WEIGHT * held);
     samples.iter().zip(less).map(point).collect()
 }
 
@@ -195,7 +193,7 @@ impl Evidence {
         let (bytes, share) = level.threshold();
         self.trend >= TREND_MIN
             && self.steadiness >= HALF_MIN
-            && self.unexplained >= bytes.max(share * self.resident)
+            && self.unexplained >= bytes.max(share * self.own)
     }
 
     /// Bytes an hour that nothing explains, were it to go on.
@@ -206,7 +204,7 @@ impl Evidence {
 
     fn words(&self, level: Level) -> String {
         let (least, share) = Level::Suspected.threshold();
-        let grew = format!("resident memory grew by {} in {}", mib(self.growth), minutes(self.span));
+        let grew = format!("the process's own memory grew by {} in {}", mib(self.growth), minutes(self.span));
         if level > Level::None {
             return format!(
                 "{grew} beyond what caches hold more ({}) while load grew by {:.0} %: {} an hour that nothing explains",
@@ -215,8 +213,11 @@ impl Evidence {
                 mib(self.per_hour())
             );
         }
-        if self.growth < least.max(share * self.resident) || self.trend < TREND_MIN {
-            return format!("none: resident memory is steady over {}, caches apart", minutes(self.span));
+        if self.growth < least.max(share * self.own) || self.trend < TREND_MIN {
+            return format!(
+                "none: the process's own memory is steady over {}, caches apart",
+                minutes(self.span)
+            );
         }
         if self.steadiness < HALF_MIN {
             return format!("none: {grew}, but in a step or levelling off, not steadily");

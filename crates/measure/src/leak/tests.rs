@@ -20,7 +20,7 @@ impl Noise {
     }
 }
 
-/// What a process has after so many minutes, beside its noise: MiB resident, MiB held, requests a second, connections.
+/// What a process has after so many minutes, beside its noise: MiB of its own, MiB held, requests a second, connections.
 type Life = fn(f64, &mut Noise) -> (f64, f64, f64, f64);
 
 /// The verdicts of a life of so many minutes, with their minutes: of each in the first hour, then of every fifth.
@@ -35,10 +35,10 @@ fn verdicts(life: Life, minutes: u64, seed: u64) -> Vec<(u64, Verdict)> {
     (0..minutes).filter_map(&mut minute).collect()
 }
 
-fn sample(seconds: u64, (resident, held, requests_per_second, connections): (f64, f64, f64, f64)) -> Sample {
+fn sample(seconds: u64, (own, held, requests_per_second, connections): (f64, f64, f64, f64)) -> Sample {
     Sample {
         at: Duration::from_secs(seconds),
-        resident: (resident * MIB) as u64,
+        own: (own * MIB) as u64,
         held: (held * MIB) as u64,
         requests_per_second: requests_per_second.max(0.0),
         connections: connections.max(0.0) as u64,

@@ -24,6 +24,13 @@ pub struct Ended {
     pub outcome: Outcome,
     /// Whether the cache had the answer; `None` where it was not asked.
     pub hit: Option<bool>,
+    /// What it used.
+    pub spent: Spent,
+}
+
+/// What a call used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
     /// Tokens of the prompt.
     pub tokens_in: u64,
     /// Tokens of the answer.
@@ -41,11 +48,11 @@ impl Tally {
         self.count(ended.outcome as usize, 1);
         self.count(LOOKUPS, u64::from(ended.hit.is_some()));
         self.count(HITS, u64::from(ended.hit == Some(true)));
-        self.spend(ended);
+        self.spend(&ended.spent);
     }
 
     /// Tokens and cost alone.
-    pub(super) fn spend(&mut self, spent: &Ended) {
+    pub(super) fn spend(&mut self, spent: &Spent) {
         self.count(TOKENS_IN, spent.tokens_in);
         self.count(TOKENS_OUT, spent.tokens_out);
         self.count(COST, spent.cost_micro_usd);
@@ -149,15 +156,14 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ended, Outcome, Outcomes, Rates, Tally};
+    use super::{Ended, Outcome, Outcomes, Rates, Spent, Tally};
     use crate::live::slot::Sums;
     use std::time::Duration;
 
     #[test]
     fn rates_are_counts_over_their_span() {
         let mut tally = Tally::default();
-        let plain =
-            Ended { outcome: Outcome::Ok, hit: None, tokens_in: 30, tokens_out: 10, cost_micro_usd: 500 };
+        let spent = Spent { tokens_in: 30, tokens_out: 10, cost_micro_usd: 500 };
         for (outcome, hit) in [
             (Outcome::Ok, Some(true)),
             (Outcome::Ok, Some(false)),
@@ -168,7 +174,7 @@ mod tests {
             (Outcome::Ok, None),
             (Outcome::Ok, None),
         ] {
-            tally.add(&Ended { outcome, hit, ..plain });
+            tally.add(&Ended { outcome, hit, spent });
         }
         let mut sums = Sums::new();
         sums.add(tally.pairs());

@@ -5,7 +5,7 @@ use super::budget::Budget;
 use super::detail::Detail;
 use super::hot::Hot;
 use super::names::{Figure, Kind};
-use super::rates::{Ended, Tally};
+use super::rates::{Ended, Spent, Tally};
 use super::slot::{Pairs, write_pairs};
 use super::tape::{Scratch, Tape};
 
@@ -81,7 +81,7 @@ impl Scope {
         self.tally.add(ended);
     }
 
-    pub(super) fn spend(&mut self, spent: &Ended, now: u32) {
+    pub(super) fn spend(&mut self, spent: &Spent, now: u32) {
         self.used = now;
         self.tally.spend(spent);
     }

@@ -5,7 +5,7 @@ mod memory;
 mod minutes;
 mod time;
 
-use super::{Ended, Figure, Live, Minute, Options, ScopeId, Window};
+use super::{Ended, Figure, Live, Minute, Options, ScopeId, Spent, Window};
 use crate::metrics::Outcome;
 use crate::moment::Moment;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -58,5 +58,6 @@ impl World {
 }
 
 pub(super) fn ok() -> Ended {
-    Ended { outcome: Outcome::Ok, hit: Some(true), tokens_in: 10, tokens_out: 5, cost_micro_usd: 3 }
+    let spent = Spent { tokens_in: 10, tokens_out: 5, cost_micro_usd: 3 };
+    Ended { outcome: Outcome::Ok, hit: Some(true), spent }
 }

@@ -1,7 +1,6 @@
 //! How long the database takes, under the plain name that the requirements give.
 
-use super::histogram::Histogram;
-use super::jobs::{Times, ToldTimes};
+use super::histogram::{Histogram, Times, ToldTimes};
 use super::sharded::Shards;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Registry, Unit};

@@ -4,7 +4,7 @@
 //! A histogram of ours has its classic buckets and its native ones in one message, of one reading, so that a reader may
 //! take either. Whatever else there is, is told as the library's text says it.
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Entry};
 use super::families::{Family, Sample};
 use super::histogram::native::{SCHEMA, ZERO_THRESHOLD};
 use super::histogram::{Exemplar, Labels, Reading};
@@ -20,17 +20,37 @@ enum Kind {
     Histogram = 4,
 }
 
-/// These families, of that catalogue.
-pub(super) fn of(families: &[Family<'_>], catalogue: &Catalogue) -> Vec<u8> {
+/// These families, and that catalogue's histograms of ours.
+pub(super) fn of(others: &[Family<'_>], catalogue: &Catalogue) -> Vec<u8> {
     let mut writer = Writer::default();
-    for family in families.iter().filter(|family| !family.samples.is_empty()) {
-        writer.delimited(|message| write_family(message, family, catalogue));
+    for family in others.iter().filter(|family| !family.samples.is_empty()) {
+        writer.delimited(|message| write_family(message, family));
+    }
+    for (name, entry) in catalogue.ours() {
+        let readings = entry.histograms.read();
+        if !readings.is_empty() {
+            writer.delimited(|message| write_ours(message, name, entry, &readings));
+        }
     }
     writer.finish()
 }
 
-/// `MetricFamily`. A counter and an info are named as their samples are.
-fn write_family(writer: &mut Writer, family: &Family<'_>, catalogue: &Catalogue) {
+/// `MetricFamily` of ours.
+fn write_ours(writer: &mut Writer, name: &str, entry: &Entry, readings: &[(Labels, Reading)]) {
+    write_head(writer, name, &entry.help, Kind::Histogram);
+    readings.iter().for_each(|(labels, reading)| write_reading(writer, labels, reading));
+    writer.bytes(5, entry.unit.as_bytes());
+}
+
+/// What a `MetricFamily` begins with.
+fn write_head(writer: &mut Writer, name: &str, help: &str, kind: Kind) {
+    writer.text(1, name);
+    writer.bytes(2, help.as_bytes());
+    writer.number(3, kind as u64);
+}
+
+/// `MetricFamily` of others. A counter and an info are named as their samples are.
+fn write_family(writer: &mut Writer, family: &Family<'_>) {
     let (suffix, kind) = match family.kind {
         "counter" => ("_total", Kind::Counter),
         "gauge" => ("", Kind::Gauge),
@@ -38,14 +58,9 @@ fn write_family(writer: &mut Writer, family: &Family<'_>, catalogue: &Catalogue)
         "histogram" => ("", Kind::Histogram),
         _ => ("", Kind::Untyped),
     };
-    writer.text(1, &format!("{}{suffix}", family.name));
-    writer.bytes(2, family.help.as_bytes());
-    writer.number(3, kind as u64);
-    match (kind, catalogue.histograms(family.name)) {
-        (Kind::Histogram, Some(ours)) => {
-            ours.read().iter().for_each(|(labels, reading)| write_reading(writer, labels, reading));
-        }
-        (Kind::Histogram, None) => {
+    write_head(writer, &format!("{}{suffix}", family.name), family.help, kind);
+    match kind {
+        Kind::Histogram => {
             let begins = |sample: &Sample<'_>| sample.name.strip_prefix(family.name) == Some("_sum");
             let histograms = family.samples.chunk_by(|_, next| !begins(next));
             histograms.for_each(|samples| write_samples(writer, family.name, samples));
@@ -175,9 +190,9 @@ fn write_exemplar(writer: &mut Writer, field: u32, exemplar: &Exemplar) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use crate::metrics::families;
     use crate::metrics::histogram::native::{SCHEMA, ZERO_THRESHOLD};
-    use crate::metrics::jobs::Times;
-    use crate::metrics::{Format, Metrics, Outcome};
+    use crate::metrics::{Format, Metrics, Outcome, Times};
     use crate::protobuf::{Field, Fields};
     use std::collections::BTreeMap;
     use std::time::{Duration, SystemTime};
@@ -210,18 +225,23 @@ mod tests {
         messages(metric, 1).into_iter().map(|pair| (text(pair, 1), text(pair, 2))).collect()
     }
 
-    /// The families by name, each with its type and its metrics.
-    fn families(mut told: &[u8]) -> BTreeMap<&str, (u64, Vec<&[u8]>)> {
-        let mut families = BTreeMap::new();
+    /// The families' messages, each with its length before it.
+    fn messages_of(mut told: &[u8]) -> Vec<&[u8]> {
+        let mut families = Vec::new();
         while !told.is_empty() {
             let width = told.iter().position(|byte| *byte < 0x80).unwrap() + 1;
             let length = told[..width].iter().rev().fold(0, |sum, byte| sum << 7 | usize::from(byte & 0x7f));
             let (family, rest) = told[width..].split_at(length);
-            assert!(!text(family, 2).is_empty(), "what it is");
-            families.insert(text(family, 1), (number(family, 3), messages(family, 4)));
+            families.push(family);
             told = rest;
         }
         families
+    }
+
+    /// The families by name, each with its type and its metrics.
+    fn by_name(told: &[u8]) -> BTreeMap<&str, (u64, Vec<&[u8]>)> {
+        let of = |family| (text(family, 1), (number(family, 3), messages(family, 4)));
+        messages_of(told).into_iter().map(of).collect()
     }
 
     #[test]
@@ -232,7 +252,7 @@ mod tests {
         let times = Times { bounds: &[0.1], buckets: vec![1, 2], sum: 2.5 };
         metrics.workflows.show(vec![], vec![("model", times)]);
         let told = metrics.told(Format::Protobuf).unwrap();
-        let families = families(&told);
+        let families = by_name(&told);
         for (name, kind, field, value) in [
             ("tidegate_build_info", 1, 2, 1.0),
             ("tidegate_connections", 1, 2, -3.0),
@@ -253,6 +273,32 @@ mod tests {
     }
 
     #[test]
+    fn the_same_families_are_told_as_in_text() {
+        let metrics = Metrics::new("0", 1);
+        metrics.shard(0).route("chat", "m").ends(Outcome::Ok, Duration::ZERO, Duration::ZERO);
+        metrics.shard(0).target("p", "m").first_token(Duration::ZERO);
+        let open = metrics.encode().unwrap();
+        let in_text: BTreeMap<_, _> = families::of(&open)
+            .into_iter()
+            .filter(|family| !family.samples.is_empty())
+            .map(|family| {
+                let suffix = match family.kind {
+                    "counter" => "_total",
+                    "info" => "_info",
+                    _ => "",
+                };
+                (format!("{}{suffix}", family.name), (family.help.to_owned(), family.unit.to_owned()))
+            })
+            .collect();
+        let told = metrics.told(Format::Protobuf).unwrap();
+        let of =
+            |family| (text(family, 1).to_owned(), (text(family, 2).to_owned(), text(family, 5).to_owned()));
+        let families: Vec<_> = messages_of(&told).into_iter().map(of).collect();
+        assert_eq!(families.len(), in_text.len(), "each is told once");
+        assert_eq!(families.into_iter().collect::<BTreeMap<_, _>>(), in_text);
+    }
+
+    #[test]
     fn a_histogram_of_ours_has_both_kinds_of_buckets_and_its_exemplars() {
         let metrics = Metrics::new("0", 2);
         let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
@@ -264,7 +310,7 @@ mod tests {
             metrics.examples().request(second.into(), ("chat", "m"), at(second), (total, Duration::ZERO));
         }
         let told = metrics.told(Format::Protobuf).unwrap();
-        let families = families(&told);
+        let families = by_name(&told);
         let (_, durations) = &families["http_request_duration_seconds"];
         let histogram = messages(durations[0], 7)[0];
         assert_eq!(labels(durations[0]), [("operation", "chat"), ("model", "m")]);

@@ -8,10 +8,12 @@
 mod exemplars;
 mod layout;
 pub mod native;
+mod times;
 
 pub(super) use exemplars::Exemplar;
+pub use times::Times;
+pub(super) use times::ToldTimes;
 
-use super::jobs::Times;
 use super::sharded::{Line, Shards};
 use exemplars::Exemplars;
 use layout::Layout;

@@ -1,6 +1,7 @@
 //! What is done later, as a scrape sees it: who waits and how long, how it went, how long it took. All of it is
 //! counted elsewhere and handed in when it is read.
 
+use super::histogram::{Times, ToldTimes};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::TypedMetric;
@@ -9,8 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// How the work stands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,29 +64,6 @@ pub struct Workers {
     pub all: u32,
     /// How many are busy.
     pub busy: u32,
-}
-
-/// Durations, by length.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Times {
-    /// Upper bounds of the buckets in seconds, ascending.
-    pub bounds: &'static [f64],
-    /// How many in each, not added up, and those beyond the last.
-    pub buckets: Vec<u64>,
-    /// All together, in seconds.
-    pub sum: f64,
-}
-
-impl Times {
-    /// As a histogram.
-    pub(super) fn encode(&self, encoder: &mut MetricEncoder<'_>) -> fmt::Result {
-        let uppers = self.bounds.iter().copied().chain([f64::INFINITY]);
-        let counts = self.buckets.iter().copied().chain(std::iter::repeat(0));
-        let buckets: Vec<_> = uppers.zip(counts).collect();
-        // From the same reading, so that the count is never less than its buckets.
-        let count = buckets.iter().map(|(_, count)| count).sum();
-        encoder.encode_histogram::<NoLabelSet>(self.sum, count, &buckets, None)
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -225,30 +203,6 @@ impl TypedMetric for Told {
 impl EncodeMetric for Told {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         encoder.encode_counter::<NoLabelSet, _, u64>(&self.0.load(Relaxed), None)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        Self::TYPE
-    }
-}
-
-/// A histogram that is counted elsewhere.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ToldTimes(Arc<Mutex<Times>>);
-
-impl ToldTimes {
-    pub(super) fn set(&self, times: Times) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = times;
-    }
-}
-
-impl TypedMetric for ToldTimes {
-    const TYPE: MetricType = MetricType::Histogram;
-}
-
-impl EncodeMetric for ToldTimes {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).encode(&mut encoder)
     }
 
     fn metric_type(&self) -> MetricType {

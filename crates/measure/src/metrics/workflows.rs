@@ -1,7 +1,7 @@
 //! Workflows, as a scrape sees them: how many runs are in each state, and how long what steps do takes. It is counted
 //! elsewhere and handed in when it is read.
 
-use super::jobs::{Times, ToldTimes};
+use super::histogram::{Times, ToldTimes};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -51,7 +51,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use crate::metrics::Metrics;
-    use crate::metrics::jobs::Times;
+    use crate::metrics::Times;
 
     #[test]
     fn a_scrape_shows_runs_and_steps() {

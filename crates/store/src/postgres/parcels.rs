@@ -31,11 +31,12 @@ impl Parcels for Postgres {
         })
     }
 
-    fn parcels(&self, batch: &str) -> Answer<'_, Vec<Parcel>> {
-        self.write(batch.to_owned(), |transaction, batch| {
+    fn parcels(&self, batches: &[&str]) -> Answer<'_, Vec<Parcel>> {
+        let batches: Vec<String> = batches.iter().copied().map(str::to_owned).collect();
+        self.write(batches, |transaction, batches| {
             Box::pin(async move {
-                let sql = "SELECT * FROM tidegate_batch_parcels WHERE batch = $1 ORDER BY model";
-                transaction.last(sql, params![batch]).await?.iter().map(from_row).collect()
+                let sql = "SELECT * FROM tidegate_batch_parcels WHERE batch = ANY($1) ORDER BY model";
+                transaction.last(sql, params![batches]).await?.iter().map(from_row).collect()
             })
         })
     }

@@ -26,11 +26,17 @@ impl Parcels for Sqlite {
         })
     }
 
-    fn parcels(&self, batch: &str) -> Answer<'_, Vec<Parcel>> {
-        let batch = batch.to_owned();
+    fn parcels(&self, batches: &[&str]) -> Answer<'_, Vec<Parcel>> {
+        let batches: Vec<String> = batches.iter().copied().map(str::to_owned).collect();
         self.read(move |db| {
             let mut sql = db.prepare_cached("SELECT * FROM batch_parcels WHERE batch = ? ORDER BY model")?;
-            Ok(sql.query_map([&batch], from_row)?.collect::<rusqlite::Result<_>>()?)
+            let mut parcels = Vec::new();
+            for batch in &batches {
+                for parcel in sql.query_map([batch], from_row)? {
+                    parcels.push(parcel?);
+                }
+            }
+            Ok(parcels)
         })
     }
 

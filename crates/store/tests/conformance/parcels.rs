@@ -63,14 +63,38 @@ async fn overtaken(store: &Store) -> Lease {
 pub async fn a_parcel_is_opened_once_with_its_job(store: &Store) {
     let stranger = store.parcels.open(parcel("m"), courier("m"), NOW);
     stranger.await.unwrap();
-    assert_eq!(store.parcels.parcels("batch_1").await.unwrap(), [], "there is no such batch");
+    assert_eq!(store.parcels.parcels(&["batch_1"]).await.unwrap(), [], "there is no such batch");
     store.batches.create(batch("batch_1"), reader("batch_1")).await.unwrap();
     for model in ["n", "m", "n"] {
         store.parcels.open(parcel(model), courier(model), NOW).await.unwrap();
     }
-    assert_eq!(store.parcels.parcels("batch_1").await.unwrap(), [parcel("m"), parcel("n")]);
+    assert_eq!(store.parcels.parcels(&["batch_1"]).await.unwrap(), [parcel("m"), parcel("n")]);
     let jobs = store.jobs.list(Filter { queue: Some("courier".to_owned()), ..Filter::default() }, None, 9);
     assert_eq!(jobs.await.unwrap().len(), 2);
+}
+
+pub async fn parcels_of_several_batches_are_read_at_once(store: &Store) {
+    for id in ["batch_1", "batch_2", "batch_3", "batch_4"] {
+        store.batches.create(batch(id), reader(id)).await.unwrap();
+    }
+    for (id, model) in [("batch_2", "n"), ("batch_3", "m"), ("batch_1", "m"), ("batch_2", "m")] {
+        let job = NewJob { unique: Some(format!("{id}/parcel/{model}")), ..courier(model) };
+        store.parcels.open(Parcel { batch: id.to_owned(), ..parcel(model) }, job, NOW).await.unwrap();
+    }
+    // (batches that are asked for, each of their parcels' batch and model)
+    let cases: [(&[&str], &[(&str, &str)]); 4] = [
+        (&[], &[]),
+        (&["batch_4", "batch_5"], &[]),
+        (&["batch_2"], &[("batch_2", "m"), ("batch_2", "n")]),
+        (&["batch_4", "batch_1", "batch_2"], &[("batch_1", "m"), ("batch_2", "m"), ("batch_2", "n")]),
+    ];
+    for (asked, expected) in cases {
+        let mut found = store.parcels.parcels(asked).await.unwrap();
+        // Those of each batch are by model, and of several in any order.
+        found.sort_by(|one, other| one.batch.cmp(&other.batch));
+        let found: Vec<_> = found.iter().map(|parcel| (&*parcel.batch, &*parcel.model)).collect();
+        assert_eq!(found, expected, "{asked:?}");
+    }
 }
 
 pub async fn a_stale_lease_says_nothing_of_a_parcel(store: &Store) {
@@ -82,11 +106,11 @@ pub async fn a_stale_lease_says_nothing_of_a_parcel(store: &Store) {
     let line = vec![Settled { line: 0, good: true }];
     assert_eq!(store.parcels.settle(stale, shelf("batch_1"), line, texts()).await.unwrap(), None);
     assert_eq!(store.parcels.give_back(stale, shelf("batch_1"), vec![0], ready()).await.unwrap(), None);
-    assert_eq!(store.parcels.parcels("batch_1").await.unwrap(), [noted("sent")]);
+    assert_eq!(store.parcels.parcels(&["batch_1"]).await.unwrap(), [noted("sent")]);
     assert_eq!(store.parcels.held(shelf("batch_1"), first(9)).await.unwrap().len(), 3);
     let fetched = Parcel { state: ParcelState::Fetched, ..noted("sent") };
     assert!(store.parcels.note(lease, fetched.clone()).await.unwrap());
-    assert_eq!(store.parcels.parcels("batch_1").await.unwrap(), [fetched]);
+    assert_eq!(store.parcels.parcels(&["batch_1"]).await.unwrap(), [fetched]);
 }
 
 pub async fn held_lines_are_read_in_pieces(store: &Store) {
@@ -160,5 +184,5 @@ pub async fn parcels_go_with_their_batch(store: &Store) {
     let change = BatchChange { to: Some(BatchState::Completed), at: NOW, ..BatchChange::default() };
     store.batches.change("batch_1", change).await.unwrap().unwrap();
     assert_eq!(store.batches.purge(NOW.after(SECOND), 9).await.unwrap(), 1);
-    assert_eq!(store.parcels.parcels("batch_1").await.unwrap(), []);
+    assert_eq!(store.parcels.parcels(&["batch_1"]).await.unwrap(), []);
 }

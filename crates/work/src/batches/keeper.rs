@@ -165,7 +165,7 @@ impl Keeper {
     }
 
     async fn open_parcels(&self, batch: &Batch) -> Result<Vec<Parcel>> {
-        let mut parcels = self.rows.parcels.parcels(&batch.id).await?;
+        let mut parcels = self.rows.parcels.parcels(&[&batch.id]).await?;
         parcels.retain(|parcel| parcel.state == ParcelState::Open);
         Ok(parcels)
     }

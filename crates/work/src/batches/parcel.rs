@@ -127,7 +127,7 @@ impl Carries {
     async fn bring_on(&self, context: &Context, errand: Errand) -> Result<(), Halt> {
         let Errand { batch, model } = errand;
         let Some(batch) = self.rows.batches.batch(&batch, None).await? else { return Ok(()) };
-        let parcels = self.rows.parcels.parcels(&batch.id).await?;
+        let parcels = self.rows.parcels.parcels(&[&batch.id]).await?;
         let is_open = |parcel: &&Parcel| parcel.model == model && parcel.state == ParcelState::Open;
         let Some(parcel) = parcels.iter().find(is_open) else { return Ok(()) };
         let (notes, want) = (Notes::of(parcel), Want::of(&batch));

@@ -22,7 +22,7 @@ fn options() -> Options {
 }
 
 async fn states(scene: &Scene, id: &str) -> Vec<ParcelState> {
-    scene.batches.parcels(id).await.unwrap().iter().map(|parcel| parcel.state).collect()
+    scene.batches.parcels(&[id]).await.unwrap().iter().map(|parcel| parcel.state).collect()
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn what_the_provider_refuses_is_asked_here() {
         assert_eq!(counts(&batch), (BatchState::Completed, 20, 20, 0), "{call} {fault:?}");
         assert_eq!((asked.len(), far.calls(call), far.noted().len()), (20, 1, 0), "{call} {fault:?}");
         assert_eq!(states(&scene, &batch.id).await, [ParcelState::Returned]);
-        let report = scene.batches.parcels(&batch.id).await.unwrap();
+        let report = scene.batches.parcels(&[&batch.id]).await.unwrap();
         assert!(String::from_utf8_lossy(&report[0].notes).contains("why"), "{report:?}");
         act.drain().await;
     }

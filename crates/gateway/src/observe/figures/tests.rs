@@ -77,22 +77,28 @@ fn a_target_that_fails_shows_so_where_another_answers() {
 }
 
 #[test]
-fn of_two_tries_at_once_the_answer_is_whoevers_went_well() {
-    let mut figures = figures();
-    let request = request(|account| {
-        tries(account, &label("p/quick"), AttemptResult::Ok);
-        let mut aside = Trail::new(account.trail.began());
-        aside.attempt_begins(&label("p/late"), 0, aside.began() + MS * 20);
-        aside.attempt_ends(AttemptResult::Cancelled, aside.began() + MS * 50);
-        account.trail.adopts(&mut aside);
-    });
-    figures.note(&request);
-    for (target, tokens_in, totals) in [("p/quick", 30, 1), ("p/late", 0, 0)] {
-        assert_eq!(rates(&figures, Kind::Target, target).tokens_in, tokens_in, "{target}");
-        assert_eq!(count(&figures, Kind::Target, target, Figure::Total), totals, "{target}");
+fn of_two_tries_at_once_the_answer_is_the_ones_that_was_not_called_off_however_it_ended() {
+    for result in [AttemptResult::Ok, AttemptResult::Cut, AttemptResult::Cancelled] {
+        let mut figures = figures();
+        let request = request(|account| {
+            let (began, trail) = (account.trail.began(), &mut account.trail);
+            trail.attempt_begins(&label("p/quick"), 0, began + MS * 10);
+            let mut aside = Trail::new(began);
+            aside.attempt_begins(&label("p/late"), 0, began + MS * 20);
+            aside.attempt_ends(AttemptResult::Cancelled, began + MS * 40);
+            trail.calls_off(&mut aside);
+            trail.first_token(began + MS * 45);
+            trail.attempt_ends(result, began + MS * 50);
+        });
+        figures.note(&request);
+        for (target, tokens_in, counted) in [("p/quick", 30, 1), ("p/late", 0, 0)] {
+            assert_eq!(rates(&figures, Kind::Target, target).tokens_in, tokens_in, "{result:?} {target}");
+            for figure in [Figure::Total, Figure::FirstToken] {
+                assert_eq!(count(&figures, Kind::Target, target, figure), counted, "{result:?} {target}");
+            }
+        }
+        assert_eq!(Entry::new(0, request, Moment::now()).target(), Some("p/quick"), "{result:?}");
     }
-    let now = Moment::now();
-    assert_eq!(Entry::new(0, request, now).target(), Some("p/quick"));
 }
 
 #[test]
@@ -153,9 +159,11 @@ fn names_that_callers_invent_make_no_scopes() {
 fn first_tokens_are_told_from_the_arrival_and_from_the_asking() {
     let mut figures = figures();
     figures.note(&request(|account| {
-        tries(account, &label("p/m"), AttemptResult::Ok);
-        let began = account.trail.began();
-        account.trail.passes(Mark::FirstToken, began + MS * 30);
+        let (began, trail) = (account.trail.began(), &mut account.trail);
+        trail.attempt_begins(&label("p/m"), 0, began + MS * 10);
+        trail.passes(Mark::FirstToken, began + MS * 30);
+        trail.first_token(began + MS * 30);
+        trail.attempt_ends(AttemptResult::Ok, began + MS * 50);
     }));
     let near = |scope, expected: u64| {
         let found = figures.live().read(scope, Figure::FirstToken, Window::S10);

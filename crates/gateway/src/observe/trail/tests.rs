@@ -113,6 +113,31 @@ fn a_try_that_was_made_beside_is_taken_over() {
 }
 
 #[test]
+fn a_try_that_was_made_beside_and_called_off_stands_before_the_one_that_it_lost_to() {
+    let began = Instant::now();
+    // (tries that failed before, who is told of behind them)
+    let both: &[_] = &["p/b", "p/a"];
+    for (before, expected) in
+        [(0, both), (ATTEMPTS_MAX - 2, both), (ATTEMPTS_MAX - 1, &["p/a"]), (ATTEMPTS_MAX, &[])]
+    {
+        let (mut trail, mut aside) = (Trail::new(began), Trail::new(began));
+        for _ in 0..before {
+            trail.attempt_begins(&label("p/failed"), 0, began);
+            trail.attempt_ends(AttemptResult::Failed, began);
+        }
+        trail.attempt_begins(&label("p/a"), 0, began);
+        aside.attempt_begins(&label("p/b"), 0, began + MS * 2);
+        aside.attempt_ends(AttemptResult::Cancelled, began + MS * 3);
+        trail.calls_off(&mut aside);
+        let names: Vec<_> = trail.attempts().iter().map(|attempt| &*attempt.target.name).collect();
+        assert_eq!((&names[before..], trail.made() as usize), (expected, before + 2));
+    }
+    let mut nobodys = Trail::new(began);
+    nobodys.calls_off(&mut Trail::new(began));
+    assert!(nobodys.attempts().is_empty());
+}
+
+#[test]
 fn time_stands_still_where_it_cannot_be_told_any_more() {
     let late = Micros::of(Duration::from_secs(100_000));
     assert_eq!(late, Micros::of(Duration::MAX));

@@ -73,6 +73,24 @@ fn waiting_and_asking_are_told_of_each_try() {
 }
 
 #[test]
+fn of_two_tries_at_once_each_is_told_when_it_began_whichever_was_called_off() {
+    let mut account = request(100, |trail| {
+        let began = trail.began();
+        trail.attempt_begins(&label("p/a"), 0, began + MS * 10);
+        let mut aside = Trail::new(began);
+        aside.attempt_begins(&label("p/b"), 0, began + MS * 30);
+        aside.attempt_ends(AttemptResult::Cancelled, began + MS * 40);
+        trail.calls_off(&mut aside);
+        passes(trail, &[(Mark::Answered, 40), (Mark::FirstToken, 45)]);
+        trail.attempt_ends(AttemptResult::Cut, began + MS * 90);
+    });
+    account.stream = true;
+    let expected =
+        ["attempt p/a cut 10–90", "attempt p/b cancelled 30–40", "first_token 10–45", "stream 45–100"];
+    assert_eq!(told(&account), expected);
+}
+
+#[test]
 fn a_stream_is_told_from_its_first_token() {
     let mut account = request(100, |trail| {
         let began = trail.began();
