@@ -112,7 +112,7 @@ pub fn run(
         let mut signals = Signals::listen()?;
         gateway.runtimes.join("control");
         gateway.durable.settled().await;
-        let reload = reload::watch(&gateway, loaded, sources);
+        let reload = |hangups| reload::watch(&gateway, loaded, sources, hangups);
         let needs_key = gateway.snapshot(0).keyring.needed;
         announce(config, Listening { data: data.local_addr()?, admin: admin.local_addr()?, needs_key });
         let drain = config.server.timeouts.drain;

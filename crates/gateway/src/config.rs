@@ -18,6 +18,7 @@ mod expand;
 mod fault;
 mod files;
 mod guard;
+mod inputs;
 mod jobs;
 mod limits;
 mod load;
@@ -55,6 +56,7 @@ pub use fault::{Fault, Faults, Place};
 pub use guard::{
     Algorithm, Background, Concurrency, Guard, Health, Hedge, Pressure, Queue, Registry, Retry, Strategy,
 };
+pub use inputs::Inputs;
 pub use jobs::{JobQueue, Jobs, Store, Webhook, WebhookSecret};
 pub use limits::{Limits, Priority, Rates};
 pub use load::{Loaded, Override, Sources};
