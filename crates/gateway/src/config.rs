@@ -62,6 +62,7 @@ pub use limits::{Limits, Priority, Rates};
 pub use load::{Loaded, Override, Sources};
 pub use models::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Coalesce, Fallback};
 pub use observe::Observe;
+pub use read::Unreadable;
 pub use schema::schema;
 pub use traces::{Collector, TraceProtocol, Traces};
 pub use validate::listeners::unguarded;

@@ -5,7 +5,7 @@
 //! mounted volume replaces a file, symbolic links included, and costs a few `stat`s.
 
 use super::fixed;
-use crate::config::{Config, Inputs, Loaded, Sources};
+use crate::config::{Config, Fault, Inputs, Loaded, Sources};
 use crate::gateway::Gateway;
 use serde_json::Value;
 use std::convert::Infallible;
@@ -50,11 +50,21 @@ pub struct Told {
     pub verdict: Result<Value, String>,
     /// Settings that differ from those in force and wait for a restart.
     pub fixed: Vec<&'static str>,
+    /// What is odd but allowed.
+    pub warnings: Vec<Fault>,
+    /// Why certificates in use could not be renewed, for people; of what was applied only.
+    pub certificates: Vec<String>,
 }
 
 impl Told {
     fn refused(path: Option<&PathBuf>, why: String) -> Self {
-        Self { path: path.cloned(), verdict: Err(why), fixed: Vec::new() }
+        Self {
+            path: path.cloned(),
+            verdict: Err(why),
+            fixed: Vec::new(),
+            warnings: Vec::new(),
+            certificates: Vec::new(),
+        }
     }
 }
 
@@ -116,10 +126,13 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Applies what was written since it was last read.
+    /// Applies what was written since it was last read. A certificate in use has files of its own: the configuration
+    /// may be refused, or name others by now.
     fn look(&mut self) {
         if self.inputs.have_changed() {
             self.apply();
+        } else if self.gateway.certificates.have_changed() {
+            self.gateway.certificates.renew();
         }
     }
 
@@ -133,12 +146,15 @@ impl Watch<'_> {
         let _ = reply.send(told);
     }
 
-    /// Puts in force what the files say, where nothing is wrong with it.
+    /// Puts in force what the files say, where nothing is wrong with it, and renews certificates where there is.
     fn apply(&mut self) -> Told {
         let Judged { mut told, inputs, sound } = self.judged(self.sources);
         self.inputs = inputs;
         for setting in &told.fixed {
             tracing::warn!("`{setting}` has changed; it takes effect with the next start");
+        }
+        for warning in &told.warnings {
+            tracing::warn!("{warning}");
         }
         if let Some(loaded) = sound
             && let Err((provider, error)) = self.gateway.replace(&loaded)
@@ -148,7 +164,6 @@ impl Watch<'_> {
         match &told.verdict {
             Ok(_) => {
                 self.gateway.metrics.reloads.inc();
-                self.gateway.certificates.renew();
                 tracing::info!("the new configuration is in force");
             }
             Err(why) => {
@@ -156,6 +171,7 @@ impl Watch<'_> {
                 tracing::error!("the new configuration is refused, the running one stays:\n{why}");
             }
         }
+        told.certificates = self.gateway.certificates.renew();
         told
     }
 
@@ -179,7 +195,8 @@ impl Watch<'_> {
         let fixed = fixed::hold(&held.config, &mut loaded.config);
         let judged = fixed::judge(&held.config, &loaded.config);
         let verdict = judged.map(|()| loaded.to_json());
-        let told = Told { path: loaded.path.clone(), verdict, fixed };
+        let warnings = std::mem::take(&mut loaded.warnings);
+        let told = Told { path: loaded.path.clone(), verdict, fixed, warnings, certificates: Vec::new() };
         let sound = told.verdict.is_ok().then_some(loaded);
         Judged { told, inputs, sound }
     }

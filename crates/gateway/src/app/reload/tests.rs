@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::listener::tls::Certificates;
 use measure::metrics::Metrics;
 use std::path::Path;
 use tempfile::TempDir;
@@ -120,6 +121,41 @@ async fn who_asks_is_told_the_same_whether_or_not_it_is_applied() {
                     assert_eq!((told.fixed.as_slice(), told.path), (fixed, stand.sources.path.clone()));
                 }
             }
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_is_told_what_is_odd_and_which_certificate_stays() {
+    let pair = || {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    };
+    let ((cert, key), (other_cert, other_key)) = (pair(), pair());
+    let tls = |name: &str| format!("[server.tls]\ncert = '{name}.pem'\nkey = '{name}.key'\n");
+    let files = [("a.pem", &cert), ("a.key", &key), ("b.pem", &other_cert), ("b.key", &other_key)]
+        .map(|(name, text)| (name, text.as_str()));
+    let mut stand = Stand::with(&tls("a"), &files);
+    stand.gateway.certificates = Certificates::read(&stand.loaded.config).unwrap();
+    // The key of the certificate in use is another's, and the configuration names others by now.
+    stand.write("a.key", &other_key);
+    stand
+        .watched(async || {
+            for (config, sound) in
+                [(tls("b") + "[admin]\nkey = 'short'\n", true), ("nope = 1".to_owned(), false)]
+            {
+                stand.write("tidegate.toml", &config);
+                let looked = stand.gateway.reloading.ask(false).await.unwrap();
+                let applied = stand.gateway.reloading.ask(true).await.unwrap();
+                assert_eq!((looked.verdict.is_ok(), applied.verdict.is_ok()), (sound, sound));
+                assert_eq!(looked.warnings, applied.warnings);
+                assert_eq!(applied.warnings.iter().any(|warning| warning.key == "admin.key"), sound);
+                assert!(looked.certificates.is_empty());
+                let [kept] = applied.certificates.as_slice() else { panic!("{:?}", applied.certificates) };
+                assert!(kept.contains("`server.tls`") && kept.contains("a.key"), "{kept}");
+            }
+            stand.write("a.key", &key);
+            assert!(stand.gateway.reloading.ask(true).await.unwrap().certificates.is_empty());
         })
         .await;
 }

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path as FilePath;
 
-use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use super::Judge;
@@ -13,7 +12,7 @@ use crate::config::tree::Path;
 use crate::config::{Admin, Secret, Server, ServerTimeouts, Tls};
 use crate::config::{files, raw};
 use crate::keys::CallerKey;
-use crate::listener::tls;
+use crate::listener::tls::{pem, untimely};
 
 /// Fewest bytes of an admin key that may guard a listener beyond loopback.
 const ADMIN_KEY_BYTES_MIN: usize = 32;
@@ -164,12 +163,8 @@ impl Judge<'_> {
     }
 
     fn private_key(&mut self, at: &Path, file: &FilePath) -> Option<PrivateKeyDer<'static>> {
-        let pem = self.named_file(at, file)?;
-        let found = PrivateKeyDer::from_pem_slice(&pem).ok();
-        if found.is_none() {
-            self.fault(at, "the file holds no private key", "name a PEM file with one, not encrypted");
-        }
-        found
+        let read = pem::private_key(file, &mut self.inputs);
+        self.sound(at, file, read)
     }
 
     /// The certificates that a file holds; `None` once it has been told that there is none.
@@ -178,13 +173,18 @@ impl Judge<'_> {
         at: &Path,
         file: &FilePath,
     ) -> Option<Vec<CertificateDer<'static>>> {
-        let pem = self.named_file(at, file)?;
-        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        let found = found.ok().filter(|found| !found.is_empty());
-        if found.is_none() {
-            self.fault(at, "the file holds no certificate", "name a PEM file with one or more");
+        let read = pem::certificates(file, &mut self.inputs);
+        self.sound(at, file, read)
+    }
+
+    /// What was read of a file; `None` once it has been told what is wrong with it.
+    fn sound<T>(&mut self, at: &Path, file: &FilePath, read: Result<T, pem::Fault>) -> Option<T> {
+        match read {
+            Ok(sound) => return Some(sound),
+            Err(pem::Fault::Unreadable(why)) => self.unreadable(at, file, &why),
+            Err(fault) => self.fault(at, fault.to_string(), fault.mend()),
         }
-        found
+        None
     }
 
     /// Whether a listener can show this certificate, and whether callers will take it.
@@ -194,27 +194,14 @@ impl Judge<'_> {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) {
-        let untimely = chain.first().and_then(|own| tls::untimely(own, UnixTime::now()));
-        if let Some(what) = untimely {
+        let odd = chain.first().and_then(|own| untimely(own, UnixTime::now()));
+        if let Some(what) = odd {
             let mend = "replace both files; what is in them is shown without a restart";
             self.warn(&at.key("cert"), what, mend);
         }
-        match tls::pair(chain, key) {
-            Ok(_) => {}
-            Err(rustls::Error::InconsistentKeys(_)) => self.fault(
-                &at.key("key"),
-                "the private key does not belong to the certificate in `cert`",
-                "name the key that the certificate was made for; in `cert`, the listener's own certificate comes first",
-            ),
-            Err(rustls::Error::InvalidCertificate(why)) => {
-                let what = format!("the file's first certificate cannot be read: {why}");
-                self.fault(&at.key("cert"), what, "name a PEM file with one for a TLS server");
-            }
-            Err(why) => self.fault(
-                &at.key("key"),
-                format!("the private key cannot be used: {why}"),
-                "name an RSA key of 2048 bits or more, one for ECDSA on P-256 or P-384, or an Ed25519 key",
-            ),
+        if let Err(fault) = pem::pair(chain, key) {
+            let at_fault = at.key(if fault.is_of_certificate() { "cert" } else { "key" });
+            self.fault(&at_fault, fault.to_string(), fault.mend());
         }
     }
 
