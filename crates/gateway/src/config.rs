@@ -65,7 +65,7 @@ pub use observe::Observe;
 pub use read::Unreadable;
 pub use schema::schema;
 pub use traces::{Collector, TraceProtocol, Traces};
-pub use validate::listeners::unguarded;
+pub use validate::listeners::{Unguarded, unguarded};
 pub use validate::stored::{KeyFault, KeySettings};
 pub use workflows::{NamedHost, Workflows};
 

@@ -207,16 +207,14 @@ impl Judge<'_> {
 
     /// No listener leaves loopback unguarded, and no two share an address.
     pub(super) fn exposure(&mut self, server: &Server, admin: &Admin, raw: &raw::File) {
-        let mut missing = unguarded(admin, !raw.keys.is_empty(), server.keys_required);
+        let Unguarded { planes, mut missing } = unguarded(server, admin, !raw.keys.is_empty());
         if self.is_told(&Path::of(&["admin", "key"])) {
             missing.retain(|what| *what != ADMIN_KEY);
         }
-        for (plane, listen) in [("server", server.listen), ("admin", admin.listen)] {
-            if !listen.ip().is_loopback() && !missing.is_empty() {
-                let what = format!("{listen} is not loopback, and the gateway is not guarded");
-                let mend = format!("listen on 127.0.0.1, or add {}", missing.join(" and "));
-                self.fault(&Path::of(&[plane, "listen"]), what, mend);
-            }
+        for (plane, listen) in planes.into_iter().filter(|_| !missing.is_empty()) {
+            let what = format!("{listen} is not loopback, and the gateway is not guarded");
+            let mend = format!("listen on 127.0.0.1, or add {}", missing.join(" and "));
+            self.fault(&Path::of(&[plane, "listen"]), what, mend);
         }
         if clash(server.listen, admin.listen) {
             let what = "the data plane listens there already";
@@ -225,12 +223,23 @@ impl Judge<'_> {
     }
 }
 
-/// What a gateway lacks that may be reached from beyond this machine.
-pub fn unguarded(admin: &Admin, has_keys: bool, keys_required: bool) -> Vec<&'static str> {
+/// What of a gateway may be reached from beyond this machine though it should not be.
+pub struct Unguarded {
+    /// `server`, `admin` or both, and where they listen; none where nothing is missing.
+    pub planes: Vec<(&'static str, SocketAddr)>,
+    /// What would guard them.
+    pub missing: Vec<&'static str>,
+}
+
+/// Which listeners leave loopback without what guards them; `has_keys`: callers' keys stand in the configuration.
+pub fn unguarded(server: &Server, admin: &Admin, has_keys: bool) -> Unguarded {
     let is_strong = |key: &Secret| key.expose().len() >= ADMIN_KEY_BYTES_MIN;
     let admin_key = (!admin.key.as_ref().is_some_and(is_strong)).then_some(ADMIN_KEY);
-    let keys = (!has_keys && !keys_required).then_some(CALLERS_KEYS);
-    admin_key.into_iter().chain(keys).collect()
+    let keys = (!has_keys && !server.keys_required).then_some(CALLERS_KEYS);
+    let missing: Vec<_> = admin_key.into_iter().chain(keys).collect();
+    let mut planes = vec![("server", server.listen), ("admin", admin.listen)];
+    planes.retain(|(_, listen)| !listen.ip().is_loopback() && !missing.is_empty());
+    Unguarded { planes, missing }
 }
 
 /// Whether two listeners would want the same port of the same address.
