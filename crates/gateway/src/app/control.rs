@@ -67,7 +67,7 @@ pub(super) async fn serve_admin(
     listener: TcpListener,
     acceptor: Option<TlsAcceptor>,
     router: Router,
-) -> io::Result<()> {
+) -> io::Result<Infallible> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let tasks = TaskTracker::new();
     loop {
