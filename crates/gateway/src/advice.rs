@@ -27,6 +27,7 @@ pub use kept::Applied;
 use crate::gateway::Gateway;
 use measure::advice::{Advisor, Standing, Terms};
 use measure::moment::Moment;
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -99,7 +100,7 @@ pub async fn look(gateway: &Gateway) -> Option<View> {
 }
 
 /// Looks from time to time until dropped.
-pub async fn keep(gateway: &Gateway) {
+pub async fn keep(gateway: &Gateway) -> Infallible {
     gateway.advising.remember(gateway);
     let mut due = tokio::time::interval(EVERY);
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -17,15 +17,17 @@ use crate::gateway::{Gateway, Shared};
 use crate::listener::tls::Certificates;
 use crate::listener::watch::{SWEEP, Watches};
 use crate::listener::{self, Accepted, Bounds};
-use crate::worker::{self, Dealt, Worker};
+use crate::worker::{self, Dealer, Dealt, Worker};
 use crate::{admin, advice, dashboard, http, pressure, remember, resources};
 use beside::Beside;
 use control::Signals;
 use measure::metrics::Metrics;
 use probe::Prober;
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
@@ -87,67 +89,20 @@ pub fn run(
     announce: impl FnOnce(&Config, Listening),
 ) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let config = &loaded.config;
-    let certificates = Certificates::read(config).map_err(Error::Tls)?;
-    let (data, data_tls) = (open(config.server.listen, "server.listen")?, certificates.data_acceptor());
-    let (admin, admin_tls) = (open(config.admin.listen, "admin.listen")?, certificates.admin_acceptor());
-
-    let workers = worker_count(config);
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), workers);
-    let mut gateway = Gateway::new(loaded, workers, metrics)
-        .map_err(|(name, error)| Error::Provider { name, reason: error.to_string() })?;
-    gateway.certificates = certificates;
-    gateway.metrics.reloads.inc();
-    let gateway = Arc::new(gateway);
-
-    let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
-    let plane = DataPlane { gateway: Arc::clone(&gateway), acceptor: data_tls, stop: stop.clone() };
-    let (dealer, threads) = worker::start(workers, &abort, move |dealt| plane.clone().run(dealt))?;
+    let certificates = Certificates::read(&loaded.config).map_err(Error::Tls)?;
+    let doors = Doors::open(&loaded.config, &certificates)?;
+    let count = worker_count(&loaded.config);
+    let gateway = Arc::new(prepare(loaded, count, certificates)?);
+    let workers = Workers::start(&gateway, count, doors.data_tls.clone())?;
 
     let cache_end = CancellationToken::new();
     let caching = remember::tiers::keep(gateway.remembered(), cache_end.clone());
     let counting = gateway.limits.run(cache_end.clone());
-    let beside = Beside::start(&gateway, &abort)?;
-    let serving = async {
-        let mut signals = Signals::listen()?;
-        gateway.runtimes.join("control");
-        gateway.durable.settled().await;
-        let reload = reload::watch(&gateway, loaded, sources);
-        let needs_key = gateway.snapshot(0).keyring.needed;
-        announce(config, Listening { data: data.local_addr()?, admin: admin.local_addr()?, needs_key });
-        let drain = config.server.timeouts.drain;
-        let connections_max = config.server.connections_max;
-        // Until the very end: operators watch the drain.
-        let mut watching = pin!(async {
-            tokio::join!(
-                pressure::watch(&gateway),
-                upkeep::keep(&gateway),
-                resources::watch(&gateway),
-                dashboard::live::keep(&gateway),
-                advice::keep(&gateway),
-            );
-        });
-        let mut admin_plane =
-            pin!(control::serve_admin(admin, admin_tls, admin::router(Arc::clone(&gateway))));
-        tokio::select! {
-            result = listener::accept(data, &dealer, &gateway.metrics, connections_max, &stop) => result?,
-            result = &mut admin_plane => result?,
-            () = &mut watching => {}
-            () = signals.run(reload) => {}
-        }
-        gateway.drain();
-        stop.cancel();
-        drop(dealer);
-        tokio::select! {
-            () = control::drain(threads, drain, &abort, &mut signals) => Ok(()),
-            () = watching => Ok(()),
-            result = admin_plane => result.map_err(Error::from),
-        }
-    };
+    let beside = Beside::start(&gateway, &workers.abort)?;
     runtime.block_on(async {
         // To its end on every way out: what was done and what is remembered is written before the process goes.
         let serving = async {
-            let result = serving.await;
+            let result = serve(&gateway, loaded, sources, doors, workers, announce).await;
             gateway.drain();
             beside.finish().await;
             cache_end.cancel();
@@ -155,6 +110,88 @@ pub fn run(
         };
         tokio::join!(serving, caching, counting).0
     })
+}
+
+/// The gateway as it begins, for so many workers.
+fn prepare(loaded: &Loaded, workers: usize, certificates: Certificates) -> Result<Gateway, Error> {
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), workers);
+    let mut gateway = Gateway::new(loaded, workers, metrics)
+        .map_err(|(name, error)| Error::Provider { name, reason: error.to_string() })?;
+    gateway.certificates = certificates;
+    gateway.metrics.reloads.inc();
+    Ok(gateway)
+}
+
+/// Both planes from the control thread, until a signal says to stop; then the drain.
+async fn serve(
+    gateway: &Arc<Gateway>,
+    loaded: &Loaded,
+    sources: &Sources,
+    doors: Doors,
+    workers: Workers,
+    announce: impl FnOnce(&Config, Listening),
+) -> Result<(), Error> {
+    let mut signals = Signals::listen()?;
+    gateway.runtimes.join("control");
+    gateway.durable.settled().await;
+    announce(&loaded.config, doors.listening(gateway)?);
+    let server = &loaded.config.server;
+    let router = admin::router(Arc::clone(gateway));
+    // Both until the very end: operators watch the drain.
+    let mut admin_plane = pin!(control::serve_admin(doors.admin, doors.admin_tls, router));
+    let mut keepers = pin!(keep(gateway));
+    let reload = |hangups| reload::watch(gateway, loaded, sources, hangups);
+    let Workers { dealer, threads, stop, abort } = workers;
+    tokio::select! {
+        result = listener::accept(doors.data, &dealer, &gateway.metrics, server.connections_max, &stop) => result?,
+        () = signals.run(reload) => {}
+        never = &mut admin_plane => match never? {},
+        never = &mut keepers => match never {},
+    }
+    gateway.drain();
+    stop.cancel();
+    drop(dealer);
+    tokio::select! {
+        () = control::drain(threads, server.timeouts.drain, &abort, &mut signals) => Ok(()),
+        never = admin_plane => match never? {},
+        never = keepers => match never {},
+    }
+}
+
+/// What looks after the gateway on the control thread; until dropped.
+async fn keep(gateway: &Gateway) -> Infallible {
+    tokio::join!(
+        pressure::watch(gateway),
+        upkeep::keep(gateway),
+        resources::watch(gateway),
+        dashboard::live::keep(gateway),
+        advice::keep(gateway),
+    )
+    .0
+}
+
+/// Where both planes come in.
+struct Doors {
+    data: TcpListener,
+    data_tls: Option<TlsAcceptor>,
+    admin: TcpListener,
+    admin_tls: Option<TlsAcceptor>,
+}
+
+impl Doors {
+    fn open(config: &Config, certificates: &Certificates) -> Result<Self, Error> {
+        Ok(Self {
+            data: open(config.server.listen, "server.listen")?,
+            data_tls: certificates.data_acceptor(),
+            admin: open(config.admin.listen, "admin.listen")?,
+            admin_tls: certificates.admin_acceptor(),
+        })
+    }
+
+    fn listening(&self, gateway: &Gateway) -> std::io::Result<Listening> {
+        let needs_key = gateway.snapshot(0).keyring.needed;
+        Ok(Listening { data: self.data.local_addr()?, admin: self.admin.local_addr()?, needs_key })
+    }
 }
 
 fn open(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Error> {
@@ -165,6 +202,25 @@ fn open(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Error
 fn worker_count(config: &Config) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     config.server.workers.unwrap_or_else(cores).max(1)
+}
+
+/// The threads that requests live on.
+struct Workers {
+    dealer: Dealer<Accepted>,
+    threads: Vec<JoinHandle<()>>,
+    /// Takes up nothing new.
+    stop: CancellationToken,
+    /// Ends what is under way, too.
+    abort: CancellationToken,
+}
+
+impl Workers {
+    fn start(gateway: &Arc<Gateway>, count: usize, acceptor: Option<TlsAcceptor>) -> std::io::Result<Self> {
+        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
+        let plane = DataPlane { gateway: Arc::clone(gateway), acceptor, stop: stop.clone() };
+        let (dealer, threads) = worker::start(count, &abort, move |dealt| plane.clone().run(dealt))?;
+        Ok(Self { dealer, threads, stop, abort })
+    }
 }
 
 /// What every worker runs.

@@ -18,6 +18,7 @@ mod expand;
 mod fault;
 mod files;
 mod guard;
+mod inputs;
 mod jobs;
 mod limits;
 mod load;
@@ -55,14 +56,16 @@ pub use fault::{Fault, Faults, Place};
 pub use guard::{
     Algorithm, Background, Concurrency, Guard, Health, Hedge, Pressure, Queue, Registry, Retry, Strategy,
 };
+pub use inputs::Inputs;
 pub use jobs::{JobQueue, Jobs, Store, Webhook, WebhookSecret};
 pub use limits::{Limits, Priority, Rates};
 pub use load::{Loaded, Override, Sources};
 pub use models::{Alias, AliasRetry, AliasTarget, AliasTimeouts, Balance, Coalesce, Fallback};
 pub use observe::Observe;
+pub use read::Unreadable;
 pub use schema::schema;
 pub use traces::{Collector, TraceProtocol, Traces};
-pub use validate::listeners::unguarded;
+pub use validate::listeners::{Unguarded, unguarded};
 pub use validate::stored::{KeyFault, KeySettings};
 pub use workflows::{NamedHost, Workflows};
 

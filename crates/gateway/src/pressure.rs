@@ -5,6 +5,7 @@
 use crate::config;
 use crate::gateway::Gateway;
 use guard::pressure::{Account, Buffered, Judge, Level, Load, Options, Reader, Verdict};
+use std::convert::Infallible;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
@@ -100,7 +101,7 @@ impl Pressure {
 }
 
 /// Looks until dropped, and has every target's limits follow.
-pub async fn watch(gateway: &Gateway) {
+pub async fn watch(gateway: &Gateway) -> Infallible {
     let pressure = &gateway.pressure;
     let mut judge = Judge::new(Options::default());
     let mut held = false;

@@ -7,6 +7,7 @@ use cache::stats::Summary;
 use measure::leak::{Detector, Sample, Verdict};
 use measure::metrics::resources::Standing;
 use measure::resources::{Point, Reader, Reading, Trend};
+use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -129,7 +130,7 @@ impl Resources {
 }
 
 /// Looks until dropped.
-pub async fn watch(gateway: &Gateway) {
+pub async fn watch(gateway: &Gateway) -> Infallible {
     let mut due = tokio::time::interval(LOOK);
     loop {
         due.tick().await;

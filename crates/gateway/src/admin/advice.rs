@@ -80,7 +80,13 @@ fn of_applied(applied: &Applied) -> Value {
 }
 
 fn failure(why: &Refused) -> Failure {
-    let (kind, code) = match why {
+    let (kind, code) = kind_and_code(why);
+    let stand = if has_written(why) { "The configuration was written" } else { "Nothing was changed" };
+    Failure::new(kind, format!("{stand}: {why}.")).with_code(code)
+}
+
+fn kind_and_code(why: &Refused) -> (Kind, &'static str) {
+    match why {
         Refused::Unknown => (Kind::NotFound, "advice_unknown"),
         Refused::Unsafe => (Kind::Conflict, "advice_unsafe"),
         Refused::Busy => (Kind::Overloaded, "advice_busy"),
@@ -90,13 +96,19 @@ fn failure(why: &Refused) -> Failure {
         Refused::Edit(_) => (Kind::Conflict, "config_changed"),
         Refused::Faulty(_) => (Kind::Conflict, "config_refused"),
         Refused::Overridden(_) => (Kind::Conflict, "config_overridden"),
-        Refused::NotInForce(_) => (Kind::Conflict, "config_not_in_force"),
+        Refused::NotInForce(_) | Refused::StillInForce(_) => (Kind::Conflict, "config_not_in_force"),
         Refused::Noted(_) => (Kind::Conflict, "advice_not_forgotten"),
         Refused::Io(_) => (Kind::Conflict, "config_not_written"),
-    };
-    let begun = matches!(why, Refused::NotInForce(_) | Refused::Noted(_));
-    let stand = if begun { "The configuration was written" } else { "Nothing was changed" };
-    Failure::new(kind, format!("{stand}: {why}.")).with_code(code)
+        Refused::Both(first, _) => kind_and_code(first),
+    }
+}
+
+fn has_written(why: &Refused) -> bool {
+    match why {
+        Refused::NotInForce(_) | Refused::StillInForce(_) | Refused::Noted(_) => true,
+        Refused::Both(first, _) => has_written(first),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

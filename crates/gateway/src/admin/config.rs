@@ -2,11 +2,13 @@
 
 use super::{refusal, whole};
 use crate::app::Told;
+use crate::config::Fault;
 use crate::gateway::Gateway;
 use axum::extract::{Json, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use wire::failure::{Failure, Kind};
 
@@ -21,13 +23,19 @@ pub async fn show(State(gateway): State<Arc<Gateway>>, asked: HeaderMap) -> Resp
 pub async fn file(State(gateway): State<Arc<Gateway>>) -> Response {
     match gateway.reloading.ask(false).await {
         None => refusal(&busy()),
-        Some(Told { path, verdict, fixed }) => {
+        Some(Told { path, verdict, fixed, warnings, .. }) => {
             let (config, faults) = match verdict {
                 Ok(config) => (Some(config), None),
                 Err(faults) => (None, Some(faults)),
             };
-            Json(json!({ "path": path, "config": config, "faults": faults, "needs_restart": fixed }))
-                .into_response()
+            let told = json!({
+                "path": path,
+                "config": config,
+                "faults": faults,
+                "warnings": shown(&warnings),
+                "needs_restart": fixed,
+            });
+            Json(told).into_response()
         }
     }
 }
@@ -36,17 +44,29 @@ pub async fn file(State(gateway): State<Arc<Gateway>>) -> Response {
 pub async fn reload(State(gateway): State<Arc<Gateway>>) -> Response {
     match gateway.reloading.ask(true).await {
         None => refusal(&busy()),
-        Some(Told { path, verdict: Ok(_), fixed }) => {
-            Json(json!({ "applied": true, "path": path, "needs_restart": fixed })).into_response()
+        Some(Told { path, verdict: Ok(_), fixed, warnings, certificates }) => {
+            let told = json!({
+                "applied": true,
+                "path": path,
+                "warnings": shown(&warnings),
+                "needs_restart": fixed,
+                "certificates": certificates,
+            });
+            Json(told).into_response()
         }
-        Some(Told { verdict: Err(faults), .. }) => refusal(
-            &Failure::new(
-                Kind::InvalidRequest,
-                format!("The configuration is refused, the running one stays:\n{faults}"),
-            )
-            .with_code("config_refused"),
-        ),
+        Some(Told { verdict: Err(faults), certificates, .. }) => {
+            let mut public = format!("The configuration is refused, the running one stays:\n{faults}");
+            for certificate in certificates {
+                let _ = write!(public, "\n{certificate}");
+            }
+            refusal(&Failure::new(Kind::InvalidRequest, public).with_code("config_refused"))
+        }
     }
+}
+
+/// Each as `tidegate check --json` tells it.
+fn shown(warnings: &[Fault]) -> Vec<Value> {
+    warnings.iter().map(Fault::to_json).collect()
 }
 
 fn busy() -> Failure {

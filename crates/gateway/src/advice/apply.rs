@@ -57,9 +57,15 @@ pub enum Refused {
     /// It is in the file and not in force: what else has changed there is at fault.
     #[error("it is in the file, and what ran before goes on:\n{0}")]
     NotInForce(String),
-    /// It is out of the file, and the note of it is not.
-    #[error("the note that it was applied cannot be removed; take it back again to do so: {0}")]
+    /// It is out of the file and in force all the same: what else has changed there is at fault.
+    #[error("it is out of the file, and what ran before goes on:\n{0}")]
+    StillInForce(String),
+    /// It is not in the file, and the note of it cannot be removed.
+    #[error("the note that it was applied cannot be removed; take it back to do so: {0}")]
     Noted(std::io::Error),
+    /// One thing, and another besides.
+    #[error("{0}; and {1}")]
+    Both(Box<Refused>, Box<Refused>),
     /// The system refused.
     #[error("the files cannot be written: {0}")]
     Io(#[from] std::io::Error),
@@ -106,11 +112,9 @@ impl Advising {
         after.push(applied.clone());
         self.save(after).await?;
         if let Err(error) = put(candidate).await {
-            // It was not written after all.
-            self.save(before).await?;
-            return Err(error);
+            return Err(unwritten(error, self.save(before).await));
         }
-        in_force(gateway).await?;
+        in_force(gateway).await.map_err(Refused::NotInForce)?;
         tracing::info!(id, title = applied.title, "advice was applied to the configuration file");
         Ok(applied)
     }
@@ -153,8 +157,7 @@ impl Advising {
         let candidate = judged(gateway, &file, text, fresh, &[]).await?;
         put(candidate).await?;
         let noted = self.save(after).await;
-        in_force(gateway).await?;
-        noted.map_err(Refused::Noted)?;
+        taken_back(in_force(gateway).await, noted)?;
         tracing::info!(id, title = applied.title, "advice was taken back from the configuration file");
         Ok(applied)
     }
@@ -222,11 +225,28 @@ async fn put(candidate: Candidate) -> Result<(), Refused> {
     Ok(aside(move || candidate.put()).await?)
 }
 
-async fn in_force(gateway: &Gateway) -> Result<(), Refused> {
+/// Puts in force what the file says; where that is refused, why.
+async fn in_force(gateway: &Gateway) -> Result<(), String> {
     match gateway.reloading.ask(true).await {
-        Some(Told { verdict: Err(faults), .. }) => Err(Refused::NotInForce(faults)),
+        Some(Told { verdict: Err(faults), .. }) => Err(faults),
         // Where too many ask, the file is seen to have changed within a second.
         Some(_) | None => Ok(()),
+    }
+}
+
+/// Why the file was not written, after the note of it was, which has been taken back or not.
+fn unwritten(why: Refused, noted: std::io::Result<()>) -> Refused {
+    match noted {
+        Ok(()) => why,
+        Err(error) => Refused::Both(Box::new(why), Box::new(Refused::Noted(error))),
+    }
+}
+
+/// What came of a file out of which it was taken: whether that is in force, and whether the note of it is gone.
+fn taken_back(in_force: Result<(), String>, noted: std::io::Result<()>) -> Result<(), Refused> {
+    match (noted.map_err(Refused::Noted), in_force.map_err(Refused::StillInForce)) {
+        (Err(noted), Err(still)) => Err(Refused::Both(Box::new(noted), Box::new(still))),
+        (noted, in_force) => noted.and(in_force),
     }
 }
 
@@ -255,4 +275,32 @@ async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|fell| Err(std::io::Error::other(fell)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::{Refused, taken_back, unwritten};
+    use std::io::Error;
+
+    #[test]
+    fn whatever_went_wrong_is_told() {
+        let full = |is_full: bool| if is_full { Err(Error::other("the disk is full")) } else { Ok(()) };
+        for noted in [false, true] {
+            let why = unwritten(Refused::Io(Error::other("no right to write")), full(noted)).to_string();
+            assert!(why.contains("no right to write"), "{why}");
+            assert_eq!(why.contains("the disk is full"), noted, "{why}");
+
+            for refused in [false, true] {
+                let in_force = if refused { Err("line 7".to_owned()) } else { Ok(()) };
+                let why = taken_back(in_force, full(noted)).err().map(|why| why.to_string());
+                assert_eq!(why.is_some(), refused || noted);
+                let why = why.unwrap_or_default();
+                assert_eq!(why.contains("the disk is full"), noted, "{why}");
+                assert_eq!(why.contains("out of the file") && why.contains("line 7"), refused, "{why}");
+                assert!(!why.contains("in the file"), "{why}");
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@ use crate::small_file;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// A text that may take the place of the file, lying beside it until it does or is dropped.
@@ -27,8 +28,10 @@ impl Candidate {
         // It ends as the file does, as that says how it is read.
         name.push(".advice.toml");
         let candidate = Self { file: file.to_owned(), before, path: file.with_file_name(name) };
-        small_file::write(&candidate.path, text.as_bytes())?;
-        fs::set_permissions(&candidate.path, fs::metadata(file)?.permissions())?;
+        let permissions = fs::metadata(file)?.permissions();
+        small_file::write(&candidate.path, text.as_bytes(), permissions.mode() & 0o777)?;
+        // What the umask has taken of them.
+        fs::set_permissions(&candidate.path, permissions)?;
         Ok(candidate)
     }
 
@@ -71,7 +74,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_candidate_takes_the_files_place_or_leaves_nothing_behind() {

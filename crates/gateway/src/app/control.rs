@@ -5,6 +5,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::thread::JoinHandle;
@@ -44,7 +45,7 @@ impl Signals {
     }
 
     /// Runs the watch over the configuration, told of each SIGHUP, until a signal says to stop.
-    pub(super) async fn run<F: Future<Output = ()>>(
+    pub(super) async fn run<F: Future<Output = Infallible>>(
         &mut self,
         reload: impl FnOnce(tokio::sync::watch::Receiver<()>) -> F,
     ) {
@@ -55,7 +56,7 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => told.send_replace(()),
-                () = &mut reload => return,
+                never = &mut reload => match never {},
             }
         }
     }
@@ -66,7 +67,7 @@ pub(super) async fn serve_admin(
     listener: TcpListener,
     acceptor: Option<TlsAcceptor>,
     router: Router,
-) -> io::Result<()> {
+) -> io::Result<Infallible> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let tasks = TaskTracker::new();
     loop {

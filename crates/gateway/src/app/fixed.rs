@@ -2,7 +2,7 @@
 //! put in force with what holds in their place, so that nothing goes by an address at which nobody listens, or by a
 //! certificate that nobody shows.
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Unguarded};
 
 /// Puts what has held since the start in place of what `fresh` says, and tells which settings those are.
 pub(super) fn hold(held: &Config, fresh: &mut Config) -> Vec<&'static str> {
@@ -63,18 +63,16 @@ pub(super) fn judge(held: &Config, config: &Config) -> Result<(), String> {
                 .to_owned(),
         );
     }
-    let missing = config::unguarded(&config.admin, !config.keys.is_empty(), config.server.keys_required);
-    for (setting, listen) in [("server.listen", config.server.listen), ("admin.listen", config.admin.listen)]
-    {
-        if !listen.ip().is_loopback() && !missing.is_empty() {
-            let missing = missing.join(" and ");
-            return Err(format!(
-                "`{setting}` is {listen} until the next start, which is not loopback, and the gateway would not be \
-                 guarded: add {missing}"
-            ));
-        }
+    let Unguarded { planes, missing } =
+        config::unguarded(&config.server, &config.admin, !config.keys.is_empty());
+    match planes.first() {
+        None => Ok(()),
+        Some((plane, listen)) => Err(format!(
+            "`{plane}.listen` is {listen} until the next start, which is not loopback, and the gateway would not be \
+             guarded: add {}",
+            missing.join(" and ")
+        )),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -123,14 +121,19 @@ mod tests {
 
     #[test]
     fn a_gateway_beyond_loopback_stays_guarded_until_it_ends() {
-        let mut held = config();
-        for public in [false, true] {
-            if public {
-                held.server.listen = "0.0.0.0:4000".parse().unwrap();
-            }
+        let public = "0.0.0.0:4000".parse().unwrap();
+        let mut server = config();
+        server.server.listen = public;
+        let mut admin = config();
+        admin.admin.listen = public;
+        for (held, exposed) in
+            [(config(), None), (server, Some("`server.listen`")), (admin, Some("`admin.listen`"))]
+        {
             let mut fresh = config();
             let _ = hold(&held, &mut fresh);
-            assert_eq!(judge(&held, &fresh).is_err(), public);
+            let judged = judge(&held, &fresh);
+            assert_eq!(judged.is_err(), exposed.is_some());
+            assert!(exposed.is_none_or(|setting| judged.unwrap_err().starts_with(setting)));
         }
     }
 }

@@ -5,12 +5,13 @@
 //! mounted volume replaces a file, symbolic links included, and costs a few `stat`s.
 
 use super::fixed;
-use crate::config::{Config, Loaded, Sources};
+use crate::config::{Config, Fault, Inputs, Loaded, Sources};
 use crate::gateway::Gateway;
 use serde_json::Value;
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::watch::Receiver;
 use tokio::sync::{mpsc, oneshot};
 
@@ -49,6 +50,22 @@ pub struct Told {
     pub verdict: Result<Value, String>,
     /// Settings that differ from those in force and wait for a restart.
     pub fixed: Vec<&'static str>,
+    /// What is odd but allowed.
+    pub warnings: Vec<Fault>,
+    /// Why certificates in use could not be renewed, for people; of what was applied only.
+    pub certificates: Vec<String>,
+}
+
+impl Told {
+    fn refused(path: Option<&PathBuf>, why: String) -> Self {
+        Self {
+            path: path.cloned(),
+            verdict: Err(why),
+            fixed: Vec::new(),
+            warnings: Vec::new(),
+            certificates: Vec::new(),
+        }
+    }
 }
 
 impl Default for Reloading {
@@ -78,128 +95,121 @@ impl Reloading {
     }
 }
 
-/// Makes the watch over the files that `loaded` came from; it runs until dropped.
-pub(super) fn watch<'a>(
+/// Watches the files that the gateway was `started` with, those of `sources`, and answers whoever asks of them. Until
+/// dropped; one for the process.
+pub(super) async fn watch(
+    gateway: &Gateway,
+    started: &Loaded,
+    sources: &Sources,
+    mut hangups: Receiver<()>,
+) -> Infallible {
+    let taken = gateway.reloading.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(mut questions) = taken else { return std::future::pending().await };
+    let mut watch = Watch { gateway, started, sources, inputs: started.inputs.clone() };
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            _ = look.tick() => watch.look(),
+            Ok(()) = hangups.changed() => drop(watch.apply()),
+            Some(question) = questions.recv() => watch.answer(question),
+        }
+    }
+}
+
+/// A gateway and the files that it follows.
+struct Watch<'a> {
     gateway: &'a Gateway,
-    loaded: &'a Loaded,
+    started: &'a Loaded,
     sources: &'a Sources,
-) -> impl FnOnce(Receiver<()>) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>> {
-    // As of now: whatever changes from here on is seen.
-    let mut seen = stamps(&loaded.inputs);
-    move |mut hangups| {
-        Box::pin(async move {
-            let taken = gateway.reloading.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some(mut questions) = taken else { return };
-            let mut inputs = loaded.inputs.clone();
-            let mut look = tokio::time::interval(LOOK);
-            loop {
-                let (asked, question) = tokio::select! {
-                    _ = look.tick() => (false, None),
-                    result = hangups.changed() => (result.is_ok(), None),
-                    question = questions.recv() => (false, question),
-                };
-                let question = match question {
-                    Some(Question { wish: Wish::Apply, reply }) => Some(reply),
-                    Some(Question { wish: Wish::Look, reply }) => {
-                        let _ = reply.send(preview(gateway, loaded, sources));
-                        continue;
-                    }
-                    Some(Question { wish: Wish::Judge(file), reply }) => {
-                        let sources = Sources { path: Some(file), ..sources.clone() };
-                        let _ = reply.send(preview(gateway, loaded, &sources));
-                        continue;
-                    }
-                    None => None,
-                };
-                let now = stamps(&inputs);
-                if !asked && question.is_none() && now == seen {
-                    continue;
-                }
-                let told = apply(gateway, loaded, sources, &mut inputs);
-                seen = stamps(&inputs);
-                if let Some(reply) = question {
-                    let _ = reply.send(told);
-                }
+    /// The files as they were before they were last applied, a refused configuration's too.
+    inputs: Inputs,
+}
+
+impl Watch<'_> {
+    /// Applies what was written since it was last read. A certificate in use has files of its own: the configuration
+    /// may be refused, or name others by now.
+    fn look(&mut self) {
+        if self.inputs.have_changed() {
+            self.apply();
+        } else if self.gateway.certificates.have_changed() {
+            self.gateway.certificates.renew();
+        }
+    }
+
+    fn answer(&mut self, Question { wish, reply }: Question) {
+        let told = match wish {
+            Wish::Look => self.judged(self.sources).told,
+            Wish::Judge(file) => self.judged(&Sources { path: Some(file), ..self.sources.clone() }).told,
+            Wish::Apply => self.apply(),
+        };
+        // Whoever asked may have gone.
+        let _ = reply.send(told);
+    }
+
+    /// Puts in force what the files say, where nothing is wrong with it, and renews certificates where there is.
+    fn apply(&mut self) -> Told {
+        let Judged { mut told, inputs, sound } = self.judged(self.sources);
+        self.inputs = inputs;
+        for setting in &told.fixed {
+            tracing::warn!("`{setting}` has changed; it takes effect with the next start");
+        }
+        for warning in &told.warnings {
+            tracing::warn!("{warning}");
+        }
+        if let Some(loaded) = sound
+            && let Err((provider, error)) = self.gateway.replace(&loaded)
+        {
+            told.verdict = Err(format!("provider `{provider}`: {error}"));
+        }
+        match &told.verdict {
+            Ok(_) => {
+                self.gateway.metrics.reloads.inc();
+                tracing::info!("the new configuration is in force");
             }
-        })
-    }
-}
-
-/// What tells one version of a file from the next.
-type Stamp = Option<(SystemTime, u64, u64)>;
-
-fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
-    use std::os::unix::fs::MetadataExt as _;
-    let stamp = |path: &PathBuf| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
-    };
-    paths.iter().map(stamp).collect()
-}
-
-/// Loads and applies; `inputs` become the files to watch from now on, a faulty configuration's among them.
-fn apply(gateway: &Gateway, started: &Loaded, sources: &Sources, inputs: &mut Vec<PathBuf>) -> Told {
-    let refused = |why: &str| {
-        gateway.metrics.reloads_refused.inc();
-        tracing::error!("the new configuration is refused, the running one stays:\n{why}");
-    };
-    let mut loaded = match Config::load(sources) {
-        Ok(loaded) => loaded,
-        Err(faults) => {
-            let why = faults.render(false);
-            refused(&why);
-            faults.inputs().clone_into(inputs);
-            return Told { path: inputs.first().cloned(), verdict: Err(why), fixed: Vec::new() };
+            Err(why) => {
+                self.gateway.metrics.reloads_refused.inc();
+                tracing::error!("the new configuration is refused, the running one stays:\n{why}");
+            }
         }
-    };
-    if let Err(why) = is_there(started, &loaded) {
-        refused(&why);
-        return Told { path: started.path.clone(), verdict: Err(why), fixed: Vec::new() };
+        told.certificates = self.gateway.certificates.renew();
+        told
     }
-    loaded.inputs.clone_into(inputs);
-    let before = gateway.snapshot(0);
-    let fixed = fixed::hold(&before.config, &mut loaded.config);
-    for setting in &fixed {
-        tracing::warn!("`{setting}` has changed; it takes effect with the next start");
-    }
-    let mut told = Told { path: loaded.path.clone(), verdict: Ok(loaded.to_json()), fixed };
-    let replaced = fixed::judge(&before.config, &loaded.config).and_then(|()| {
-        gateway.replace(&loaded).map_err(|(provider, error)| format!("provider `{provider}`: {error}"))
-    });
-    if let Err(why) = replaced {
-        refused(&why);
-        told.verdict = Err(why);
-        return told;
-    }
-    gateway.metrics.reloads.inc();
-    gateway.certificates.renew();
-    tracing::info!("the new configuration is in force");
-    told
-}
 
-/// Whether there still is a file, where there was one at the start: without one the defaults would be in force.
-fn is_there(started: &Loaded, loaded: &Loaded) -> Result<(), String> {
-    match &started.path {
-        Some(path) if loaded.path.is_none() => Err(format!("{} is gone", path.display())),
-        _ => Ok(()),
-    }
-}
-
-/// Loads and changes nothing.
-fn preview(gateway: &Gateway, started: &Loaded, sources: &Sources) -> Told {
-    match Config::load(sources) {
-        Ok(mut loaded) => {
-            let before = gateway.snapshot(0);
-            let fixed = fixed::hold(&before.config, &mut loaded.config);
-            let judged =
-                is_there(started, &loaded).and_then(|()| fixed::judge(&before.config, &loaded.config));
-            let verdict = judged.map(|()| loaded.to_json());
-            Told { path: loaded.path, verdict, fixed }
+    /// Reads these files and holds what they say against what runs. Changes nothing.
+    fn judged(&self, sources: &Sources) -> Judged {
+        let mut loaded = match Config::load(sources) {
+            Ok(loaded) => loaded,
+            Err(faults) => {
+                let told = Told::refused(faults.path(), faults.render(false));
+                return Judged { told, inputs: faults.inputs().clone(), sound: None };
+            }
+        };
+        let mut inputs = std::mem::take(&mut loaded.inputs);
+        // Without the file that there was at the start the defaults would be in force.
+        if let Some(gone) = self.started.path.as_ref().filter(|_| loaded.path.is_none()) {
+            inputs.miss(gone);
+            let told = Told::refused(Some(gone), format!("{} is gone", gone.display()));
+            return Judged { told, inputs, sound: None };
         }
-        Err(faults) => Told {
-            path: faults.inputs().first().cloned(),
-            verdict: Err(faults.render(false)),
-            fixed: Vec::new(),
-        },
+        let held = self.gateway.snapshot(0);
+        let fixed = fixed::hold(&held.config, &mut loaded.config);
+        let judged = fixed::judge(&held.config, &loaded.config);
+        let verdict = judged.map(|()| loaded.to_json());
+        let warnings = std::mem::take(&mut loaded.warnings);
+        let told = Told { path: loaded.path.clone(), verdict, fixed, warnings, certificates: Vec::new() };
+        let sound = told.verdict.is_ok().then_some(loaded);
+        Judged { told, inputs, sound }
     }
 }
+
+/// What became of reading the files.
+struct Judged {
+    told: Told,
+    /// Those that were read, as they were before.
+    inputs: Inputs,
+    /// What may take the place of what runs.
+    sound: Option<Loaded>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,11 @@
 //! expansion brings in. What was expanded is text from outside, so the schema decides its type and no
 //! message repeats it.
 
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 
 use super::environment::Environment;
 use super::fault::{Finding, Findings};
-use super::read;
+use super::inputs::Inputs;
 use super::tree::{Kind, Node, Origin, Path};
 
 /// Largest file an expansion brings in, in bytes.
@@ -23,13 +23,13 @@ pub(super) struct Expander<'a> {
     pub(super) folder: &'a FilePath,
     pub(super) faults: Findings,
     /// The files read.
-    pub(super) inputs: Vec<PathBuf>,
+    pub(super) inputs: Inputs,
     total_bytes: usize,
 }
 
 impl<'a> Expander<'a> {
     pub(super) fn new(environment: &'a Environment, folder: &'a FilePath) -> Self {
-        Self { environment, folder, faults: Findings::default(), inputs: Vec::new(), total_bytes: 0 }
+        Self { environment, folder, faults: Findings::default(), inputs: Inputs::default(), total_bytes: 0 }
     }
 
     /// Expands every string below a node. One that cannot be is told and left as it is.
@@ -126,9 +126,10 @@ impl<'a> Expander<'a> {
     fn file(&mut self, path: &str) -> Result<String, Finding> {
         let path = self.folder.join(path);
         let finding = |why: String, mend: &str| Finding::new(why, mend);
-        let bytes = read::bytes(&path, FILE_BYTES_MAX)
+        let bytes = self
+            .inputs
+            .read(&path, FILE_BYTES_MAX)
             .map_err(|why| finding(format!("cannot read {}: {why}", path.display()), why.mend()))?;
-        self.inputs.push(path.clone());
         let text = String::from_utf8(bytes)
             .map_err(|_| finding(format!("{} is not UTF-8", path.display()), "name a text file"))?;
         // Whatever wrote the file likely ended it with a newline that is no part of the value.

@@ -11,6 +11,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::inputs::Inputs;
 use super::mask::Mask;
 use super::read::Source;
 use super::tree::{Node, Origin, Path};
@@ -207,7 +208,7 @@ pub struct Faults {
     /// The masked text of the file, for drawing.
     drawn: Option<String>,
     path: Option<PathBuf>,
-    inputs: Vec<PathBuf>,
+    inputs: Inputs,
 }
 
 impl Faults {
@@ -217,10 +218,10 @@ impl Faults {
         findings.sort_by_key(Finding::start);
         let faults = findings.into_iter().take(TOLD_MAX).map(|finding| finding.told(source)).collect();
         let drawn = source.map(|source| mask.apply(&source.text));
-        Self { faults, more, drawn, path: None, inputs: Vec::new() }
+        Self { faults, more, drawn, path: None, inputs: Inputs::default() }
     }
 
-    pub(super) fn of_files(self, path: Option<PathBuf>, inputs: Vec<PathBuf>) -> Self {
+    pub(super) fn of_files(self, path: Option<PathBuf>, inputs: Inputs) -> Self {
         Self { path, inputs, ..self }
     }
 
@@ -235,9 +236,9 @@ impl Faults {
         self.path.as_ref()
     }
 
-    /// The files that were read before it failed, so that a watcher sees the mend.
+    /// The files that were to be read before it failed, so that a watcher sees the mend.
     #[must_use]
-    pub fn inputs(&self) -> &[PathBuf] {
+    pub fn inputs(&self) -> &Inputs {
         &self.inputs
     }
 

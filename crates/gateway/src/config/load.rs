@@ -10,6 +10,7 @@ use rustix::process::{Resource, getrlimit};
 use super::environment::{self, Environment};
 use super::expand::Expander;
 use super::fault::{Fault, Faults, Finding, Findings};
+use super::inputs::Inputs;
 use super::mask::Mask;
 use super::read::{self, Format, Source};
 use super::tree::{Node, Origin, Path};
@@ -66,8 +67,8 @@ pub struct Loaded {
     pub warnings: Vec<Fault>,
     /// The file it came from, if there was one.
     pub path: Option<PathBuf>,
-    /// Every file it was read from, the file itself first: what a watcher should watch.
-    pub inputs: Vec<PathBuf>,
+    /// Every file it was read from: what a watcher should watch.
+    pub inputs: Inputs,
     /// The values as they were written, for printing.
     pub(super) raw: raw::File,
     /// Where each value came from, for printing.
@@ -92,7 +93,7 @@ struct Load<'a> {
     source: Option<Source>,
     faults: Findings,
     warnings: Findings,
-    inputs: Vec<PathBuf>,
+    inputs: Inputs,
     mask: Mask,
 }
 
@@ -104,7 +105,7 @@ impl<'a> Load<'a> {
             source: None,
             faults: Findings::default(),
             warnings: Findings::default(),
-            inputs: Vec::new(),
+            inputs: Inputs::default(),
             mask: Mask::Values,
         }
     }
@@ -145,14 +146,14 @@ impl<'a> Load<'a> {
         let Judge { faults, warnings, inputs, .. } = judge;
         self.faults.extend(faults);
         self.warnings.extend(warnings);
-        self.inputs.extend(inputs);
+        self.inputs.append(inputs);
         if !self.faults.is_empty() {
             return Err(self.refused());
         }
         let source = self.source.as_ref();
         let warnings = self.warnings.into_iter().map(|finding| finding.told(source)).collect();
-        let inputs = distinct(self.inputs);
-        Ok(Loaded { config, warnings, path: self.path, inputs, raw, tree, source: self.source })
+        let (path, inputs) = (self.path, self.inputs);
+        Ok(Loaded { config, warnings, path, inputs, raw, tree, source: self.source })
     }
 
     /// The file to read: the one named, or the first of the well-known names that exists.
@@ -168,14 +169,12 @@ impl<'a> Load<'a> {
 
     /// The file's tree, expanded; `None` once its faults have been told.
     fn file(&mut self, path: &FilePath) -> Option<Node> {
-        // Watched even if it cannot be read: its mend may be to appear.
-        self.inputs.push(path.to_owned());
         let Some(format) = Format::of(path) else {
             let what = format!("{} is of no known format", path.display());
             self.faults.push(Finding::new(what, "name it .toml, .yaml, .yml or .json"));
             return None;
         };
-        let source = match read::file(path) {
+        let source = match read::file(path, &mut self.inputs) {
             Ok(source) => self.source.insert(source),
             Err(fault) => {
                 self.faults.push(fault);
@@ -198,7 +197,7 @@ impl<'a> Load<'a> {
         let mut expander = Expander::new(&self.sources.environment, &folder);
         expander.expand(&mut tree, &Path::root());
         self.faults.extend(expander.faults);
-        self.inputs.extend(expander.inputs);
+        self.inputs.append(expander.inputs);
         Some(tree)
     }
 
@@ -223,7 +222,7 @@ impl<'a> Load<'a> {
     }
 
     fn refused(self) -> Faults {
-        Faults::new(self.faults, self.source.as_ref(), &self.mask).of_files(self.path, distinct(self.inputs))
+        Faults::new(self.faults, self.source.as_ref(), &self.mask).of_files(self.path, self.inputs)
     }
 }
 
@@ -237,10 +236,4 @@ pub(super) fn well_known(folder: &FilePath) -> Option<(PathBuf, Vec<Finding>)> {
     });
     let warnings = warnings.collect();
     Some((found, warnings))
-}
-
-/// The paths without repetitions, in their order.
-fn distinct(paths: Vec<PathBuf>) -> Vec<PathBuf> {
-    let mut seen = std::collections::BTreeSet::new();
-    paths.into_iter().filter(|path| seen.insert(path.clone())).collect()
 }

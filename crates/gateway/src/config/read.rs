@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 
 use super::fault::Finding;
+use super::inputs::Inputs;
 use super::tree::{Node, Origin};
 
 /// Largest configuration file read, in bytes.
@@ -61,8 +62,9 @@ impl Format {
 }
 
 /// Reads a file whole, if it is UTF-8 and not larger than [`FILE_BYTES_MAX`].
-pub(super) fn file(path: &FilePath) -> Result<Source, Finding> {
-    let bytes = bytes(path, FILE_BYTES_MAX)
+pub(super) fn file(path: &FilePath, inputs: &mut Inputs) -> Result<Source, Finding> {
+    let bytes = inputs
+        .read(path, FILE_BYTES_MAX)
         .map_err(|why| Finding::new(format!("cannot read {}: {why}", path.display()), why.mend()))?;
     let text = String::from_utf8(bytes).map_err(|fault| {
         let at = fault.utf8_error().valid_up_to();
@@ -78,7 +80,7 @@ pub(super) fn file(path: &FilePath) -> Result<Source, Finding> {
 
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unreadable {
+pub enum Unreadable {
     /// The system refused.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -92,7 +94,7 @@ pub(super) enum Unreadable {
 
 impl Unreadable {
     /// What to do about it.
-    pub(super) fn mend(&self) -> &'static str {
+    pub fn mend(&self) -> &'static str {
         match self {
             Self::Io(fault) if fault.kind() == std::io::ErrorKind::NotFound => "check the path",
             Self::Io(_) => "check the path and its permissions",
@@ -102,7 +104,7 @@ impl Unreadable {
     }
 }
 
-/// Reads at most `limit` bytes; a longer file is a fault, not a cut.
+/// Reads at most `limit` bytes; a longer file is a fault, not a cut. Only [`Inputs`] asks for it, which remembers that.
 pub(super) fn bytes(path: &FilePath, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let file = File::open(path)?;
     let kind = file.metadata()?.file_type();

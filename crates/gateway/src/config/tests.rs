@@ -14,6 +14,7 @@ mod files;
 mod formats;
 mod fuzz;
 mod guard;
+mod inputs;
 mod jobs;
 mod layers;
 mod observe;

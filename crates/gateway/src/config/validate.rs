@@ -25,11 +25,13 @@ use std::time::Duration;
 
 use super::environment::Environment;
 use super::fault::{Finding, Findings};
+use super::inputs::Inputs;
 use super::quantity::{Size, Span};
+use super::read::Unreadable;
 use super::tree::{Node, Origin, Path};
-use super::{Advice, Config, Log, LogFormat, Profile, Sources, raw, read, schema};
+use super::{Advice, Config, Log, LogFormat, Profile, Sources, raw, schema};
 
-/// Largest file a value may name (certificates), in bytes.
+/// Largest file a value may name, in bytes.
 const NAMED_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Collects what is wrong while raw values are turned into valid ones.
@@ -42,8 +44,8 @@ pub(super) struct Judge<'a> {
     told: &'a Findings,
     pub(super) faults: Findings,
     pub(super) warnings: Findings,
-    /// Files that values name and that were read.
-    pub(super) inputs: Vec<PathBuf>,
+    /// Files that values name.
+    pub(super) inputs: Inputs,
 }
 
 impl<'a> Judge<'a> {
@@ -54,7 +56,7 @@ impl<'a> Judge<'a> {
             told,
             faults: Findings::default(),
             warnings: Findings::default(),
-            inputs: Vec::new(),
+            inputs: Inputs::default(),
         }
     }
 
@@ -163,21 +165,22 @@ impl<'a> Judge<'a> {
 
     /// The bytes of a file that a value names; `None` once the fault has been told.
     fn named_file(&mut self, path: &Path, file: &FilePath) -> Option<Vec<u8>> {
-        match read::bytes(file, NAMED_FILE_BYTES_MAX) {
-            Ok(bytes) => {
-                self.inputs.push(file.to_owned());
-                Some(bytes)
-            }
+        match self.inputs.read(file, NAMED_FILE_BYTES_MAX) {
+            Ok(bytes) => Some(bytes),
             Err(why) => {
-                let shown = if matches!(self.tree.nearest_origin(path), Origin::File(_)) {
-                    file.display().to_string()
-                } else {
-                    "the file".to_owned()
-                };
-                self.fault(path, format!("cannot read {shown}: {why}"), why.mend());
+                self.unreadable(path, file, &why);
                 None
             }
         }
+    }
+
+    /// Names the file only where its name stands in the configuration: what was brought in may be a secret.
+    fn unreadable(&mut self, path: &Path, file: &FilePath, why: &Unreadable) {
+        let shown = match self.tree.nearest_origin(path) {
+            Origin::File(_) => file.display().to_string(),
+            _ => "the file".to_owned(),
+        };
+        self.fault(path, format!("cannot read {shown}: {why}"), why.mend());
     }
 
     fn data(&mut self, given: Option<&str>, environment: &Environment) -> PathBuf {

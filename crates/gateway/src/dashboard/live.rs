@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use sample::{Reading, Sample, Times};
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
@@ -76,7 +77,7 @@ impl Live {
 }
 
 /// Takes samples until dropped.
-pub async fn keep(gateway: &Gateway) {
+pub async fn keep(gateway: &Gateway) -> Infallible {
     let mut due = tokio::time::interval(EVERY);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut window = sample::Window::default();

@@ -3,16 +3,17 @@
 //! Which files those are, and whether there is TLS at all, is settled at the start. What is in them may change at any
 //! time: whoever renews certificates replaces the files, and connections to come are shown what is in them then.
 
-use crate::config::{Config, Tls};
+pub mod pem;
+
+use crate::config::{Config, Inputs, Tls};
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, RootCertStore, ServerConfig};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio_rustls::TlsAcceptor;
 
 /// What each listener shows; nothing where it speaks no TLS.
@@ -53,15 +54,30 @@ impl Certificates {
         self.admin.as_ref().map(|front| front.acceptor.clone())
     }
 
-    /// Reads the files anew, for the connections to come. Where they do not fit, what was shown so far stays.
-    pub fn renew(&self) {
-        for Front { setting, certificate, .. } in self.data.iter().chain(&self.admin) {
+    /// Whether files of theirs are others than when they were last read.
+    pub fn have_changed(&self) -> bool {
+        self.fronts().any(|front| front.certificate.has_changed())
+    }
+
+    /// Reads the files anew, for the connections to come. Where they do not fit, what was shown so far stays; why, is
+    /// logged and returned, a sentence each.
+    pub fn renew(&self) -> Vec<String> {
+        let mut kept = Vec::new();
+        for Front { setting, certificate, .. } in self.fronts() {
             match certificate.renew() {
                 Ok(true) => tracing::info!("`{setting}`: connections to come are shown the new certificate"),
                 Ok(false) => {}
-                Err(why) => tracing::error!("`{setting}`: the certificate in use stays: {why}"),
+                Err(why) => {
+                    tracing::error!("`{setting}`: the certificate in use stays: {why}");
+                    kept.push(format!("`{setting}`: the certificate in use stays: {why}"));
+                }
             }
         }
+        kept
+    }
+
+    fn fronts(&self) -> impl Iterator<Item = &Front> {
+        self.data.iter().chain(&self.admin)
     }
 }
 
@@ -87,16 +103,27 @@ fn acceptor(certificate: Arc<Certificate>) -> Result<TlsAcceptor, rustls::Error>
 struct Certificate {
     files: Tls,
     shown: ArcSwap<CertifiedKey>,
+    /// The files as they were before they were last read, sound or not.
+    inputs: Mutex<Inputs>,
 }
 
 impl Certificate {
     fn read(files: &Tls) -> Result<Self, String> {
-        Ok(Self { files: files.clone(), shown: ArcSwap::from_pointee(read(files)?) })
+        let mut inputs = Inputs::default();
+        let shown = ArcSwap::from_pointee(read(files, &mut inputs)?);
+        Ok(Self { files: files.clone(), shown, inputs: Mutex::new(inputs) })
+    }
+
+    fn has_changed(&self) -> bool {
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner).have_changed()
     }
 
     /// Whether the files hold another certificate than before.
     fn renew(&self) -> Result<bool, String> {
-        let fresh = read(&self.files)?;
+        let mut inputs = Inputs::default();
+        let fresh = read(&self.files, &mut inputs);
+        *self.inputs.lock().unwrap_or_else(PoisonError::into_inner) = inputs;
+        let fresh = fresh?;
         // The key belongs to the certificate: where the one is the same, so is the other.
         let is_new = fresh.cert != self.shown.load().cert;
         if is_new {
@@ -112,27 +139,17 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-fn read(files: &Tls) -> Result<CertifiedKey, String> {
-    let fault = |path: &Path, what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.cert)
-        .and_then(Iterator::collect)
-        .map_err(|error| fault(&files.cert, &error))?;
-    if chain.is_empty() {
-        return Err(fault(&files.cert, &"no certificate in it"));
-    }
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| fault(&files.key, &error))?;
-    pair(chain, key).map_err(|error| fault(&files.key, &error))
-}
-
-/// A chain, the listener's own certificate first, with the key that this was made for.
-///
-/// # Errors
-/// [`rustls::Error::InconsistentKeys`] where it was made for another; others where either cannot be used.
-pub fn pair(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<CertifiedKey, rustls::Error> {
-    CertifiedKey::from_der(chain, key, &provider())
+/// Both files, whatever is wrong with the first: either may be mended.
+fn read(files: &Tls, inputs: &mut Inputs) -> Result<CertifiedKey, String> {
+    let told = |file: &Path, fault: &pem::Fault| format!("{}: {fault}; {}", file.display(), fault.mend());
+    let chain = pem::certificates(&files.cert, inputs);
+    let key = pem::private_key(&files.key, inputs);
+    let chain = chain.map_err(|fault| told(&files.cert, &fault))?;
+    let key = key.map_err(|fault| told(&files.key, &fault))?;
+    pem::pair(chain, key).map_err(|fault| {
+        let file = if fault.is_of_certificate() { &files.cert } else { &files.key };
+        told(file, &fault)
+    })
 }
 
 /// What is wrong with a certificate at a moment, if its time has passed or not yet come.
@@ -194,11 +211,13 @@ mod tests {
             (second.cert.pem(), String::new(), "key.pem"),
         ] {
             write(&cert, &key);
+            assert!(certificate.has_changed());
             let why = certificate.renew().unwrap_err();
             assert!(why.contains(at_fault), "{why}");
-            assert_eq!(shown(), *first.cert.der());
+            assert_eq!((shown(), certificate.has_changed()), (first.cert.der().clone(), false));
         }
         write(&second.cert.pem(), &second.signing_key.serialize_pem());
+        assert!(certificate.has_changed());
         assert_eq!(certificate.renew(), Ok(true));
         assert_eq!(shown(), *second.cert.der());
     }

@@ -4,6 +4,8 @@ use crate::client::{chat, post, post_tls, trusts};
 use crate::gateway::Gateway;
 use crate::provider::{Certificates, TlsProvider};
 use http::StatusCode;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -137,14 +139,35 @@ async fn a_renewed_certificate_is_shown_without_a_restart() {
     assert!(trusts(gateway.data, &first.ca()).await);
     std::fs::copy(second.key(), first.key()).unwrap();
     for plane in [gateway.data, gateway.admin] {
-        for _ in 0..500 {
-            if trusts(plane, &second.ca()).await {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        assert!(trusts(plane, &second.ca()).await && !trusts(plane, &first.ca()).await);
+        assert!(comes_to_trust(plane, &second.ca()).await && !trusts(plane, &first.ca()).await);
     }
+}
+
+#[tokio::test]
+async fn the_certificate_in_use_is_renewed_whatever_the_configuration_says() {
+    let (used, other) = (Certificates::make(), Certificates::make());
+    let tls =
+        |of: &Certificates| format!("[server]\ntls = {{ cert = {:?}, key = {:?} }}\n", of.cert(), of.key());
+    let gateway = Gateway::start(&tls(&used));
+    for config in [format!("{}[server", tls(&used)), tls(&other)] {
+        gateway.rewrite(&config);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let renewed = Certificates::make();
+        std::fs::copy(renewed.cert(), used.cert()).unwrap();
+        std::fs::copy(renewed.key(), used.key()).unwrap();
+        assert!(comes_to_trust(gateway.data, &renewed.ca()).await, "{config}");
+    }
+}
+
+/// Whether it shows, now or in a while, a certificate that this authority has signed.
+async fn comes_to_trust(plane: SocketAddr, authority: &Path) -> bool {
+    for _ in 0..500 {
+        if trusts(plane, authority).await {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    false
 }
 
 #[tokio::test]

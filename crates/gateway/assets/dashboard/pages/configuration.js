@@ -61,7 +61,8 @@ function Stand({ file, changes, reload }) {
     if (!wanted) return;
     setBusy(true);
     try {
-      const { needs_restart: waiting } = await post('/admin/config/reload');
+      const { needs_restart: waiting, certificates } = await post('/admin/config/reload');
+      certificates.forEach(complain);
       say(waiting.length ? `In force, but for what waits for a restart: ${waiting.join(', ')}.` : 'The configuration is in force.');
     } catch (error) {
       complain(error);
@@ -83,6 +84,7 @@ function Stand({ file, changes, reload }) {
         ${button}
       </div>
       ${file?.needs_restart?.length > 0 && html`<p class="notice warn">These wait for a restart: ${file.needs_restart.map((key, at) => html`${at > 0 && ', '}<code key=${key}>${key}</code>`)}.</p>`}
+      ${file?.warnings?.length > 0 && html`<div class="notice warn">${file.warnings.map((warning, at) => html`<p key=${at}>${warning.key && html`<code>${warning.key}</code>: `}${warning.message}; ${warning.mend}.</p>`)}</div>`}
       ${file?.faults && html`<pre class="faults"><code>${file.faults}</code></pre>`}
       ${changes.length > 0 && html`<${Table} label="Differences" columns=${CHANGES} rows=${changes} keyed=${(row) => row.key} />`}
     </section>`;

@@ -258,24 +258,6 @@ fn the_data_folder_follows_the_base_directories() {
 }
 
 #[test]
-fn every_file_read_is_among_the_inputs() {
-    let given = Given::toml("[providers.openai]\napi_key = '${file:key}'\nca_file = 'ca.pem'\n")
-        .beside("key", "sk-1\n")
-        .beside("ca.pem", &exposure::certificate().0);
-    let loaded = given.loaded();
-    assert_eq!(loaded.inputs, [given.path("tidegate.toml"), given.path("key"), given.path("ca.pem")]);
-    assert_eq!(loaded.path, Some(given.path("tidegate.toml")));
-}
-
-#[test]
-fn a_refused_configuration_still_says_what_to_watch() {
-    let given = Given::toml("nope = 1\ndata = '${file:key}'\n").beside("key", "x");
-    assert_eq!(given.faults().inputs(), [given.path("tidegate.toml"), given.path("key")]);
-    let missing = Sources { path: Some(given.path("missing.toml")), ..Sources::default() };
-    assert_eq!(Config::load(&missing).err().unwrap().inputs(), [given.path("missing.toml")]);
-}
-
-#[test]
 fn aliases_and_keys_arrive_whole() {
     let text = format!(
         "{KEY}tenant = 'search'\nmodels = ['smart', 'sim/*']\n[models.smart]\ntargets = [{{model='sim/a/b', weight=9}}, {{model='sim/fast'}}]\n"

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path as FilePath;
 
-use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use super::Judge;
@@ -13,7 +12,7 @@ use crate::config::tree::Path;
 use crate::config::{Admin, Secret, Server, ServerTimeouts, Tls};
 use crate::config::{files, raw};
 use crate::keys::CallerKey;
-use crate::listener::tls;
+use crate::listener::tls::{pem, untimely};
 
 /// Fewest bytes of an admin key that may guard a listener beyond loopback.
 const ADMIN_KEY_BYTES_MIN: usize = 32;
@@ -164,12 +163,8 @@ impl Judge<'_> {
     }
 
     fn private_key(&mut self, at: &Path, file: &FilePath) -> Option<PrivateKeyDer<'static>> {
-        let pem = self.named_file(at, file)?;
-        let found = PrivateKeyDer::from_pem_slice(&pem).ok();
-        if found.is_none() {
-            self.fault(at, "the file holds no private key", "name a PEM file with one, not encrypted");
-        }
-        found
+        let read = pem::private_key(file, &mut self.inputs);
+        self.sound(at, file, read)
     }
 
     /// The certificates that a file holds; `None` once it has been told that there is none.
@@ -178,13 +173,18 @@ impl Judge<'_> {
         at: &Path,
         file: &FilePath,
     ) -> Option<Vec<CertificateDer<'static>>> {
-        let pem = self.named_file(at, file)?;
-        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        let found = found.ok().filter(|found| !found.is_empty());
-        if found.is_none() {
-            self.fault(at, "the file holds no certificate", "name a PEM file with one or more");
+        let read = pem::certificates(file, &mut self.inputs);
+        self.sound(at, file, read)
+    }
+
+    /// What was read of a file; `None` once it has been told what is wrong with it.
+    fn sound<T>(&mut self, at: &Path, file: &FilePath, read: Result<T, pem::Fault>) -> Option<T> {
+        match read {
+            Ok(sound) => return Some(sound),
+            Err(pem::Fault::Unreadable(why)) => self.unreadable(at, file, &why),
+            Err(fault) => self.fault(at, fault.to_string(), fault.mend()),
         }
-        found
+        None
     }
 
     /// Whether a listener can show this certificate, and whether callers will take it.
@@ -194,42 +194,27 @@ impl Judge<'_> {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) {
-        let untimely = chain.first().and_then(|own| tls::untimely(own, UnixTime::now()));
-        if let Some(what) = untimely {
+        let odd = chain.first().and_then(|own| untimely(own, UnixTime::now()));
+        if let Some(what) = odd {
             let mend = "replace both files; what is in them is shown without a restart";
             self.warn(&at.key("cert"), what, mend);
         }
-        match tls::pair(chain, key) {
-            Ok(_) => {}
-            Err(rustls::Error::InconsistentKeys(_)) => self.fault(
-                &at.key("key"),
-                "the private key does not belong to the certificate in `cert`",
-                "name the key that the certificate was made for; in `cert`, the listener's own certificate comes first",
-            ),
-            Err(rustls::Error::InvalidCertificate(why)) => {
-                let what = format!("the file's first certificate cannot be read: {why}");
-                self.fault(&at.key("cert"), what, "name a PEM file with one for a TLS server");
-            }
-            Err(why) => self.fault(
-                &at.key("key"),
-                format!("the private key cannot be used: {why}"),
-                "name an RSA key of 2048 bits or more, one for ECDSA on P-256 or P-384, or an Ed25519 key",
-            ),
+        if let Err(fault) = pem::pair(chain, key) {
+            let at_fault = at.key(if fault.is_of_certificate() { "cert" } else { "key" });
+            self.fault(&at_fault, fault.to_string(), fault.mend());
         }
     }
 
     /// No listener leaves loopback unguarded, and no two share an address.
     pub(super) fn exposure(&mut self, server: &Server, admin: &Admin, raw: &raw::File) {
-        let mut missing = unguarded(admin, !raw.keys.is_empty(), server.keys_required);
+        let Unguarded { planes, mut missing } = unguarded(server, admin, !raw.keys.is_empty());
         if self.is_told(&Path::of(&["admin", "key"])) {
             missing.retain(|what| *what != ADMIN_KEY);
         }
-        for (plane, listen) in [("server", server.listen), ("admin", admin.listen)] {
-            if !listen.ip().is_loopback() && !missing.is_empty() {
-                let what = format!("{listen} is not loopback, and the gateway is not guarded");
-                let mend = format!("listen on 127.0.0.1, or add {}", missing.join(" and "));
-                self.fault(&Path::of(&[plane, "listen"]), what, mend);
-            }
+        for (plane, listen) in planes.into_iter().filter(|_| !missing.is_empty()) {
+            let what = format!("{listen} is not loopback, and the gateway is not guarded");
+            let mend = format!("listen on 127.0.0.1, or add {}", missing.join(" and "));
+            self.fault(&Path::of(&[plane, "listen"]), what, mend);
         }
         if clash(server.listen, admin.listen) {
             let what = "the data plane listens there already";
@@ -238,12 +223,23 @@ impl Judge<'_> {
     }
 }
 
-/// What a gateway lacks that may be reached from beyond this machine.
-pub fn unguarded(admin: &Admin, has_keys: bool, keys_required: bool) -> Vec<&'static str> {
+/// What of a gateway may be reached from beyond this machine though it should not be.
+pub struct Unguarded {
+    /// `server`, `admin` or both, and where they listen; none where nothing is missing.
+    pub planes: Vec<(&'static str, SocketAddr)>,
+    /// What would guard them.
+    pub missing: Vec<&'static str>,
+}
+
+/// Which listeners leave loopback without what guards them; `has_keys`: callers' keys stand in the configuration.
+pub fn unguarded(server: &Server, admin: &Admin, has_keys: bool) -> Unguarded {
     let is_strong = |key: &Secret| key.expose().len() >= ADMIN_KEY_BYTES_MIN;
     let admin_key = (!admin.key.as_ref().is_some_and(is_strong)).then_some(ADMIN_KEY);
-    let keys = (!has_keys && !keys_required).then_some(CALLERS_KEYS);
-    admin_key.into_iter().chain(keys).collect()
+    let keys = (!has_keys && !server.keys_required).then_some(CALLERS_KEYS);
+    let missing: Vec<_> = admin_key.into_iter().chain(keys).collect();
+    let mut planes = vec![("server", server.listen), ("admin", admin.listen)];
+    planes.retain(|(_, listen)| !listen.ip().is_loopback() && !missing.is_empty());
+    Unguarded { planes, missing }
 }
 
 /// Whether two listeners would want the same port of the same address.

@@ -7,9 +7,9 @@ use super::known::{Known, Row};
 use crate::config::Config;
 use crate::small_file;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use store::Time;
 
@@ -130,10 +130,7 @@ pub(super) fn text(config: &Config, known: &Known) -> String {
 pub(super) fn write(folder: &Path, text: &str) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let (path, fresh) = (folder.join(NAME), folder.join(format!("{NAME}.{}", std::process::id())));
-    // Of an earlier process of the same number: its rights may be others.
-    let _ = fs::remove_file(&fresh);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let written = small_file::write(&fresh, text.as_bytes(), small_file::OWNERS);
     let put = written.and_then(|()| small_file::put(&fresh, &path));
     if put.is_err() {
         // Gone already where it has taken the file's place.
