@@ -29,7 +29,7 @@ use crate::limits::Subject;
 use crate::observe::trail::Mark;
 use crate::plan::{Draw, Plan, affinity};
 use crate::recorder::Record;
-use crate::remember::question::Form;
+use crate::remember::question::{Form, Question};
 use crate::remember::replay::Replay;
 use crate::remember::status::Status;
 use crate::remember::tally::Tally;
@@ -227,22 +227,8 @@ async fn exchange(
             return ready.ask_directly(shared, snapshot, Status::Bypass(bypass), alarm, record).await;
         }
     };
-    let now = Millis::now();
-    let found = match question.terms.no_cache {
-        true => None,
-        false => snapshot.remembered.peek(&question, now),
-    };
-    record.passes(Mark::Remembered, Instant::now());
-    if let Some(found) = found
-        && let Some(replay) = ready.replay(&found.entry, question.form)
-    {
-        tally.remembered(is_stale(&found), &replay, now);
-        snapshot.remembered.note_hit(&question.key, &replay.notes);
-        shared.gateway.limits.note(&ready.subject(), record.started());
-        if is_stale(&found) {
-            ready.refresh(shared, snapshot, &question, record)?;
-        }
-        return Ok(Answered::remembered(replay, Status::Hit(found.tier), found.age));
+    if let Some(answered) = ready.recall(shared, snapshot, &question, record)? {
+        return Ok(answered);
     }
     tally.memory_missed();
     ready.admit(shared, record).await?;
@@ -276,6 +262,31 @@ impl Ready<'_> {
     fn replay(&self, entry: &Entry, form: Form) -> Option<Replay> {
         let reads_zstd = || compress::accepts(self.asked.headers, Coding::Zstd);
         Replay::of(entry, form, self.ask.usage_to_caller, reads_zstd)
+    }
+
+    /// The answer from memory, where there is one; one that is stale is fetched anew behind the caller's back.
+    fn recall(
+        &self,
+        shared: &Arc<Shared>,
+        snapshot: &Arc<Snapshot>,
+        question: &Question<'_>,
+        record: &mut Record,
+    ) -> Result<Option<Answered>, Failure> {
+        let now = Millis::now();
+        let found = match question.terms.no_cache {
+            true => None,
+            false => snapshot.remembered.peek(question, now),
+        };
+        record.passes(Mark::Remembered, Instant::now());
+        let Some(found) = found else { return Ok(None) };
+        let Some(replay) = self.replay(&found.entry, question.form) else { return Ok(None) };
+        self.tally(snapshot).remembered(is_stale(&found), &replay, now);
+        snapshot.remembered.note_hit(&question.key, &replay.notes);
+        shared.gateway.limits.note(&self.subject(), record.started());
+        if is_stale(&found) {
+            self.refresh(shared, snapshot, question, record)?;
+        }
+        Ok(Some(Answered::remembered(replay, Status::Hit(found.tier), found.age)))
     }
 
     /// Whose limits the request counts against.
