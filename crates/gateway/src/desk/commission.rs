@@ -53,6 +53,11 @@ impl Commission {
         self
     }
 
+    /// Whether the answer is here, and only to be counted.
+    pub(crate) fn is_given(&self) -> bool {
+        self.given.is_some()
+    }
+
     /// With what a caller's own head says: its headers that mean something here, and the others left out.
     #[must_use]
     pub fn with_headers_of(mut self, head: &HeaderMap) -> Self {

@@ -6,7 +6,7 @@
 mod form;
 mod seen;
 
-use super::batch::commission;
+use super::batch::{commission, reply};
 use crate::desk::{Answer, Commission};
 use crate::gateway::Gateway;
 use crate::http::inference;
@@ -23,8 +23,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use wire::failure::{Failure, Kind};
-use work::batches::{self, Courier, Fault, Going, Looked, Mark, Order, Piece, Question, Remote};
+use work::batches::{self, Books, Courier, Fault, Going, Looked, Mark, Order, Piece, Question, Remote};
 
 /// The longest that a file is on its way.
 const FILE_MAX: Duration = Duration::from_secs(15 * 60);
@@ -90,12 +89,15 @@ impl Courier for ByGateway {
         Box::pin(async move {
             let commission = match commission(question) {
                 Ok(commission) => commission,
-                Err(failure) => return Looked::Answered(as_answer(&Answer::failed(failure))),
+                Err(failure) => return looked(reply(&Answer::failed(failure), self.0.draining())),
             };
             match self.0.desk.look(commission.clone()).await {
                 None => Looked::Later,
                 Some(Look::Send(body)) => Looked::Send(body.to_vec()),
-                Some(Look::Here) => ask(&self.0, commission).await.map_or(Looked::Later, Looked::Answered),
+                Some(Look::Here) => {
+                    let answer = self.0.desk.ask(commission).await;
+                    looked(reply(&answer, self.0.draining()))
+                }
             }
         })
     }
@@ -185,36 +187,31 @@ impl Courier for ByGateway {
         })
     }
 
-    fn note<'a>(&'a self, _: &'a str, question: Question, answer: batches::Answer) -> Going<'a, ()> {
+    fn open_books(&self) -> Option<Books> {
+        Some(Box::new(self.0.desk.open_books()?))
+    }
+
+    fn note<'a>(
+        &'a self,
+        _: &'a str,
+        question: Question,
+        answer: batches::Answer,
+    ) -> Going<'a, Result<(), String>> {
         Box::pin(async move {
-            let Ok(commission) = commission(question) else { return };
+            let commission = commission(question).map_err(|failure| failure.to_string())?;
             let commission = commission.answered_in_batch(answer.body.into());
             let noted = self.0.desk.ask(Commission { deadline: None, ..commission }).await;
-            if let Some(failure) = noted.failure {
-                tracing::debug!(%failure, "batches: a line's answer was not counted");
-            }
+            noted.failure.map_or(Ok(()), |failure| Err(failure.to_string()))
         })
     }
 }
 
-/// The answer to what the gateway can say by itself; a failure that might pass is none.
-async fn ask(gateway: &Gateway, commission: Commission) -> Option<batches::Answer> {
-    let answer = gateway.desk.ask(commission).await;
-    answer.failure.as_ref().is_none_or(is_final).then(|| as_answer(&answer))
-}
-
-fn is_final(failure: &Failure) -> bool {
-    let passes = [Kind::RateLimited, Kind::Overloaded, Kind::Provider, Kind::ProviderTimeout, Kind::Internal];
-    !passes.contains(&failure.kind())
-}
-
-fn as_answer(answer: &Answer) -> batches::Answer {
-    let id = answer.headers.get("x-request-id").and_then(|id| id.to_str().ok());
-    batches::Answer {
-        status: answer.status.as_u16(),
-        request_id: id.unwrap_or_default().to_owned(),
-        body: answer.body.to_vec(),
-        after: None,
+/// What an answer that was had here says of its line; whether it stands, or is asked for again, is judged as for lines
+/// that are asked one by one.
+fn looked(reply: batches::Reply) -> Looked {
+    match reply {
+        batches::Reply::Answered(answer) => Looked::Answered(answer),
+        batches::Reply::Busy { .. } | batches::Reply::Leaving => Looked::Later,
     }
 }
 
