@@ -13,7 +13,7 @@
 mod commission;
 
 pub use crate::auth::Principal;
-pub use commission::{Answer, Begun, Commission};
+pub use commission::{Answer, Begun, Commission, Placed};
 
 use crate::gateway::Shared;
 use crate::pipeline::{self, Look};
@@ -43,7 +43,7 @@ pub struct Desk {
     books: TaskTracker,
 }
 
-/// The desk takes answers that were [given](Commission::given), also while the process leaves, until this is dropped.
+/// The desk takes answers that were [given](Placed::given), also while the process leaves, until this is dropped.
 pub struct Books(#[expect(dead_code, reason = "it counts for as long as it lives")] TaskTrackerToken);
 
 /// What is handed in for one worker.

@@ -295,7 +295,7 @@ async fn who_leaves_says_so() {
 async fn who_leaves_takes_what_is_to_be_counted_until_nobody_has_any_in_hand() {
     let stand = Stand::start("");
     let desk = &stand.gateway.desk;
-    let given = || chat("sim/instant", "hello").answered_in_batch(r#"{"choices":[]}"#.into());
+    let given = || chat("sim/instant", "hello").answered_in_batch("sim/instant", r#"{"choices":[]}"#.into());
     let books = desk.open_books().unwrap();
     stand.leave();
     // Until both workers have heard of it.

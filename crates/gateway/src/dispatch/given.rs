@@ -15,15 +15,12 @@ use wire::failure::Failure;
 use wire::openai;
 
 impl Dispatch<'_> {
-    /// The answer as its target's.
+    /// The answer as its plan's target's.
     ///
     /// # Errors
     /// Where it is no JSON object.
     pub(super) fn take(self, answer: &Bytes, record: &mut Record) -> Result<Reached, Failure> {
-        let plan = &self.inquiry.plan;
-        let in_batches = plan.alias.as_ref().and_then(|alias| alias.batch.as_ref());
-        // Where the configuration has changed meanwhile, at the price of asking.
-        let target = in_batches.unwrap_or(&plan.target);
+        let target = &self.inquiry.plan.target;
         let usage = openai::usage_of(answer).map_err(|fault| {
             judge::nonsense(target.upstream.name(), &format!("what is not JSON: {fault}"))
         })?;

@@ -7,7 +7,7 @@ mod form;
 mod seen;
 
 use super::batch::{commission, reply};
-use crate::desk::{Answer, Commission};
+use crate::desk::Answer;
 use crate::gateway::Gateway;
 use crate::http::inference;
 use crate::pipeline::Look;
@@ -85,14 +85,16 @@ impl Courier for ByGateway {
         target.upstream.is_remote().then(|| target.label.name.to_string())
     }
 
-    fn look<'a>(&'a self, _: &'a str, question: Question) -> Going<'a, Looked> {
+    fn look<'a>(&'a self, place: &'a str, question: Question) -> Going<'a, Looked> {
         Box::pin(async move {
+            // Asked for where it was looked for: of an alias with several targets each has memories of its own.
             let commission = match commission(question) {
-                Ok(commission) => commission,
+                Ok(commission) => commission.placed(place),
                 Err(failure) => return looked(reply(&Answer::failed(failure), self.0.draining())),
             };
             match self.0.desk.look(commission.clone()).await {
-                None => Looked::Later,
+                // What is for another place is seen, and given back, when the parcel is looked at anew.
+                None | Some(Look::Elsewhere) => Looked::Later,
                 Some(Look::Send(body)) => Looked::Send(body.to_vec()),
                 Some(Look::Here) => {
                     let answer = self.0.desk.ask(commission).await;
@@ -193,14 +195,13 @@ impl Courier for ByGateway {
 
     fn note<'a>(
         &'a self,
-        _: &'a str,
+        place: &'a str,
         question: Question,
         answer: batches::Answer,
     ) -> Going<'a, Result<(), String>> {
         Box::pin(async move {
             let commission = commission(question).map_err(|failure| failure.to_string())?;
-            let commission = commission.answered_in_batch(answer.body.into());
-            let noted = self.0.desk.ask(Commission { deadline: None, ..commission }).await;
+            let noted = self.0.desk.ask(commission.answered_in_batch(place, answer.body.into())).await;
             noted.failure.map_or(Ok(()), |failure| Err(failure.to_string()))
         })
     }
@@ -260,43 +261,4 @@ fn escaped(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-    use super::{escaped, fault};
-    use crate::upstream::office::Reply;
-    use ::http::StatusCode;
-    use std::time::Duration;
-    use work::batches::Fault;
-
-    #[test]
-    fn a_refusal_passes_or_stays() {
-        let check = |status: u16, expected: &str| {
-            let (status, after) = (StatusCode::from_u16(status).unwrap(), Some(Duration::from_secs(3)));
-            let body = r#"{"error":{"message":"no"}}"#.into();
-            let found = match fault(&Reply { status, after, body }) {
-                Fault::Refused(why) => format!("refused {why}"),
-                Fault::Unknown => "unknown".to_owned(),
-                Fault::Passing { why, after } => {
-                    format!("passing {why} {}", after.unwrap_or_default().as_secs())
-                }
-            };
-            assert_eq!(found, expected);
-        };
-        check(400, "refused 400: no");
-        check(401, "refused 401: no");
-        check(404, "unknown");
-        check(405, "refused 405: no");
-        check(413, "refused 413: no");
-        check(429, "passing 429: no 3");
-        check(500, "passing 500: no 3");
-        check(501, "refused 501: no");
-        check(503, "passing 503: no 3");
-    }
-
-    #[test]
-    fn a_strange_name_stays_in_its_place() {
-        assert_eq!(escaped("file-A_1.b~"), "file-A_1.b~");
-        assert_eq!(escaped("../x?y#z"), "..%2Fx%3Fy%23z");
-    }
-}
+mod tests;

@@ -90,7 +90,7 @@ impl Ready<'_> {
                 Ok(Some((seat, cache)))
             }
             // Whoever brings the answer waits for nobody else's.
-            Boarded::Seat(_) if self.brought.given.is_some() => Ok(None),
+            Boarded::Seat(_) if self.brought.given().is_some() => Ok(None),
             Boarded::Seat(seat) => {
                 self.tally(snapshot).coalesced(Millis::now());
                 Ok(Some((seat, Status::Coalesced)))
