@@ -1,11 +1,9 @@
 //! An answer that a provider has given in a batch of its own: nobody is asked, and what follows is as if somebody had
-//! been, at the price of that.
+//! been, at the price of that; but for how long it took, which would say nothing.
 
 use super::{Dispatch, Opened, Reached};
 use crate::attempt::Whole;
-use crate::ending::Ending;
 use crate::judge;
-use crate::protect::Lease;
 use crate::recorder::Record;
 use ::http::HeaderMap;
 use bytes::Bytes;
@@ -24,12 +22,11 @@ impl Dispatch<'_> {
         let usage = openai::usage_of(answer).map_err(|fault| {
             judge::nonsense(target.upstream.name(), &format!("what is not JSON: {fault}"))
         })?;
-        record.attempt_begins(target, Lease::unguarded(), Instant::now());
+        record.given(target, Instant::now());
         if let Some(usage) = &usage {
             record.used(usage);
         }
         record.names_itself(|| openai::model_of(answer));
-        record.attempt_ends(&Ending::GOOD, Instant::now());
         let whole = Whole { head: HeaderMap::new(), body: answer.clone(), usage };
         Ok(Reached { target: Arc::clone(target), opened: Opened::Whole(whole) })
     }

@@ -5,7 +5,7 @@
 //! provider that several requests waited for is one call, told by whoever made it, and so is what it used.
 
 use super::account::{Account, Role};
-use super::trail::{Label, Mark, Micros, Trail};
+use super::trail::{Came, Label, Mark, Micros, Trail};
 use super::tray::Gaps;
 use crate::auth::Principal;
 use crate::remember::status::Status;
@@ -175,6 +175,17 @@ impl Figures {
     }
 
     fn note_request(&mut self, account: &Account, scopes: &Scopes) {
+        // Lines of a provider's batch come by thousands, and each takes no time at all.
+        if !account.trail.is_given() {
+            self.note_times(account, scopes);
+        }
+        let used = if account.pays { ended(account, Outcome::Ok, None) } else { NOTHING };
+        let ended = Ended { outcome: account.outcome, hit: hit(account.cache), ..used };
+        scopes.iter().for_each(|scope| self.live.count(*scope, ended));
+    }
+
+    /// How long it took.
+    fn note_times(&mut self, account: &Account, scopes: &Scopes) {
         let trail = &account.trail;
         self.record(scopes, Figure::Total, account.total.after());
         self.record(scopes, Figure::Overhead, account.overhead.after());
@@ -188,9 +199,6 @@ impl Figures {
             let target = self.target(&attempt.target);
             self.live.record(target, Figure::Total, account.total.after());
         }
-        let used = if account.pays { ended(account, Outcome::Ok, None) } else { NOTHING };
-        let ended = Ended { outcome: account.outcome, hit: hit(account.cache), ..used };
-        scopes.iter().for_each(|scope| self.live.count(*scope, ended));
     }
 
     /// Each of its own tries, for its target.
@@ -205,8 +213,11 @@ impl Figures {
             }
             // What was used and when it began to speak is that one's who answered.
             let used = if is_it { ended(account, Outcome::Ok, None) } else { NOTHING };
-            if let Some(outcome) = attempt.outcome() {
-                self.live.count(target, Ended { outcome, ..used });
+            match attempt.outcome() {
+                // The target was not asked now; only what it used is to be told.
+                Some(_) if attempt.came == Came::Given => self.live.spend(target, used),
+                Some(outcome) => self.live.count(target, Ended { outcome, ..used }),
+                None => {}
             }
             if let (true, Some(first), Some(began)) =
                 (is_it, account.trail.passed(Mark::FirstToken), attempt.began())

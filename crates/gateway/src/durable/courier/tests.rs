@@ -140,6 +140,22 @@ async fn an_answer_is_counted_whatever_its_caller_may_do_by_now() {
     check(&key("").replace(KEY, "tg-CCCCCCCCCCCC"), None).await;
 }
 
+#[tokio::test]
+async fn an_answer_that_came_in_a_batch_says_nothing_of_time() {
+    let stand = Stand::start(&config(&["far/m"], ""));
+    courier(&stand.gateway).note("far/m", question(None), answer()).await.unwrap();
+    assert_eq!(metric(&stand, "tidegate_requests_total", &[r#"model="smart""#, r#"outcome="ok""#]), 1.0);
+    assert_eq!(metric(&stand, "tidegate_requests_in_flight", &[]), 0.0);
+    for name in [
+        "http_request_duration_seconds_count",
+        "gen_ai_client_operation_duration_seconds_count",
+        "tidegate_overhead_seconds_count",
+        "tidegate_upstream_attempts_total",
+    ] {
+        assert_eq!(metric(&stand, name, &[]), 0.0, "{name}");
+    }
+}
+
 #[test]
 fn a_refusal_passes_or_stays() {
     let check = |status: u16, expected: &str| {
