@@ -25,6 +25,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use work::batches::{self, Books, Courier, Fault, Going, Looked, Mark, Order, Piece, Question, Remote};
 
+/// The longest that a provider takes over a question that is answered in a few words: four parcels are brought on at
+/// once, and one that accepts and says nothing is not to hold up those of others.
+const WORDS: Duration = Duration::from_secs(30);
 /// The longest that a file is on its way.
 const FILE_MAX: Duration = Duration::from_secs(15 * 60);
 /// Batches that are looked through for one of ours: the latest, page by page.
@@ -40,6 +43,25 @@ pub(super) fn courier(gateway: &Arc<Gateway>) -> Arc<dyn Courier> {
 
 struct ByGateway(Arc<Gateway>);
 
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+enum Longest {
+    /// That of a question in a few words, and its answer.
+    Words,
+    /// That of a file.
+    File,
+}
+
+impl Longest {
+    /// The bound, where the provider's own time-out of a whole call is `total`.
+    fn within(self, total: Duration) -> Duration {
+        match self {
+            Self::Words => WORDS.min(total),
+            Self::File => FILE_MAX.max(total),
+        }
+    }
+}
+
 impl ByGateway {
     fn snapshot(&self) -> Arc<Snapshot> {
         self.0.snapshot(0)
@@ -53,17 +75,17 @@ impl ByGateway {
         known.cloned().ok_or_else(|| Fault::Refused("the configuration does not name it any more".to_owned()))
     }
 
-    /// Has `call` made at the office of a place, within so long or as long as its provider may take.
+    /// Has `call` made at the office of a place, within so long.
     async fn at<T>(
         &self,
         place: &str,
-        longest: Option<Duration>,
+        longest: Longest,
         call: impl AsyncFnOnce(Office<'_>) -> Result<T, upstream::Error>,
     ) -> Result<T, Fault> {
         let upstream = self.upstream(place)?;
         let lookups = self.0.metrics.shard(0).pool(upstream.name());
         let settings = upstream.settings();
-        let longest = longest.unwrap_or_default().max(settings.timeouts.total);
+        let longest = longest.within(settings.timeouts.total);
         match tokio::time::timeout(longest, call(Office { settings, lookups })).await {
             Ok(Ok(answered)) => Ok(answered),
             Ok(Err(error)) => Err(passing(upstream::describe(&error))),
@@ -73,7 +95,7 @@ impl ByGateway {
 
     /// Asks for JSON.
     async fn ask<T: DeserializeOwned>(&self, place: &str, asked: Asked, body: Bytes) -> Result<T, Fault> {
-        let reply = self.at(place, None, async move |office| office.ask(asked, body).await).await?;
+        let reply = self.at(place, Longest::Words, async move |office| office.ask(asked, body).await).await?;
         read(&reply)
     }
 }
@@ -114,7 +136,7 @@ impl Courier for ByGateway {
             let form = Form::new(name, pieces);
             let asked = Asked::with(Method::POST, "/files", form.kind());
             let bring = async move |office: Office<'_>| office.bring(asked, form).await;
-            let named: Named = read(&self.at(place, Some(FILE_MAX), bring).await?)?;
+            let named: Named = read(&self.at(place, Longest::File, bring).await?)?;
             Ok(named.id)
         })
     }
@@ -175,7 +197,7 @@ impl Courier for ByGateway {
         Box::pin(async move {
             let asked = Asked::plain(Method::GET, format!("/files/{}/content", escaped(file)));
             let fetch = async move |office: Office<'_>| office.fetch(asked, pieces).await;
-            match self.at(place, Some(FILE_MAX), fetch).await? {
+            match self.at(place, Longest::File, fetch).await? {
                 None => Ok(()),
                 Some(reply) => Err(fault(&reply)),
             }
