@@ -27,7 +27,7 @@ use work::batches::{self, Books, Courier, Fault, Going, Looked, Mark, Order, Pie
 
 /// The longest that a provider takes over a question that is answered in a few words: four parcels are brought on at
 /// once, and one that accepts and says nothing is not to hold up those of others.
-const WORDS: Duration = Duration::from_secs(30);
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// The longest that a file is on its way.
 const FILE_MAX: Duration = Duration::from_secs(15 * 60);
 /// Batches that are looked through for one of ours: the latest, page by page.
@@ -56,7 +56,7 @@ impl Longest {
     /// The bound, where the provider's own time-out of a whole call is `total`.
     fn within(self, total: Duration) -> Duration {
         match self {
-            Self::Words => WORDS.min(total),
+            Self::Words => ANSWER_MAX.min(total),
             Self::File => FILE_MAX.max(total),
         }
     }

@@ -25,6 +25,9 @@ use wire::openai::UsageChunk;
 /// fault of ours.
 const BOARDINGS_MAX: u32 = 3;
 
+/// A seat in a flight, and what the cache has to do with it.
+type Seated = (Seat<Part, Broken>, Status);
+
 impl Ready<'_> {
     /// Waits for the answer with whoever asks the same, or has it fetched for all of them.
     pub(super) async fn board(
@@ -71,8 +74,7 @@ impl Ready<'_> {
         Err(gone())
     }
 
-    /// A seat in the flight that fetches the answer, begun where there is none; what the cache has to do with it
-    /// then. `None` where the request goes by itself.
+    /// A seat in the flight that fetches the answer, begun where there is none. `None` where the request goes by itself.
     fn seat(
         &self,
         shared: &Arc<Shared>,
@@ -80,7 +82,7 @@ impl Ready<'_> {
         question: &Question<'_>,
         anew: bool,
         record: &Record,
-    ) -> Result<Option<(Seat<Part, Broken>, Status)>, Failure> {
+    ) -> Result<Option<Seated>, Failure> {
         match snapshot.remembered.departures.board((question.key, anew)) {
             Boarded::Pilot(pilot, seat) => {
                 let job = self.job(shared, snapshot, question, !anew, record)?;

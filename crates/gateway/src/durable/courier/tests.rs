@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::{FILE_MAX, Longest, WORDS, courier, escaped, fault};
+use super::{ANSWER_MAX, FILE_MAX, Longest, courier, escaped, fault};
 use crate::desk::{Commission, Principal};
 use crate::keys::KeyHash;
 use crate::stand::Stand;
@@ -159,7 +159,9 @@ async fn an_answer_that_came_in_a_batch_says_nothing_of_time() {
 #[test]
 fn a_provider_that_is_silent_is_waited_for_no_longer_than_its_words_may_take() {
     let (short, usual, long) = (Duration::from_secs(5), Duration::from_secs(600), Duration::from_secs(3600));
-    for (total, words, file) in [(short, short, FILE_MAX), (usual, WORDS, FILE_MAX), (long, WORDS, long)] {
+    for (total, words, file) in
+        [(short, short, FILE_MAX), (usual, ANSWER_MAX, FILE_MAX), (long, ANSWER_MAX, long)]
+    {
         assert_eq!((Longest::Words.within(total), Longest::File.within(total)), (words, file), "{total:?}");
     }
 }
