@@ -29,12 +29,12 @@ def provider(tmp_path):
         yield mock
 
 
-def configured(folder, provider, *parts: str, way: str = "provider") -> str:
-    """A gateway with the alias `smart` at that provider."""
-    alias = configuration.alias("smart", ("mock/instant", 1)) + f'batch = "{way}"\n'
+def configured(folder, provider, *parts: str, way: str = "provider", models: tuple[str, ...] = ("instant",)) -> str:
+    """A gateway with the alias `smart` for these models of that provider."""
+    alias = configuration.alias("smart", *((f"mock/{model}", 1) for model in models)) + f'batch = "{way}"\n'
     return configuration.gateway(
         folder / "data",
-        configuration.provider("mock", provider.port, 'models = ["instant"]', "batches = true", PRICES),
+        configuration.provider("mock", provider.port, f"models = {json.dumps(models)}", "batches = true", PRICES),
         alias,
         *parts,
     )
@@ -137,6 +137,21 @@ def test_what_is_remembered_is_not_sent_and_what_comes_back_is_remembered(tmp_pa
         assert cost(gateway) == pytest.approx(first), "nobody was asked a second time"
 
 
+def test_of_two_targets_a_line_is_remembered_where_it_was_run(tmp_path, provider):
+    rows = [row(f"{number}", temperature=0) for number in range(40)]
+    ids = {f"{number}" for number in range(40)}
+    text = configured(tmp_path, provider, models=("instant", "fast"))
+    with processes.start_gateway(tmp_path / "gateway", text) as gateway:
+        ready(gateway)
+        with client_of(gateway) as client:
+            judged(client, begun(client, rows).id, ids, {})
+            first = cost(gateway)
+            judged(client, begun(client, rows).id, ids, {})
+        assert paths(provider)["/v1/chat"] == 0, "nobody is asked what is remembered"
+        assert metric(gateway, 'tidegate_provider_batches_total{outcome="sent"}') == 1
+        assert cost(gateway) == pytest.approx(first)
+
+
 def test_lines_of_other_models_are_asked_one_by_one(tmp_path, provider):
     rows = [row(f"far-{number}") for number in range(5)] + [row("near", model="mock/instant")]
     with processes.start_gateway(tmp_path / "gateway", configured(tmp_path, provider)) as gateway:
@@ -224,6 +239,24 @@ def test_a_drain_leaves_it_at_the_provider_and_the_next_gateway_fetches_it(tmp_p
     there = ask(provider.port, "GET", "/v1/batches").json()["data"]
     assert [batch["status"] for batch in there] == ["completed"]
     assert paths(provider)["/v1/chat"] == 0
+
+
+def test_a_drain_while_it_is_fetched_loses_no_cost(tmp_path, provider):
+    ids = {f"{number}" for number in range(4000)}
+    text = configured(tmp_path, provider, "[cache]\nenabled = false\n")
+    with processes.start_gateway(tmp_path / "gateway", text) as gateway:
+        ready(gateway)
+        with client_of(gateway) as client:
+            id = begun(client, [row(each) for each in sorted(ids)]).id
+            wait_until("some of it is here", lambda: client.batches.retrieve(id).request_counts.completed)
+    with processes.start_gateway(tmp_path / "gateway-last", text) as gateway:
+        ready(gateway)
+        with client_of(gateway) as client:
+            batch = judged(client, id, ids, {})
+            used = [each["response"]["body"]["usage"] for each in batches.lines(client, batch.output_file_id)]
+        # Half of 1,000 and of 2,000 dollars for a million tokens.
+        expected = sum(each["prompt_tokens"] * 500 + each["completion_tokens"] * 1000 for each in used) / 1e6
+        assert cost(gateway) == pytest.approx(expected), "each line is paid, and was counted once"
 
 
 @pytest.mark.timeout(240)

@@ -78,6 +78,9 @@ pub enum Caller {
     Anyone(Option<Arc<Account>>),
     /// The holder of a key.
     Holder(Arc<Holder>),
+    /// Whoever had a key that is no more, or was somebody else's then: for what was done on its behalf and is to be
+    /// counted.
+    Gone(Arc<Principal>),
 }
 
 /// A caller by name, for what is done on its behalf when its request is long over. It is looked up anew each time,
@@ -172,6 +175,14 @@ impl Callers {
         Ok(Caller::Holder(Arc::clone(holder)))
     }
 
+    /// Whose something is that was done on a caller's behalf, whatever that caller may do by now.
+    pub fn owner(&self, principal: &Principal) -> Caller {
+        self.on_behalf_of(principal).unwrap_or_else(|_| match principal.key {
+            Some(_) => Caller::Gone(Arc::new(principal.clone())),
+            None => Caller::Anyone(None),
+        })
+    }
+
     fn check(&self, presented: &CallerKey<'_>) -> Option<Arc<Holder>> {
         let known = self.by_id.get(presented.id);
         // An unknown id takes the same path as a known one, so that time does not tell them apart.
@@ -187,6 +198,7 @@ impl Caller {
         match self {
             Self::Anyone(_) => "",
             Self::Holder(holder) => holder.key.tenant_name(),
+            Self::Gone(principal) => &principal.tenant,
         }
     }
 
@@ -195,14 +207,16 @@ impl Caller {
         match self {
             Self::Anyone(_) => Principal { key: None, tenant: "".into() },
             Self::Holder(holder) => Principal::clone(&holder.principal),
+            Self::Gone(principal) => Principal::clone(principal),
         }
     }
 
-    /// The same, shared, of one who has a key.
+    /// The same, shared, of one who has a key or had one.
     pub fn holder(&self) -> Option<&Arc<Principal>> {
         match self {
             Self::Anyone(_) => None,
             Self::Holder(holder) => Some(&holder.principal),
+            Self::Gone(principal) => Some(principal),
         }
     }
 
@@ -213,13 +227,14 @@ impl Caller {
             Self::Holder(holder) => {
                 Subject { key: holder.own.as_ref(), tenant: holder.tenant.as_ref(), ..Subject::default() }
             }
+            Self::Gone(_) => Subject::default(),
         }
     }
 
     /// How its requests stand among others that wait; `None`: as they say.
     pub fn priority(&self) -> Option<Priority> {
         match self {
-            Self::Anyone(_) => None,
+            Self::Anyone(_) | Self::Gone(_) => None,
             Self::Holder(holder) => Some(holder.key.priority),
         }
     }

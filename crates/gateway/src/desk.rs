@@ -13,7 +13,7 @@
 mod commission;
 
 pub use crate::auth::Principal;
-pub use commission::{Answer, Begun, Commission};
+pub use commission::{Answer, Begun, Commission, Placed};
 
 use crate::gateway::Shared;
 use crate::pipeline::{self, Look};
@@ -22,6 +22,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use wire::failure::{Failure, Kind, Retry};
 
 /// Requests that wait in one worker's tray; beyond that whoever asks waits.
@@ -37,7 +39,12 @@ pub struct Desk {
     trays: Box<[Tray]>,
     /// Whose turn it is.
     turn: AtomicUsize,
+    /// Who has answers in hand that were paid for and are to be counted.
+    books: TaskTracker,
 }
+
+/// The desk takes answers that were [given](Placed::given), also while the process leaves, until this is dropped.
+pub struct Books(#[expect(dead_code, reason = "it counts for as long as it lives")] TaskTrackerToken);
 
 /// What is handed in for one worker.
 struct Tray {
@@ -69,7 +76,14 @@ impl Desk {
             let (letters, receiver) = mpsc::channel(TRAY_MAX);
             Tray { letters, receiver: Mutex::new(Some(receiver)) }
         };
-        Self { trays: (0..workers).map(tray).collect(), turn: AtomicUsize::new(0) }
+        Self { trays: (0..workers).map(tray).collect(), turn: AtomicUsize::new(0), books: TaskTracker::new() }
+    }
+
+    /// Holds the books open for answers that are about to be counted; `None` once the process leaves.
+    pub fn open_books(&self) -> Option<Books> {
+        // Before it is looked whether they are closed, so that whoever closes them waits for this.
+        let books = Books(self.books.token());
+        (!self.books.is_closed()).then_some(books)
     }
 
     /// Has a request answered, from any thread. Never fails: a failure is an answer too, as it is for a caller.
@@ -142,7 +156,7 @@ impl Desk {
     }
 
     /// A worker's part: answers what is in its tray until told to `stop`. What is under way then goes on, on the
-    /// worker's own tasks; what was not begun is told so.
+    /// worker's own tasks; what was not begun is told so, but for answers that somebody has in hand to be counted.
     pub(crate) async fn attend(&self, shared: &Arc<Shared>, stop: &CancellationToken) {
         let Some(mut letters) = self.take(shared.worker.index) else { return };
         let places = Arc::new(Semaphore::new(UNDERWAY_MAX));
@@ -157,17 +171,38 @@ impl Desk {
                 next = next(&mut letters) => next,
             };
             let Some((letter, place)) = next else { break };
-            shared.worker.tasks.spawn(letter.answer(Arc::clone(shared), place));
+            shared.worker.tasks.spawn(letter.answer(Arc::clone(shared), Some(place)));
         }
+        self.close_books(shared, &mut letters).await;
         letters.close();
         while let Some(letter) = letters.recv().await {
             letter.reply.refuse(leaving());
         }
     }
+
+    /// Takes what is still to be counted, and nothing else, until all of it is.
+    async fn close_books(&self, shared: &Arc<Shared>, letters: &mut mpsc::Receiver<Letter>) {
+        self.books.close();
+        loop {
+            let letter = tokio::select! {
+                biased;
+                () = self.books.wait() => return,
+                letter = letters.recv() => letter,
+            };
+            match letter {
+                // Few, as whoever has them in hand has them counted one after the other: no place is waited for.
+                Some(letter) if letter.commission.is_given() => {
+                    shared.worker.tasks.spawn(letter.answer(Arc::clone(shared), None));
+                }
+                Some(letter) => letter.reply.refuse(leaving()),
+                None => return,
+            }
+        }
+    }
 }
 
 impl Letter {
-    async fn answer(self, shared: Arc<Shared>, _place: OwnedSemaphorePermit) {
+    async fn answer(self, shared: Arc<Shared>, _place: Option<OwnedSemaphorePermit>) {
         let Self { commission, reply } = self;
         // Boxed, as they are large. Where nobody waits any more what is under way is dropped, and the provider's call
         // with it.

@@ -18,7 +18,7 @@ use crate::advice::{Fingerprint, fingerprint};
 use crate::alarm::Alarm;
 use crate::auth::Caller;
 use crate::coalesce::{self, Joins};
-use crate::desk::{Answer, Commission};
+use crate::desk::{Answer, Commission, Placed};
 use crate::dispatch::Opened;
 use crate::gateway::Shared;
 use crate::http::body::Body;
@@ -28,8 +28,9 @@ use crate::inquiry::{Inquiry, Standing};
 use crate::limits::Subject;
 use crate::observe::trail::Mark;
 use crate::plan::{Draw, Plan, affinity};
+use crate::pressure::Pressure;
 use crate::recorder::Record;
-use crate::remember::question::Form;
+use crate::remember::question::{Form, Question};
 use crate::remember::replay::Replay;
 use crate::remember::status::Status;
 use crate::remember::tally::Tally;
@@ -41,6 +42,7 @@ use answered::{Answered, Content};
 use bytes::Bytes;
 use cache::clock::Millis;
 use cache::entry::Entry;
+use guard::pressure::Buffered;
 use hyper::body::Incoming;
 use measure::metrics::Outcome;
 use std::sync::Arc;
@@ -113,7 +115,7 @@ async fn receive(
     let timeout = head::timeout(asked.headers)?;
     let body = read::whole(asked.headers, body, &snapshot.server, record.started(), &mut alarm).await?;
     record.passes(Mark::Read, Instant::now());
-    exchange(shared, snapshot, asked, &Brought { caller, timeout, body, given: None }, alarm, record).await
+    exchange(shared, snapshot, asked, &Brought { caller, timeout, body, placed: None }, alarm, record).await
 }
 
 /// A request that was made here, on behalf of a caller who is looked up as it is now.
@@ -124,11 +126,14 @@ async fn undertake(
     commission: &Commission,
     record: &mut Record,
 ) -> Result<Answered, Failure> {
-    let caller = snapshot.callers.on_behalf_of(&commission.principal)?;
+    let caller = match commission.is_given() {
+        true => snapshot.callers.owner(&commission.principal),
+        false => snapshot.callers.on_behalf_of(&commission.principal)?,
+    };
     record.identified(&caller, Instant::now());
     let timeout = commission.timeout(record.started())?;
-    let (body, given) = (commission.body.clone(), commission.given.clone());
-    let brought = Brought { caller, timeout, body, given };
+    let (body, placed) = (commission.body.clone(), commission.placed.clone());
+    let brought = Brought { caller, timeout, body, placed };
     exchange(shared, snapshot, asked, &brought, Alarm::default(), record).await
 }
 
@@ -138,8 +143,45 @@ struct Brought {
     /// The caller's own limit to the whole.
     timeout: Option<Duration>,
     body: Bytes,
+    /// Whom it is for, where that was decided before.
+    placed: Option<Placed>,
+}
+
+impl Brought {
     /// The answer, where the provider has given it already.
-    given: Option<Bytes>,
+    fn given(&self) -> Option<&Bytes> {
+        self.placed.as_ref()?.given.as_ref()
+    }
+
+    /// Room for its body, until the token is dropped; what is given is here already.
+    fn hold(&self, pressure: &Pressure) -> Result<Option<Buffered>, Failure> {
+        match self.given() {
+            None => pressure.hold(self.body.len()).map(Some),
+            Some(_) => Ok(None),
+        }
+    }
+
+    /// What is to be done for it, if the caller may ask for that: at a target that is drawn, unless it is known.
+    fn plan(
+        &self,
+        snapshot: &Snapshot,
+        asked: &Asked<'_>,
+        ask: &openai::Request<'_>,
+        at: Instant,
+    ) -> Result<Plan, Failure> {
+        let routes = &snapshot.routes;
+        if let Some(Placed { at: place, given: Some(_) }) = &self.placed {
+            return routes.plan_given(&ask.model, place);
+        }
+        self.caller.may_use(&ask.model)?;
+        let draw = Draw { affinity: None, dice: fastrand::u64(..), at };
+        let affinity = || affinity::of(asked.headers, self.caller.tenant(), ask);
+        let plan = routes.plan(asked.operation, &ask.model, draw, affinity)?;
+        Ok(match &self.placed {
+            Some(placed) => plan.at(&placed.at),
+            None => plan,
+        })
+    }
 }
 
 /// Completes an answer's head and hands it over; a stream takes the record along.
@@ -193,21 +235,17 @@ async fn exchange(
     alarm: Alarm,
     record: &mut Record,
 ) -> Result<Answered, Failure> {
-    let Brought { caller, body, .. } = brought;
-    let _held = shared.gateway.pressure.hold(body.len())?;
+    let _held = brought.hold(&shared.gateway.pressure)?;
 
-    let ask = openai::Request::parse(asked.operation, body)?;
+    let ask = openai::Request::parse(asked.operation, &brought.body)?;
     if ask.stream && !asked.streams {
         return Err(no_stream());
     }
-    caller.may_use(&ask.model).inspect_err(|_| record.asked_in_vain(&ask.model))?;
-    let draw = Draw { affinity: None, dice: fastrand::u64(..), at: record.started() };
-    let affinity = || affinity::of(asked.headers, caller.tenant(), &ask);
-    let plan = snapshot.routes.plan(asked.operation, &ask.model, draw, affinity);
+    let plan = brought.plan(snapshot, asked, &ask, record.started());
     let plan = plan.inspect_err(|_| record.asked_in_vain(&ask.model))?;
     record.planned(&plan, ask.stream);
 
-    let standing = Standing::of(asked.headers, caller, &ask)?;
+    let standing = Standing::of(asked.headers, &brought.caller, &ask)?;
     let hedges = match &plan.alias {
         Some(alias) => alias.hedge,
         None => snapshot.config.guard.hedge.enabled,
@@ -227,22 +265,8 @@ async fn exchange(
             return ready.ask_directly(shared, snapshot, Status::Bypass(bypass), alarm, record).await;
         }
     };
-    let now = Millis::now();
-    let found = match question.terms.no_cache {
-        true => None,
-        false => snapshot.remembered.peek(&question, now),
-    };
-    record.passes(Mark::Remembered, Instant::now());
-    if let Some(found) = found
-        && let Some(replay) = ready.replay(&found.entry, question.form)
-    {
-        tally.remembered(is_stale(&found), &replay, now);
-        snapshot.remembered.note_hit(&question.key, &replay.notes);
-        shared.gateway.limits.note(&ready.subject(), record.started());
-        if is_stale(&found) {
-            ready.refresh(shared, snapshot, &question, record)?;
-        }
-        return Ok(Answered::remembered(replay, Status::Hit(found.tier), found.age));
+    if let Some(answered) = ready.recall(shared, snapshot, &question, record)? {
+        return Ok(answered);
     }
     tally.memory_missed();
     ready.admit(shared, record).await?;
@@ -278,6 +302,31 @@ impl Ready<'_> {
         Replay::of(entry, form, self.ask.usage_to_caller, reads_zstd)
     }
 
+    /// The answer from memory, where there is one; one that is stale is fetched anew behind the caller's back.
+    fn recall(
+        &self,
+        shared: &Arc<Shared>,
+        snapshot: &Arc<Snapshot>,
+        question: &Question<'_>,
+        record: &mut Record,
+    ) -> Result<Option<Answered>, Failure> {
+        let now = Millis::now();
+        let found = match question.terms.no_cache {
+            true => None,
+            false => snapshot.remembered.peek(question, now),
+        };
+        record.passes(Mark::Remembered, Instant::now());
+        let Some(found) = found else { return Ok(None) };
+        let Some(replay) = self.replay(&found.entry, question.form) else { return Ok(None) };
+        self.tally(snapshot).remembered(is_stale(&found), &replay, now);
+        snapshot.remembered.note_hit(&question.key, &replay.notes);
+        shared.gateway.limits.note(&self.subject(), record.started());
+        if is_stale(&found) {
+            self.refresh(shared, snapshot, question, record)?;
+        }
+        Ok(Some(Answered::remembered(replay, Status::Hit(found.tier), found.age)))
+    }
+
     /// Whose limits the request counts against.
     fn subject(&self) -> Subject<'_> {
         let alias = self.plan.alias.as_ref().and_then(|alias| alias.account.as_ref());
@@ -286,7 +335,7 @@ impl Ready<'_> {
 
     /// Lets the request go on to a provider, or turns it away at the door: nobody waits here.
     async fn admit(&self, shared: &Shared, record: &mut Record) -> Result<(), Failure> {
-        if self.brought.given.is_some() {
+        if self.brought.given().is_some() {
             return Ok(());
         }
         shared.gateway.pressure.admit(self.standing.band)?;
@@ -308,7 +357,7 @@ impl Ready<'_> {
     /// What is asked of whoever can answer it.
     fn inquiry(&self, usage_chunk: UsageChunk, timeout: Option<Duration>, record: &Record) -> Inquiry {
         let plan = self.plan.clone();
-        let given = self.brought.given.clone();
+        let given = self.brought.given().cloned();
         let joins = match given {
             None => Joins::of(self.ask, self.brought.caller.tenant(), &plan.target),
             Some(_) => None,

@@ -139,6 +139,15 @@ impl Draw {
     }
 }
 
+impl Plan {
+    /// The same at this target of its alias, a `provider/model`, in place of the one that was drawn; as it was where
+    /// there is none of that name.
+    pub fn at(self, place: &str) -> Self {
+        let target = self.alias.as_ref().and_then(|alias| alias.at(place)).cloned();
+        Self { target: target.unwrap_or_else(|| Arc::clone(&self.target)), ..self }
+    }
+}
+
 impl Route {
     fn new(place: Place<'_>, model: &str) -> Arc<Self> {
         let of = |operation: Operation| place.metrics.route(operation.name(), model);
@@ -211,6 +220,27 @@ impl Routes {
             }
             _ => Ok(plan),
         }
+    }
+
+    /// What is to be done for an answer that `place`, a `provider/model`, has given to who asked `model`, in a batch of
+    /// its own. While lines that ask `model` go there it is as any other answer; where the configuration has changed
+    /// meanwhile it is counted as that provider's all the same, and not kept.
+    ///
+    /// # Errors
+    /// 404 where there is no such provider any more.
+    pub fn plan_given(&self, model: &str, place: &str) -> Result<Plan, Failure> {
+        let asked = self.find(model, Draw::chance(), || None);
+        let alias = asked.as_ref().and_then(|plan| plan.alias.clone());
+        let batch = alias.as_ref().and_then(|alias| alias.batch.clone());
+        if let (Some(plan), Some(target)) = (&asked, batch.filter(|target| target.is_at(place))) {
+            return Ok(Plan { target, ..plan.clone() });
+        }
+        let own = self.find(place, Draw::chance(), || None).ok_or_else(|| unknown(place))?;
+        let target = alias.as_ref().and_then(|alias| alias.at(place)).unwrap_or(&own.target);
+        let target = target.in_batches().unwrap_or_else(|| Arc::clone(target));
+        // Under the name that was asked, if there still is one.
+        let plan = asked.unwrap_or(own);
+        Ok(Plan { target, cache: AliasCache { enabled: false, ..plan.cache }, ..plan })
     }
 
     /// The target whose provider's own batch API runs lines of batches that ask `model`; `None`: each is asked by

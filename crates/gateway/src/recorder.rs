@@ -291,7 +291,10 @@ impl Record {
         if std::mem::replace(&mut self.open, false) {
             let metrics = self.route.of(self.operation());
             let (total, overhead) = (self.stopwatch.total(now), self.stopwatch.overhead(now));
-            metrics.ends(outcome, total, overhead);
+            match self.account.trail.is_given() {
+                true => metrics.ends_untimed(outcome),
+                false => metrics.ends(outcome, total, overhead),
+            }
             self.settle(outcome, now);
             self.account.ends(outcome, total, overhead);
             self.hand_over_trace();

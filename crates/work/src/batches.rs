@@ -38,7 +38,7 @@ mod text;
 mod tries;
 
 pub use ask::{Answer, Ask, Question, Reply};
-pub use courier::{Courier, Fault, Going, Looked, Mark, Order, Piece, Remote, RemoteState};
+pub use courier::{Books, Courier, Fault, Going, Looked, Mark, Order, Piece, Remote, RemoteState};
 pub use files::{FileKind, file_kind};
 pub use keeper::Keeper;
 pub use notes::{Errors, Notes, Problem};

@@ -277,6 +277,7 @@ pub fn measure(gateway: &Gateway) {
         lines: [("completed", lines.good), ("failed", lines.bad)].into(),
         provider_batches: [("sent", lines.sent), ("fetched", lines.fetched), ("returned", lines.returned)]
             .into(),
+        provider_lines_uncounted: lines.uncounted,
         claims: times(&report.claim_time),
         waits: times(&report.wait_time),
         runs: times(&report.run_time),

@@ -29,8 +29,17 @@ pub struct Commission {
     pub deadline: Option<Instant>,
     /// The largest answer taken, in bytes; a larger one is a 502. Never more than 64 MiB are read.
     pub answer_bytes_max: usize,
-    /// The answer, where the provider has given it in a batch of its own: nobody is asked then and no limit is
-    /// touched, and it is counted and remembered as any other.
+    /// Whom it is for, where that was decided before: of a line that may go to a provider's own batch API, or went.
+    pub placed: Option<Placed>,
+}
+
+/// A request of which is known at whose place its answer is to be had: no target is drawn.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// `provider/model`.
+    pub at: Box<str>,
+    /// The answer, where that provider has given it in a batch of its own: nobody is asked then, no right and no limit
+    /// is looked at, and it is counted and remembered as any other.
     pub given: Option<Bytes>,
 }
 
@@ -42,15 +51,29 @@ impl Commission {
     #[must_use]
     pub fn new(operation: Operation, body: Bytes, principal: Principal) -> Self {
         let (headers, answer_bytes_max) = (HeaderMap::new(), Self::ANSWER_BYTES_MAX);
-        Self { operation, headers, body, principal, deadline: None, answer_bytes_max, given: None }
+        Self { operation, headers, body, principal, deadline: None, answer_bytes_max, placed: None }
     }
 
-    /// With the answer that the provider has given to it in a batch. What is remembered is not looked at.
+    /// For this target, `provider/model`.
     #[must_use]
-    pub fn answered_in_batch(mut self, answer: Bytes) -> Self {
-        self.headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache"));
-        self.given = Some(answer);
+    pub fn placed(mut self, at: &str) -> Self {
+        self.placed = Some(Placed { at: at.into(), given: None });
         self
+    }
+
+    /// With the answer that this target has given to it in a batch. What is remembered is not looked at.
+    #[must_use]
+    pub fn answered_in_batch(mut self, at: &str, answer: Bytes) -> Self {
+        self.headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache"));
+        self.placed = Some(Placed { at: at.into(), given: Some(answer) });
+        // It is here already, and was paid for whole.
+        (self.deadline, self.answer_bytes_max) = (None, usize::MAX);
+        self
+    }
+
+    /// Whether the answer is here, and only to be counted.
+    pub(crate) fn is_given(&self) -> bool {
+        self.placed.as_ref().is_some_and(|placed| placed.given.is_some())
     }
 
     /// With what a caller's own head says: its headers that mean something here, and the others left out.

@@ -290,3 +290,20 @@ async fn who_leaves_says_so() {
     let lost = under_way.await.unwrap();
     assert_eq!(fate(&lost), (500, "answer_lost"));
 }
+
+#[tokio::test]
+async fn who_leaves_takes_what_is_to_be_counted_until_nobody_has_any_in_hand() {
+    let stand = Stand::start("");
+    let desk = &stand.gateway.desk;
+    let given = || chat("sim/instant", "hello").answered_in_batch("sim/instant", r#"{"choices":[]}"#.into());
+    let books = desk.open_books().unwrap();
+    stand.leave();
+    // Until both workers have heard of it.
+    while fate(&desk.ask(chat("sim/instant", "hello")).await) != (503, "gateway_leaving") {}
+    while desk.open_books().is_some() {}
+    for _ in 0..8 {
+        assert_eq!(fate(&desk.ask(given()).await), (200, ""));
+    }
+    drop(books);
+    while fate(&desk.ask(given()).await) != (503, "gateway_leaving") {}
+}

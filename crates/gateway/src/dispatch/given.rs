@@ -1,11 +1,9 @@
 //! An answer that a provider has given in a batch of its own: nobody is asked, and what follows is as if somebody had
-//! been, at the price of that.
+//! been, at the price of that; but for how long it took, which would say nothing.
 
 use super::{Dispatch, Opened, Reached};
 use crate::attempt::Whole;
-use crate::ending::Ending;
 use crate::judge;
-use crate::protect::Lease;
 use crate::recorder::Record;
 use ::http::HeaderMap;
 use bytes::Bytes;
@@ -15,24 +13,20 @@ use wire::failure::Failure;
 use wire::openai;
 
 impl Dispatch<'_> {
-    /// The answer as its target's.
+    /// The answer as its plan's target's.
     ///
     /// # Errors
     /// Where it is no JSON object.
     pub(super) fn take(self, answer: &Bytes, record: &mut Record) -> Result<Reached, Failure> {
-        let plan = &self.inquiry.plan;
-        let in_batches = plan.alias.as_ref().and_then(|alias| alias.batch.as_ref());
-        // Where the configuration has changed meanwhile, at the price of asking.
-        let target = in_batches.unwrap_or(&plan.target);
+        let target = &self.inquiry.plan.target;
         let usage = openai::usage_of(answer).map_err(|fault| {
             judge::nonsense(target.upstream.name(), &format!("what is not JSON: {fault}"))
         })?;
-        record.attempt_begins(target, Lease::unguarded(), Instant::now());
+        record.given(target, Instant::now());
         if let Some(usage) = &usage {
             record.used(usage);
         }
         record.names_itself(|| openai::model_of(answer));
-        record.attempt_ends(&Ending::GOOD, Instant::now());
         let whole = Whole { head: HeaderMap::new(), body: answer.clone(), usage };
         Ok(Reached { target: Arc::clone(target), opened: Opened::Whole(whole) })
     }

@@ -46,7 +46,7 @@ pub(super) fn commission(question: Question) -> Result<Commission, Failure> {
 }
 
 /// What an answer means for its line. `leaving`: the process is about to end.
-fn reply(answer: &Answer, leaving: bool) -> Reply {
+pub(super) fn reply(answer: &Answer, leaving: bool) -> Reply {
     let after = match answer.failure.as_ref().map(Failure::retry) {
         Some(Retry::After(wait)) => Some(wait),
         _ => told_wait(&answer.headers),

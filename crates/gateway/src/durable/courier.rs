@@ -6,8 +6,8 @@
 mod form;
 mod seen;
 
-use super::batch::commission;
-use crate::desk::{Answer, Commission};
+use super::batch::{commission, reply};
+use crate::desk::Answer;
 use crate::gateway::Gateway;
 use crate::http::inference;
 use crate::pipeline::Look;
@@ -23,9 +23,11 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use wire::failure::{Failure, Kind};
-use work::batches::{self, Courier, Fault, Going, Looked, Mark, Order, Piece, Question, Remote};
+use work::batches::{self, Books, Courier, Fault, Going, Looked, Mark, Order, Piece, Question, Remote};
 
+/// The longest that a provider takes over a question that is answered in a few words: four parcels are brought on at
+/// once, and one that accepts and says nothing is not to hold up those of others.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// The longest that a file is on its way.
 const FILE_MAX: Duration = Duration::from_secs(15 * 60);
 /// Batches that are looked through for one of ours: the latest, page by page.
@@ -41,6 +43,25 @@ pub(super) fn courier(gateway: &Arc<Gateway>) -> Arc<dyn Courier> {
 
 struct ByGateway(Arc<Gateway>);
 
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+enum Longest {
+    /// That of a question in a few words, and its answer.
+    Words,
+    /// That of a file.
+    File,
+}
+
+impl Longest {
+    /// The bound, where the provider's own time-out of a whole call is `total`.
+    fn within(self, total: Duration) -> Duration {
+        match self {
+            Self::Words => ANSWER_MAX.min(total),
+            Self::File => FILE_MAX.max(total),
+        }
+    }
+}
+
 impl ByGateway {
     fn snapshot(&self) -> Arc<Snapshot> {
         self.0.snapshot(0)
@@ -54,17 +75,17 @@ impl ByGateway {
         known.cloned().ok_or_else(|| Fault::Refused("the configuration does not name it any more".to_owned()))
     }
 
-    /// Has `call` made at the office of a place, within so long or as long as its provider may take.
+    /// Has `call` made at the office of a place, within so long.
     async fn at<T>(
         &self,
         place: &str,
-        longest: Option<Duration>,
+        longest: Longest,
         call: impl AsyncFnOnce(Office<'_>) -> Result<T, upstream::Error>,
     ) -> Result<T, Fault> {
         let upstream = self.upstream(place)?;
         let lookups = self.0.metrics.shard(0).pool(upstream.name());
         let settings = upstream.settings();
-        let longest = longest.unwrap_or_default().max(settings.timeouts.total);
+        let longest = longest.within(settings.timeouts.total);
         match tokio::time::timeout(longest, call(Office { settings, lookups })).await {
             Ok(Ok(answered)) => Ok(answered),
             Ok(Err(error)) => Err(passing(upstream::describe(&error))),
@@ -74,7 +95,7 @@ impl ByGateway {
 
     /// Asks for JSON.
     async fn ask<T: DeserializeOwned>(&self, place: &str, asked: Asked, body: Bytes) -> Result<T, Fault> {
-        let reply = self.at(place, None, async move |office| office.ask(asked, body).await).await?;
+        let reply = self.at(place, Longest::Words, async move |office| office.ask(asked, body).await).await?;
         read(&reply)
     }
 }
@@ -86,16 +107,21 @@ impl Courier for ByGateway {
         target.upstream.is_remote().then(|| target.label.name.to_string())
     }
 
-    fn look<'a>(&'a self, _: &'a str, question: Question) -> Going<'a, Looked> {
+    fn look<'a>(&'a self, place: &'a str, question: Question) -> Going<'a, Looked> {
         Box::pin(async move {
+            // Asked for where it was looked for: of an alias with several targets each has memories of its own.
             let commission = match commission(question) {
-                Ok(commission) => commission,
-                Err(failure) => return Looked::Answered(as_answer(&Answer::failed(failure))),
+                Ok(commission) => commission.placed(place),
+                Err(failure) => return looked(reply(&Answer::failed(failure), self.0.draining())),
             };
             match self.0.desk.look(commission.clone()).await {
-                None => Looked::Later,
+                // What is for another place is seen, and given back, when the parcel is looked at anew.
+                None | Some(Look::Elsewhere) => Looked::Later,
                 Some(Look::Send(body)) => Looked::Send(body.to_vec()),
-                Some(Look::Here) => ask(&self.0, commission).await.map_or(Looked::Later, Looked::Answered),
+                Some(Look::Here) => {
+                    let answer = self.0.desk.ask(commission).await;
+                    looked(reply(&answer, self.0.draining()))
+                }
             }
         })
     }
@@ -110,7 +136,7 @@ impl Courier for ByGateway {
             let form = Form::new(name, pieces);
             let asked = Asked::with(Method::POST, "/files", form.kind());
             let bring = async move |office: Office<'_>| office.bring(asked, form).await;
-            let named: Named = read(&self.at(place, Some(FILE_MAX), bring).await?)?;
+            let named: Named = read(&self.at(place, Longest::File, bring).await?)?;
             Ok(named.id)
         })
     }
@@ -171,7 +197,7 @@ impl Courier for ByGateway {
         Box::pin(async move {
             let asked = Asked::plain(Method::GET, format!("/files/{}/content", escaped(file)));
             let fetch = async move |office: Office<'_>| office.fetch(asked, pieces).await;
-            match self.at(place, Some(FILE_MAX), fetch).await? {
+            match self.at(place, Longest::File, fetch).await? {
                 None => Ok(()),
                 Some(reply) => Err(fault(&reply)),
             }
@@ -185,36 +211,30 @@ impl Courier for ByGateway {
         })
     }
 
-    fn note<'a>(&'a self, _: &'a str, question: Question, answer: batches::Answer) -> Going<'a, ()> {
+    fn open_books(&self) -> Option<Books> {
+        Some(Box::new(self.0.desk.open_books()?))
+    }
+
+    fn note<'a>(
+        &'a self,
+        place: &'a str,
+        question: Question,
+        answer: batches::Answer,
+    ) -> Going<'a, Result<(), String>> {
         Box::pin(async move {
-            let Ok(commission) = commission(question) else { return };
-            let commission = commission.answered_in_batch(answer.body.into());
-            let noted = self.0.desk.ask(Commission { deadline: None, ..commission }).await;
-            if let Some(failure) = noted.failure {
-                tracing::debug!(%failure, "batches: a line's answer was not counted");
-            }
+            let commission = commission(question).map_err(|failure| failure.to_string())?;
+            let noted = self.0.desk.ask(commission.answered_in_batch(place, answer.body.into())).await;
+            noted.failure.map_or(Ok(()), |failure| Err(failure.to_string()))
         })
     }
 }
 
-/// The answer to what the gateway can say by itself; a failure that might pass is none.
-async fn ask(gateway: &Gateway, commission: Commission) -> Option<batches::Answer> {
-    let answer = gateway.desk.ask(commission).await;
-    answer.failure.as_ref().is_none_or(is_final).then(|| as_answer(&answer))
-}
-
-fn is_final(failure: &Failure) -> bool {
-    let passes = [Kind::RateLimited, Kind::Overloaded, Kind::Provider, Kind::ProviderTimeout, Kind::Internal];
-    !passes.contains(&failure.kind())
-}
-
-fn as_answer(answer: &Answer) -> batches::Answer {
-    let id = answer.headers.get("x-request-id").and_then(|id| id.to_str().ok());
-    batches::Answer {
-        status: answer.status.as_u16(),
-        request_id: id.unwrap_or_default().to_owned(),
-        body: answer.body.to_vec(),
-        after: None,
+/// What an answer that was had here says of its line; whether it stands, or is asked for again, is judged as for lines
+/// that are asked one by one.
+fn looked(reply: batches::Reply) -> Looked {
+    match reply {
+        batches::Reply::Answered(answer) => Looked::Answered(answer),
+        batches::Reply::Busy { .. } | batches::Reply::Leaving => Looked::Later,
     }
 }
 
@@ -263,43 +283,4 @@ fn escaped(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-    use super::{escaped, fault};
-    use crate::upstream::office::Reply;
-    use ::http::StatusCode;
-    use std::time::Duration;
-    use work::batches::Fault;
-
-    #[test]
-    fn a_refusal_passes_or_stays() {
-        let check = |status: u16, expected: &str| {
-            let (status, after) = (StatusCode::from_u16(status).unwrap(), Some(Duration::from_secs(3)));
-            let body = r#"{"error":{"message":"no"}}"#.into();
-            let found = match fault(&Reply { status, after, body }) {
-                Fault::Refused(why) => format!("refused {why}"),
-                Fault::Unknown => "unknown".to_owned(),
-                Fault::Passing { why, after } => {
-                    format!("passing {why} {}", after.unwrap_or_default().as_secs())
-                }
-            };
-            assert_eq!(found, expected);
-        };
-        check(400, "refused 400: no");
-        check(401, "refused 401: no");
-        check(404, "unknown");
-        check(405, "refused 405: no");
-        check(413, "refused 413: no");
-        check(429, "passing 429: no 3");
-        check(500, "passing 500: no 3");
-        check(501, "refused 501: no");
-        check(503, "passing 503: no 3");
-    }
-
-    #[test]
-    fn a_strange_name_stays_in_its_place() {
-        assert_eq!(escaped("file-A_1.b~"), "file-A_1.b~");
-        assert_eq!(escaped("../x?y#z"), "..%2Fx%3Fy%23z");
-    }
-}
+mod tests;

@@ -105,8 +105,6 @@ async fn work_on(gateway: &Arc<Gateway>, config: &Config, store: Store, abort: &
     let timetable = Timetable::new(Arc::clone(&store.schedules), Clock::default());
     let of_batches = work::batches::Rows::from(&store);
     let workflows = workflow::engine(gateway, &store);
-    let sweep_runs = workflow::sweep(Arc::clone(&store.runs), config.workflows.keep);
-    let sweep_usage = usage::sweep(Arc::clone(&store.ledger), config.store.keep_usage);
     let runner = Runner::new(rows, workflows.handlers(kinds::handlers(gateway, &of_batches)), options);
     workflows.wakes(runner.client());
     let (jobs, handle, depths) = (runner.client(), runner.handle(), ArcSwap::default());
@@ -128,21 +126,27 @@ async fn work_on(gateway: &Arc<Gateway>, config: &Config, store: Store, abort: &
     let open = Arc::new(open);
     gateway.durable.open.store(Some(Arc::clone(&open)));
     gateway.durable.tried.cancel();
-    let cut_short = async {
-        abort.cancelled().await;
-        open.runner.hurry();
-        std::future::pending::<()>().await;
-    };
     let leaving = &gateway.durable.leaving;
     let work = async {
         tokio::join!(runner.run(leaving.clone()), keeper.run(leaving.clone()));
     };
     tokio::select! {
         () = work => {}
-        () = sweep_runs => {}
-        () = sweep_usage => {}
-        () = cut_short => {}
-        () = depths::keep(&open) => {}
         () = keys.keep() => {}
+        () = go_on(config, &open, abort) => {}
     }
+}
+
+/// What goes on beside the jobs, for as long as they do.
+async fn go_on(config: &Config, open: &Open, abort: &CancellationToken) {
+    let cut_short = async {
+        abort.cancelled().await;
+        open.runner.hurry();
+    };
+    tokio::join!(
+        cut_short,
+        depths::keep(open),
+        workflow::sweep(Arc::clone(&open.store.runs), config.workflows.keep),
+        usage::sweep(Arc::clone(&open.store.ledger), config.store.keep_usage),
+    );
 }

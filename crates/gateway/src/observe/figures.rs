@@ -7,7 +7,7 @@
 mod lately;
 
 use super::account::{Account, Role};
-use super::trail::{Label, Mark, Micros, Trail};
+use super::trail::{Came, Label, Mark, Micros, Trail};
 use super::tray::Gaps;
 use crate::auth::Principal;
 use crate::remember::status::Status;
@@ -168,6 +168,17 @@ impl Figures {
     }
 
     fn note_request(&mut self, account: &Account, scopes: &Scopes) {
+        // Lines of a provider's batch come by thousands, and each takes no time at all.
+        if !account.trail.is_given() {
+            self.note_times(account, scopes);
+        }
+        let spent = if account.pays { spent(account) } else { Spent::default() };
+        let ended = Ended { outcome: account.outcome, hit: hit(account.cache), spent };
+        scopes.iter().for_each(|scope| self.live.count(*scope, ended));
+    }
+
+    /// How long it took.
+    fn note_times(&mut self, account: &Account, scopes: &Scopes) {
         let trail = &account.trail;
         self.record(scopes, Figure::Total, account.total.after());
         self.record(scopes, Figure::Overhead, account.overhead.after());
@@ -181,9 +192,6 @@ impl Figures {
             let target = self.target(&attempt.target);
             self.live.record(target, Figure::Total, account.total.after());
         }
-        let spent = if account.pays { spent(account) } else { Spent::default() };
-        let ended = Ended { outcome: account.outcome, hit: hit(account.cache), spent };
-        scopes.iter().for_each(|scope| self.live.count(*scope, ended));
     }
 
     /// Each of its own tries, for its target.
@@ -198,8 +206,11 @@ impl Figures {
             }
             // What was used is that one's who answered.
             let spent = if is_it { spent(account) } else { Spent::default() };
-            if let Some(outcome) = attempt.outcome() {
-                self.live.count(target, Ended { outcome, hit: None, spent });
+            match attempt.outcome() {
+                // The target was not asked now; only what it used is to be told.
+                Some(_) if attempt.came == Came::Given => self.live.spend(target, spent),
+                Some(outcome) => self.live.count(target, Ended { outcome, hit: None, spent }),
+                None => {}
             }
             if let (Some(first), Some(began)) = (attempt.first_token(), attempt.began()) {
                 self.live.record(target, Figure::FirstToken, between(began, first));

@@ -117,6 +117,8 @@ pub enum Came {
     Ended(AttemptResult),
     /// The target was not to be asked.
     Closed(Reason),
+    /// The target had answered before, in a batch of its own: it was not asked now, and nobody waited.
+    Given,
 }
 
 /// One try.
@@ -159,15 +161,22 @@ impl Attempt {
         told(self.ended)
     }
 
-    /// How long the target was asked for.
+    /// How long the target was asked for; nothing where it was not asked now.
     pub fn took(&self) -> Option<Duration> {
+        if self.came == Came::Given {
+            return None;
+        }
         Some(self.ended()?.after().saturating_sub(self.began()?.after()))
     }
 
     /// How it counts for whom it asked, as a request would that ended so; `None` while it is under way, and where the
     /// target was not asked. To be turned away for our own credentials is no fault of whoever called.
     pub fn outcome(&self) -> Option<Outcome> {
-        let Came::Ended(result) = self.came else { return None };
+        let result = match self.came {
+            Came::Ended(result) => result,
+            Came::Given => return Some(Outcome::Ok),
+            Came::UnderWay | Came::Closed(_) => return None,
+        };
         Some(match result {
             AttemptResult::Ok => Outcome::Ok,
             AttemptResult::Refused if !matches!(self.status, 401..=403) => Outcome::CallerError,
@@ -314,6 +323,17 @@ impl Trail {
         if let Some(attempt) = self.under_way() {
             attempt.end(Came::Ended(result), at);
         }
+    }
+
+    /// A target has given the answer in a batch of its own.
+    pub fn given(&mut self, target: &Arc<Label>, span_id: u64, now: Instant) {
+        let at = Micros::since(self.began, now);
+        self.tell(Attempt { span_id, began: at, ended: at, came: Came::Given, ..Attempt::of(target) });
+    }
+
+    /// Whether the answer came in a batch of a target's own: no time of it says anything of anybody.
+    pub fn is_given(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.came == Came::Given)
     }
 
     /// A target was not to be asked.

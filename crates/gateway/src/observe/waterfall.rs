@@ -99,6 +99,7 @@ pub fn name(came: Came) -> &'static str {
     match came {
         Came::UnderWay => "under_way",
         Came::Ended(result) => result.name(),
+        Came::Given => "given",
         Came::Closed(Reason::Breaker) => "breaker_open",
         Came::Closed(Reason::Limit) => "limit",
         Came::Closed(Reason::Queue(gate::Reason::Full)) => "queue_full",

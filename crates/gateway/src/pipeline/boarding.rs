@@ -8,14 +8,14 @@ use crate::gateway::Shared;
 use crate::recorder::Record;
 use crate::remember::flight::{Job, fly};
 use crate::remember::is_stale;
-use crate::remember::part::{Head, Part};
+use crate::remember::part::{Broken, Head, Part};
 use crate::remember::question::{Form, Question};
 use crate::remember::ride::{Lost, Ride, gone};
 use crate::remember::status::{Bypass, Status};
 use crate::remember::tally::Tally;
 use crate::snapshot::Snapshot;
 use cache::clock::Millis;
-use guard::flight::Boarded;
+use guard::flight::{Boarded, Seat};
 use std::sync::Arc;
 use std::time::Instant;
 use wire::failure::Failure;
@@ -24,6 +24,9 @@ use wire::openai::UsageChunk;
 /// Flights that are boarded for one request before it gives up: one that is lost is seldom, two are a
 /// fault of ours.
 const BOARDINGS_MAX: u32 = 3;
+
+/// A seat in a flight, and what the cache has to do with it.
+type Seated = (Seat<Part, Broken>, Status);
 
 impl Ready<'_> {
     /// Waits for the answer with whoever asks the same, or has it fetched for all of them.
@@ -39,26 +42,10 @@ impl Ready<'_> {
         let tally = self.tally(snapshot);
         let deadline = self.brought.timeout.map(|timeout| record.started() + timeout);
         for _ in 0..BOARDINGS_MAX {
-            let (seat, cache, pays) = match snapshot.remembered.departures.board((question.key, anew)) {
-                Boarded::Pilot(pilot, seat) => {
-                    let job = self.job(shared, snapshot, question, !anew, record)?;
-                    shared.worker.background.spawn(fly(job, pilot));
-                    let no_cache = question.terms.no_cache;
-                    let cache = if no_cache { Status::Bypass(Bypass::NoCache) } else { Status::Miss };
-                    (seat, cache, true)
-                }
-                // Whoever brings the answer waits for nobody else's.
-                Boarded::Seat(_) if self.brought.given.is_some() => {
-                    return self.ask_directly(shared, snapshot, Status::Miss, alarm, record).await;
-                }
-                Boarded::Seat(seat) => {
-                    tally.coalesced(Millis::now());
-                    (seat, Status::Coalesced, false)
-                }
-                Boarded::Full => {
-                    return self.ask_directly(shared, snapshot, Status::Miss, alarm, record).await;
-                }
+            let Some((seat, cache)) = self.seat(shared, snapshot, question, anew, record)? else {
+                return self.ask_directly(shared, snapshot, Status::Miss, alarm, record).await;
             };
+            let pays = cache != Status::Coalesced;
             record.waits(Instant::now());
             let mut ride = Ride::new(seat, self.ask.usage_to_caller, pays, alarm, deadline);
             match ride.first().await {
@@ -85,6 +72,33 @@ impl Ready<'_> {
             }
         }
         Err(gone())
+    }
+
+    /// A seat in the flight that fetches the answer, begun where there is none. `None` where the request goes by itself.
+    fn seat(
+        &self,
+        shared: &Arc<Shared>,
+        snapshot: &Arc<Snapshot>,
+        question: &Question<'_>,
+        anew: bool,
+        record: &Record,
+    ) -> Result<Option<Seated>, Failure> {
+        match snapshot.remembered.departures.board((question.key, anew)) {
+            Boarded::Pilot(pilot, seat) => {
+                let job = self.job(shared, snapshot, question, !anew, record)?;
+                shared.worker.background.spawn(fly(job, pilot));
+                let no_cache = question.terms.no_cache;
+                let cache = if no_cache { Status::Bypass(Bypass::NoCache) } else { Status::Miss };
+                Ok(Some((seat, cache)))
+            }
+            // Whoever brings the answer waits for nobody else's.
+            Boarded::Seat(_) if self.brought.given().is_some() => Ok(None),
+            Boarded::Seat(seat) => {
+                self.tally(snapshot).coalesced(Millis::now());
+                Ok(Some((seat, Status::Coalesced)))
+            }
+            Boarded::Full => Ok(None),
+        }
     }
 
     /// The answer that begins with `part`; the ride back where this caller will not have it.

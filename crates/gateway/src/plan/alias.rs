@@ -155,6 +155,11 @@ impl Alias {
         }
     }
 
+    /// The one of this name, `provider/model`.
+    pub(super) fn at(&self, place: &str) -> Option<&Arc<Target>> {
+        self.choices.iter().map(|choice| &choice.target).find(|target| target.is_at(place))
+    }
+
     /// All of them, in no order.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.choices.iter().map(|choice| &*choice.target)

@@ -64,6 +64,7 @@ pub(super) struct Origin<'a> {
 }
 
 /// One provider's model.
+#[derive(Clone)]
 pub struct Target {
     /// The provider.
     pub upstream: Arc<Upstream>,
@@ -154,11 +155,15 @@ impl Target {
 
     /// The same where its provider's own batch API is asked, at the price of that; `None` where it has none, or where
     /// that is no cheaper.
-    pub(super) fn in_batches(self: Arc<Self>) -> Option<Arc<Self>> {
+    pub(super) fn in_batches(&self) -> Option<Arc<Self>> {
         let factor = self.upstream.settings().batch_factor(&self.model)?;
-        let own = Arc::into_inner(self)?;
-        let price = own.price.map(|price| price.times(factor));
-        Some(Arc::new(Self { price, ..own }))
+        let price = self.price.map(|price| price.times(factor));
+        Some(Arc::new(Self { price, ..self.clone() }))
+    }
+
+    /// Whether this is its name, `provider/model`.
+    pub fn is_at(&self, place: &str) -> bool {
+        *self.label.name == *place
     }
 
     /// What an answer cost, in millionths of a US dollar, where the price is known.

@@ -61,6 +61,13 @@ impl Record {
         self.stopwatch.upstream_begins(now);
     }
 
+    /// `target` has given the answer in a batch of its own: nobody is asked, and nothing takes any time.
+    pub fn given(&mut self, target: &Arc<Target>, now: Instant) {
+        let span_id = trace::span_id(self.account.traced.as_deref());
+        self.account.trail.given(&target.label, span_id, now);
+        self.target = Some(Arc::clone(target));
+    }
+
     /// The first content token of a stream is here.
     pub fn first_token(&mut self, now: Instant) {
         self.passes(Mark::FirstToken, now);

@@ -198,6 +198,7 @@ fn steps(account: &Account) -> SmallVec<[Step; 2]> {
 fn result(came: Came) -> AttemptResult {
     match came {
         Came::Ended(result) => result,
+        Came::Given => AttemptResult::Ok,
         Came::UnderWay | Came::Closed(_) => AttemptResult::Cancelled,
     }
 }

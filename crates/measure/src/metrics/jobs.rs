@@ -34,6 +34,8 @@ pub struct Reading {
     pub lines: BTreeMap<&'static str, u64>,
     /// What was handed to providers' own batch APIs, by what became of it, since the start.
     pub provider_batches: BTreeMap<&'static str, u64>,
+    /// Lines that providers' own batch APIs have answered and that could not be counted, since the start.
+    pub provider_lines_uncounted: u64,
     /// How long claims took.
     pub claims: Times,
     /// How long jobs waited for their first attempt.
@@ -106,6 +108,7 @@ pub struct JobMetrics {
     batches: Family<InBatchState, Gauge>,
     lines: Family<ByOutcome, Told>,
     provider_batches: Family<ByOutcome, Told>,
+    provider_lines_uncounted: Told,
     claims: ToldTimes,
     waits: ToldTimes,
     runs: ToldTimes,
@@ -136,6 +139,11 @@ impl JobMetrics {
             "tidegate_provider_batches",
             "Batches at providers' own batch APIs: sent, fetched, or returned to be asked line by line",
             self.provider_batches.clone(),
+        );
+        registry.register(
+            "tidegate_provider_batch_lines_uncounted",
+            "Lines that providers' own batch APIs have answered and whose use and cost could not be counted",
+            self.provider_lines_uncounted.clone(),
         );
         for (name, help, times) in [
             ("tidegate_jobs_claim", "How long it takes to claim jobs", &self.claims),
@@ -180,6 +188,7 @@ impl JobMetrics {
         for (outcome, count) in reading.provider_batches {
             self.provider_batches.get_or_create(&ByOutcome { outcome }).set(count);
         }
+        self.provider_lines_uncounted.set(reading.provider_lines_uncounted);
         self.claims.set(reading.claims);
         self.waits.set(reading.waits);
         self.runs.set(reading.runs);
@@ -232,6 +241,7 @@ mod tests {
             batches: vec![("in_progress", 2)],
             lines: [("completed", 40)].into(),
             provider_batches: [("sent", 3)].into(),
+            provider_lines_uncounted: 4,
             runs: Times { bounds: &[0.1, 1.0], buckets: vec![1, 2, 4], sum: 9.5 },
             ..Reading::default()
         };
@@ -249,6 +259,7 @@ mod tests {
             r#"tidegate_batches{state="in_progress"} 2"#,
             r#"tidegate_batch_lines_total{outcome="completed"} 40"#,
             r#"tidegate_provider_batches_total{outcome="sent"} 3"#,
+            "tidegate_provider_batch_lines_uncounted_total 4",
             r#"tidegate_jobs_run_seconds_bucket{le="1.0"} 3"#,
             "tidegate_jobs_run_seconds_count 7",
             "tidegate_jobs_claim_seconds_count 0",

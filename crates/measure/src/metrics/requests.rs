@@ -57,10 +57,15 @@ impl RouteMetrics {
         self.in_flight.inc();
     }
 
-    /// A request has ended, for good or ill.
-    pub fn ends(&self, outcome: Outcome, total: Duration, overhead: Duration) {
+    /// A request has ended of which no time says anything.
+    pub fn ends_untimed(&self, outcome: Outcome) {
         self.in_flight.dec();
         self.requests[outcome as usize].inc();
+    }
+
+    /// A request has ended, for good or ill.
+    pub fn ends(&self, outcome: Outcome, total: Duration, overhead: Duration) {
+        self.ends_untimed(outcome);
         self.duration.observe(total.as_secs_f64());
         self.overhead.observe(overhead.as_secs_f64());
     }

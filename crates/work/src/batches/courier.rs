@@ -9,6 +9,9 @@ use tokio::sync::mpsc;
 /// What a method promises. Dropped, it ends the call under way; what that came to nobody knows.
 pub type Going<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Held open while answers are noted, by whatever does so.
+pub type Books = Box<dyn Send + Sync>;
+
 /// Providers' own batch APIs. A `place` is what [`route`](Courier::route) has given: a provider, and its model.
 pub trait Courier: Send + Sync {
     /// Where lines go that ask `model` at `endpoint`; `None`: nowhere, each is asked by itself.
@@ -49,14 +52,24 @@ pub trait Courier: Send + Sync {
     /// Removes a file.
     fn remove<'a>(&'a self, place: &'a str, file: &'a str) -> Going<'a, Result<(), Fault>>;
 
-    /// Counts and remembers a line's answer that the provider gave, as if it had been asked for by itself.
-    fn note<'a>(&'a self, place: &'a str, question: Question, answer: Answer) -> Going<'a, ()>;
+    /// Makes sure that answers can be [noted](Courier::note) for as long as what it gives is held; `None` where the
+    /// process is about to end. A line whose answer cannot be noted any more is not to end.
+    fn open_books(&self) -> Option<Books>;
+
+    /// Counts and remembers a line's answer that the provider gave, as if it had been asked for by itself; why not,
+    /// where that cannot be done.
+    fn note<'a>(
+        &'a self,
+        place: &'a str,
+        question: Question,
+        answer: Answer,
+    ) -> Going<'a, Result<(), String>>;
 }
 
 /// What can be said to a line without its provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Looked {
-    /// Its answer is remembered, or it is refused.
+    /// Its answer is remembered, or it is refused. One that may not be the last word is asked for again later.
     Answered(Answer),
     /// The provider is to be sent this body.
     Send(Vec<u8>),

@@ -9,6 +9,7 @@ pub(crate) struct Stats {
     sent: AtomicU64,
     fetched: AtomicU64,
     returned: AtomicU64,
+    uncounted: AtomicU64,
 }
 
 /// How far a parcel has come.
@@ -35,6 +36,8 @@ pub struct Report {
     pub fetched: u64,
     /// Parcels that providers did not run.
     pub returned: u64,
+    /// Good lines of parcels whose use and cost nobody knows.
+    pub uncounted: u64,
 }
 
 impl Stats {
@@ -53,10 +56,15 @@ impl Stats {
         count.fetch_add(1, Relaxed);
     }
 
+    /// So many good lines could not be counted.
+    pub fn uncounted(&self, lines: u64) {
+        self.uncounted.fetch_add(lines, Relaxed);
+    }
+
     pub fn report(&self) -> Report {
-        let Self { good, bad, sent, fetched, returned } = self;
-        let [good, bad, sent, fetched, returned] =
-            [good, bad, sent, fetched, returned].map(|count| count.load(Relaxed));
-        Report { good, bad, sent, fetched, returned }
+        let Self { good, bad, sent, fetched, returned, uncounted } = self;
+        let [good, bad, sent, fetched, returned, uncounted] =
+            [good, bad, sent, fetched, returned, uncounted].map(|count| count.load(Relaxed));
+        Report { good, bad, sent, fetched, returned, uncounted }
     }
 }

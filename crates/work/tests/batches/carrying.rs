@@ -1,15 +1,15 @@
 //! Lines that a provider's own batch API runs: each ends once, whatever becomes of the calls to it.
 
 use crate::far::{Far, Went, answered, expired, passing};
-use crate::scene::{Asked, Scene, batch_options, counts, line, lines};
-use crate::stage::{eventually, ms, short_leases};
+use crate::scene::{Asked, Scene, batch_options, counts, echo, line, lines};
+use crate::stage::{act, eventually, ms, short_leases};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::batches::BatchState;
 use store::parcels::ParcelState;
-use work::batches::{Fault, PARCELS};
-use work::{Options, Queue};
+use work::batches::{Batches, Fault, PARCELS, Rows, handle};
+use work::{Clock, Handlers, Options, Queue};
 
 /// A line that asks a model which no provider runs in batches.
 fn other(custom_id: &str) -> String {
@@ -67,6 +67,56 @@ async fn what_the_provider_says_of_a_line_stands_and_what_it_forgets_is_asked_he
     );
     assert_eq!(asked.all().into_keys().collect::<Vec<_>>(), ["line-3", "line-4"]);
     assert_eq!(far.noted(), ["line-0", "line-5"], "only what was answered is counted");
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn whoever_leaves_ends_no_line_that_it_cannot_count() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    far.opening(Some(1));
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(450)).await;
+    eventually(async || (!far.noted().is_empty() && far.calls("fetch") > 1).then_some(())).await;
+    act.drain().await;
+    let ended: Vec<_> = scene.lines(&batch.id, true).await.into_keys().collect();
+    assert!(
+        ended.len() < 450 && ended == far.noted(),
+        "{} ended, {} counted",
+        ended.len(),
+        far.noted().len()
+    );
+
+    far.opening(None);
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.over(&batch.id).await;
+    assert_eq!(counts(&batch), (BatchState::Completed, 450, 450, 0));
+    let ended: Vec<_> = scene.lines(&batch.id, true).await.into_keys().collect();
+    assert_eq!((far.noted(), asked.len()), (ended, 0), "each is counted once");
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_counted_is_told() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    let rows = Rows::from(&scene.stage.store);
+    let handlers = handle(Handlers::new(), rows.clone(), echo(&asked), Some(far.courier()), Clock::default());
+    let act = act(&scene.stage.store, handlers, options());
+    let input = [line("uncountable-1"), line("line-1"), line("uncountable-2")];
+    let batch = scene.batch(&input).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 3, 3, 0));
+    let report = Batches::new(rows, scene.stage.client(), Clock::default()).report();
+    assert_eq!((far.noted(), report.uncounted), (vec!["line-1".to_owned()], 2));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_is_said_here_and_is_not_the_last_word_is_asked_again() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&[line("line-1"), line("busy-1")]).await;
+    let batch = scene.over(&batch.id).await;
+    assert_eq!(counts(&batch), (BatchState::Completed, 2, 2, 0));
+    assert_eq!((far.created(), asked.len()), (vec![1], 0));
     act.drain().await;
 }
 

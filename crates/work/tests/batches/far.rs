@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use work::batches::{
-    Answer, Courier, Fault, Going, Looked, Mark, Order, Piece, Question, Remote, RemoteState,
+    Answer, Books, Courier, Fault, Going, Looked, Mark, Order, Piece, Question, Remote, RemoteState,
 };
 
 /// What becomes of lines there.
@@ -48,6 +48,10 @@ struct State {
     models: BTreeSet<String>,
     /// Whether batches stay where they are.
     is_stuck: bool,
+    /// Lines that were told to come again.
+    busy: BTreeSet<String>,
+    /// How often the books are opened before the process leaves; `None`: as often as one likes.
+    openings: Option<usize>,
 }
 
 struct Batch {
@@ -87,6 +91,11 @@ impl Far {
     /// Batches stay where they are, or go on.
     pub fn stuck(&self, is_stuck: bool) {
         self.state.lock().unwrap().is_stuck = is_stuck;
+    }
+
+    /// The books are opened so often, and not again; `None`: as often as one likes.
+    pub fn opening(&self, openings: Option<usize>) {
+        self.state.lock().unwrap().openings = openings;
     }
 
     /// How often it was asked this.
@@ -183,6 +192,16 @@ impl Courier for Far {
 
     fn look<'a>(&'a self, _: &'a str, question: Question) -> Going<'a, Looked> {
         Box::pin(async move {
+            // Nobody can say for now.
+            if question.custom_id.starts_with("busy") && self.state.lock().unwrap().busy.insert(question.id) {
+                let after = Some(std::time::Duration::from_millis(20));
+                return Looked::Answered(Answer {
+                    status: 503,
+                    request_id: "near".to_owned(),
+                    body: b"{}".to_vec(),
+                    after,
+                });
+            }
             // What is known here is not sent.
             let is_known = question.custom_id.starts_with("known");
             match is_known {
@@ -282,7 +301,21 @@ impl Courier for Far {
         Box::pin(self.call("remove", move |state| state.files.remove(file).map(drop).ok_or(Fault::Unknown)))
     }
 
-    fn note<'a>(&'a self, _: &'a str, question: Question, _: Answer) -> Going<'a, ()> {
-        Box::pin(async move { self.state.lock().unwrap().noted.push(question.custom_id) })
+    fn open_books(&self) -> Option<Books> {
+        let mut state = self.state.lock().unwrap();
+        if let Some(left) = &mut state.openings {
+            *left = left.checked_sub(1)?;
+        }
+        Some(Box::new(()))
+    }
+
+    fn note<'a>(&'a self, _: &'a str, question: Question, _: Answer) -> Going<'a, Result<(), String>> {
+        Box::pin(async move {
+            if question.custom_id.starts_with("uncountable") {
+                return Err("nobody counts it".to_owned());
+            }
+            self.state.lock().unwrap().noted.push(question.custom_id);
+            Ok(())
+        })
     }
 }

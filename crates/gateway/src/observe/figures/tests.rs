@@ -140,6 +140,27 @@ fn a_call_that_several_waited_for_is_one() {
 }
 
 #[test]
+fn a_line_of_a_providers_batch_is_counted_and_not_timed() {
+    let (mut figures, target) = (figures(), label("p/m"));
+    let flight = request(|account| {
+        account.role = Role::Errand;
+        account.trail.given(&target, 0, account.trail.began());
+    });
+    figures.note(&request(|account| {
+        account.trail.borrows(&flight.trail);
+        account.pays = false;
+    }));
+    figures.note(&flight);
+    for (kind, name, requests) in [(Kind::All, "", 1), (Kind::Alias, "smart", 1), (Kind::Target, "p/m", 0)] {
+        let rates = rates(&figures, kind, name);
+        assert_eq!((rates.requests, rates.tokens_in, rates.error_rate), (requests, 30, 0.0), "{kind:?}");
+        for figure in [Figure::Total, Figure::External, Figure::Overhead] {
+            assert_eq!(count(&figures, kind, name, figure), 0, "{kind:?} {figure:?}");
+        }
+    }
+}
+
+#[test]
 fn names_that_callers_invent_make_no_scopes() {
     let mut figures = figures();
     for number in 0..100_000 {

@@ -112,17 +112,32 @@ impl Carries {
         if group.said.is_empty() {
             return Ok(());
         }
+        // Whoever takes over has the rest ended and counted.
+        let Some(_books) = self.courier.open_books() else { return Err(Halt::Leaving) };
         let said = Arc::new(group.said);
+        let (mut uncounted, mut why) = (0, String::new());
         for (line, payload) in self.settle(carried, ends(&said)).await? {
             let (Some(task), Some(Said::Answered(answer))) = (Task::read(&payload), said.get(&line)) else {
                 continue;
             };
             if is_good(answer) {
                 let question = task.question(carried.context.tenant());
-                self.courier.note(&carried.notes.place, question, answer.clone()).await;
+                if let Err(fault) = self.courier.note(&carried.notes.place, question, answer.clone()).await {
+                    (uncounted, why) = (uncounted + 1, fault);
+                }
             }
         }
+        self.tell_uncounted(carried, uncounted, &why);
         Ok(())
+    }
+
+    /// The provider is paid for these lines, and nobody knows what.
+    fn tell_uncounted(&self, carried: &Carried<'_>, lines: u64, why: &str) {
+        if lines > 0 {
+            let (batch, place) = (&carried.batch.id, &carried.notes.place);
+            self.rows.stats.uncounted(lines);
+            tracing::warn!(batch, place, lines, why, "batches: answers of the provider's were not counted");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::courier::{Fault, Looked, Piece};
 use super::super::task::Task;
-use super::super::{Answer, text};
+use super::super::{Answer, text, tries};
 use super::{AGAIN, Carried, Carries, Halt, lost};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -89,6 +89,10 @@ impl Carries {
             let Some(task) = Task::read(payload) else { continue };
             let question = task.question(carried.context.tenant());
             match self.courier.look(&carried.notes.place, question).await {
+                // What is not the last word would be asked again, were the line asked by itself.
+                Looked::Answered(answer) if tries::again(answer.status, None).is_some() => {
+                    return Err(Halt::Later(answer.after.unwrap_or(AGAIN)));
+                }
                 Looked::Answered(answer) => drop(answers.insert(*line, answer)),
                 Looked::Send(body) => write_row(&mut piece, *line, &task.head.endpoint, &body),
                 Looked::Later => return Err(Halt::Later(AGAIN)),
