@@ -32,7 +32,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> ExitCode {
     let sources = sources(args);
     let loaded = match Config::load(&sources) {
-        Ok(loaded) => loaded,
+        Ok(loaded) => loaded.with_data_folder_tried(),
         Err(faults) => return refused(&faults),
     };
     start_log(&loaded.config);
