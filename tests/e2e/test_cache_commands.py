@@ -140,9 +140,11 @@ def test_a_tenant_s_own_is_taken_back_and_nobody_else_s(launch, mock, tmp_path):
         ]
 
     assert both() == ["miss", "miss"] and both() == [HIT, HIT]
-    for what in (["--tag", "docs"], ["--tenant", "nobody"]):
-        assert cache(keeper, "invalidate", *what).returncode == 0
-        assert both() == [HIT, HIT]
+    for what in (["--tag", "docs"], ["--dependency", "manual"]):
+        refused = cache(keeper, "invalidate", *what)
+        assert refused.returncode == 1 and 'name the "tenant"' in refused.stderr, refused
+    assert cache(keeper, "invalidate", "--tenant", "nobody").returncode == 0
+    assert both() == [HIT, HIT]
     for what in (["--tag", "docs", "--tenant", "search"], ["--tenant", "search"]):
         assert cache(keeper, "invalidate", *what).returncode == 0
         assert both() == ["miss", HIT]
@@ -396,6 +398,18 @@ def test_a_request_s_key_can_be_looked_up_and_its_answer_taken_back(keeper, mock
     assert cache(keeper, "invalidate", "--key", after["key"]).returncode == 0
     assert lookup(keeper, body)["cache"] == "miss"
     assert came(keeper, "which key is mine") == "miss" and calls(mock) == asked + 2
+
+
+def test_where_callers_have_keys_a_look_is_on_behalf_of_a_tenant_of_theirs(launch, mock):
+    key = create_key()
+    keeper = launch(configuration.mock_provider(mock.port), configuration.key_row(key) + 'tenant = "search"\n')
+    body = chat("mock/instant", "whose", temperature=0)
+    for tenant, mend in (({}, 'name the \\"tenant\\"'), ({"tenant": "nobody"}, "no key that is known here")):
+        refused = complete(keeper.admin_port, {"body": body, **tenant}, "/admin/cache/lookup")
+        assert refused.status == 400 and mend in refused.body.decode(), refused.body
+    assert lookup(keeper, body, tenant="search")["cache"] == "miss"
+    assert came(keeper, "whose", "mock/instant", {"authorization": f"Bearer {key['key']}"}) == "miss"
+    assert lookup(keeper, body, tenant="search")["cache"] == "hit"
 
 
 def test_why_a_request_is_not_looked_up_is_told(keeper):

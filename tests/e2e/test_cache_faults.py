@@ -13,6 +13,7 @@ from support.processes import Daemon
 from support.raw import ask, chat, complete
 from support.redis import Redis
 from support.remembering import HIT, again, numbered, question, text_of, told
+from support.secrets import add_canary
 from support.upstream import Upstream
 from support.waiting import wait_until
 
@@ -48,6 +49,23 @@ def test_no_request_notices_that_redis_fails(tmp_path, name):
 
         for gateway in stand.gateways:
             wait_until("the breakers are closed again", lambda gateway=gateway: well_again(gateway))
+
+
+def test_why_redis_is_not_there_is_told_once_and_without_its_password(launch):
+    port = processes.free_port()
+    canary = "canary-of-redis-alone-1f7c"
+    add_canary(canary)
+    gateway = launch(f'[cache.redis]\nurl = "redis://me:{canary}@127.0.0.1:{port}"\n')
+
+    def lines() -> list[str]:
+        return [line for line in gateway.log().splitlines() if "cannot connect to Redis" in line]
+
+    wait_until("it is told", lines)
+    for _ in range(8):
+        assert complete(gateway.port, chat("sim/instant", temperature=0)).status == 200
+    (line,) = lines()
+    assert "WARN" in line and f"127.0.0.1:{port}" in line and "refused" in line, line
+    assert canary not in gateway.log()
 
 
 # Invalidation between gateways

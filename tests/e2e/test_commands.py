@@ -53,6 +53,21 @@ def test_check_tells_the_place_and_the_mend(tmp_path, text, mend):
     assert_no_secret(result.stdout + result.stderr, "what check prints")
 
 
+def test_a_data_folder_that_is_none_is_a_fault_and_one_that_cannot_be_written_a_warning(tmp_path):
+    (tmp_path / "afile").write_text("")
+    write(tmp_path, 'data = "afile"\n')
+    for command in ("check", "serve"):
+        refused = run(command, cwd=tmp_path)
+        assert refused.returncode == 2 and "afile` is no folder" in refused.stderr, refused
+    write(tmp_path, 'data = "/proc/tidegate"\n')
+    said = run("check", "--json", cwd=tmp_path)
+    (warning,) = (row for row in json.loads(said.stdout)["warnings"] if row["key"] == "data")
+    assert said.returncode == 0 and "/proc/tidegate cannot be written" in warning["message"], said
+    good = run("check", environment={"TIDEGATE__DATA": str(tmp_path / "yet/to/be")}, cwd=tmp_path)
+    assert "cannot be written" not in good.stdout and not (tmp_path / "yet").exists(), good.stdout
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
 def test_check_tells_every_fault_at_once(tmp_path):
     path = write(tmp_path, '[server]\nlistn = "x"\nbody_bytes_max = "lots"\n[sever]\n')
     told = run("check", "--config", path)

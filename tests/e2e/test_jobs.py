@@ -91,6 +91,13 @@ def test_what_is_wrong_is_said_before_it_is_taken(gateway):
         assert response.error()["param"] == param, job
     with Connection(gateway.port) as connection:
         assert connection.post(b"{", "/v1/jobs").error()["code"] == "invalid_json"
+    schedule = {"cron": "0 7 * * *", "job": model_job("nobody/nothing")}
+    for unknown, param in (
+        (add(gateway, model_job("nobody/nothing")), "body.model"),
+        (ask(gateway.port, "PUT", "/v1/schedules/s", json.dumps(schedule).encode()), "job.body.model"),
+    ):
+        assert (unknown.status, unknown.error()["code"]) == (404, "model_not_found"), unknown.body
+        assert unknown.error()["param"] == param
     assert add(gateway, model_job(content="x" * (1 << 20))).status == 413
     assert listed(gateway)["data"] == []
 
@@ -414,9 +421,12 @@ def test_a_gateway_starts_without_its_database_and_finds_it_later(launch, tmp_pa
     response = add(gateway, model_job())
     assert (response.status, response.error()["code"]) == (503, "store_away")
     assert b"tidegate_store_up 0" in ask(gateway.admin_port, "GET", "/metrics").body
+    said = ask(gateway.port, "GET", "/health/ready")
+    assert (said.status, [row["dependency"] for row in said.json()["unwell"]]) == (200, ["store"])
     place.unlink()
     ready(gateway)
     assert over(gateway, added(gateway, model_job())["id"])["state"] == "done"
+    assert ask(gateway.port, "GET", "/health/ready").json() == {"status": "ready"}
     assert gateway.log().count("jobs wait until it can be opened") == 1
 
 
@@ -434,7 +444,8 @@ def test_a_caller_who_leaves_a_stream_of_events_ends_it(gateway):
 
 
 def test_operators_list_inspect_cancel_retry_and_purge(gateway):
-    dead = added(gateway, model_job("nobody/nothing"))["id"]
+    refused = directive(status=400)
+    dead = added(gateway, model_job(content=refused))["id"]
     assert over(gateway, dead)["state"] == "dead"
     waiting = added(gateway, model_job(delay=60))["id"]
     admin = ["--admin", f"http://127.0.0.1:{gateway.admin_port}"]
@@ -448,7 +459,8 @@ def test_operators_list_inspect_cancel_retry_and_purge(gateway):
     found = json.loads(run("list", "--state", "dead", "--json").stdout)["jobs"]["data"]
     assert [job["id"] for job in found] == [dead]
     shown = json.loads(run("show", dead).stdout)
-    assert shown["payload"]["body"]["model"] == "nobody/nothing" and shown["errors"][0]["type"] == "request"
+    assert shown["payload"]["body"]["messages"][0]["content"] == refused
+    assert shown["errors"][0]["type"] == "request"
     retried = run("retry", dead)
     assert retried.stdout.startswith(f"{dead} is done anew as job_"), retried.stderr
     assert run("cancel", waiting).stdout == f"{waiting} cancelled\n"

@@ -301,6 +301,8 @@ def test_the_command_lists_and_resets(begin):
         assert reset.returncode == 0, reset.stderr
         assert there.ask().asked == ["first"]
         assert run("breakers", "reset", *admin).returncode == 2, "it wants to be told which"
+        nobody = run("breakers", "reset", "nope/x", *admin)
+        assert nobody.returncode == 1 and "no such provider 'nope'; there are: " in nobody.stderr, nobody
         assert run("breakers", "reset", "--all", *admin).returncode == 0
 
 

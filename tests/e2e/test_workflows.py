@@ -172,6 +172,7 @@ def test_a_signal_is_what_a_step_waits_for(launch):
         id = started(gateway, WAITS)
         unknown = say(gateway, id, "signal", name="stop")
         assert unknown.status == 400 and unknown.error()["param"] == "name"
+        assert unknown.error()["message"].endswith("; there are: go."), unknown.body
         assert say(gateway, id, "signal", name="go", payload={"word": "now"}).status == 200
         assert over(gateway, id)["state"] == "done"
         assert recorded.asked() == ["the word is now"]

@@ -17,6 +17,7 @@ mod environment;
 mod expand;
 mod fault;
 mod files;
+mod folder;
 mod guard;
 mod inputs;
 mod jobs;

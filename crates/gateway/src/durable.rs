@@ -188,6 +188,11 @@ impl Durable {
         self.wanted.is_cancelled() && self.open.load().is_none()
     }
 
+    /// Whether it should answer and does not, as of its last word: it is not open, or has been lost since.
+    pub fn lacks_store(&self) -> bool {
+        self.open().map_or_else(|| self.is_away(), |open| open.runner.report().is_away)
+    }
+
     /// The store, opened for who is the first to ask.
     ///
     /// # Errors

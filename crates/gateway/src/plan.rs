@@ -257,6 +257,14 @@ impl Routes {
         Some(target).filter(|_| is_offered)
     }
 
+    /// That a request could name `model`, for who takes one that is planned later.
+    ///
+    /// # Errors
+    /// 404 as [`plan`](Self::plan) says it.
+    pub fn check(&self, model: &str) -> Result<(), Failure> {
+        if self.knows(model) { Ok(()) } else { Err(unknown(model)) }
+    }
+
     /// Whether a request could name `model`.
     pub fn knows(&self, model: &str) -> bool {
         self.find(model, Draw { affinity: None, dice: 0, at: Instant::now() }, || None).is_some()

@@ -9,6 +9,7 @@
 //! Time is handed in: the state is a plain machine.
 
 use super::lock;
+use std::fmt::Display;
 use std::mem;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -137,8 +138,8 @@ impl Permit<'_> {
         }
     }
 
-    /// The call failed, or took too long.
-    pub(super) fn fail(mut self, now: Instant) {
+    /// The call failed, or took too long: why, for the log, if it trips by that.
+    pub(super) fn fail(mut self, now: Instant, why: impl Display) {
         let mut inner = lock(&self.breaker.inner);
         if mem::take(&mut self.probe) {
             inner.open(now, true);
@@ -157,6 +158,7 @@ impl Permit<'_> {
         tracing::warn!(
             breaker = self.breaker.what,
             seconds = inner.period.as_secs_f64(),
+            reason = %why,
             "cache breaker tripped: left alone until it answers again"
         );
     }

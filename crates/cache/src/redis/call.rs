@@ -5,6 +5,7 @@ use super::lanes::Lanes;
 use super::scripts::Script;
 use crate::tier::Error;
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use std::fmt;
 use std::time::{Duration, Instant};
 use tokio::time::{Instant as Deadline, timeout_at};
 
@@ -171,15 +172,16 @@ fn judge(outcome: &Result<Value, Failed>, server: Permit<'_>, writes: Option<Per
     };
     // That a write took too long says nothing of the server, neither good nor bad.
     let silent = matches!(outcome, Err(Failed::Timeout)) && writes.is_some();
-    settle((!silent).then_some(server), server_well, now);
-    settle(writes, writes_well, now);
+    let failed = outcome.as_ref().err();
+    settle((!silent).then_some(server), failed.filter(|_| !server_well), now);
+    settle(writes, failed.filter(|_| !writes_well), now);
 }
 
-fn settle(permit: Option<Permit<'_>>, well: bool, now: Instant) {
-    match permit {
-        Some(permit) if well => permit.succeed(now),
-        Some(permit) => permit.fail(now),
-        None => {}
+fn settle(permit: Option<Permit<'_>>, failed: Option<&Failed>, now: Instant) {
+    match (permit, failed) {
+        (Some(permit), None) => permit.succeed(now),
+        (Some(permit), Some(failed)) => permit.fail(now, failed),
+        (None, _) => {}
     }
 }
 
@@ -195,6 +197,18 @@ fn is_useless(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, TryAgain};
     let kind = matches!(error.kind(), ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | TryAgain));
     kind || error.code().is_some_and(|code| USELESS.contains(&code))
+}
+
+/// In the server's words where it said any: they hold no credentials.
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::Tripped => f.write_str("left alone"),
+            Self::NotConnected => f.write_str("not connected"),
+            Self::Broken(error) | Self::Refused(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<Failed> for Error {

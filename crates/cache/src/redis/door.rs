@@ -47,7 +47,8 @@ impl Door {
         let nodes = Nodes::new(options)?;
         let options = Options { connections: options.connections.min(CONNECTIONS_MAX), ..options.clone() };
         Ok(Self(Arc::new(Inner {
-            lanes: Lanes::new(&options, nodes),
+            // The tier beside it tells where Redis is not there.
+            lanes: Lanes::new(&options, nodes).quiet(),
             breaker: Breaker::new("scripts in redis", Instant::now()),
             budget: options.budget,
             namespace: options.namespace,
@@ -81,7 +82,7 @@ impl Door {
         let outcome = self.0.ask(script, keys, args, self.0.budget).await;
         match &outcome {
             Ok(_) => permit.succeed(Instant::now()),
-            Err(_) => permit.fail(Instant::now()),
+            Err(error) => permit.fail(Instant::now(), error),
         }
         outcome
     }
@@ -97,10 +98,11 @@ impl Door {
         let permit = self.0.breaker.probe(asked);
         let outcome = self.0.ask(script, keys, args, BEAT_MAX).await;
         let now = Instant::now();
-        match permit {
-            Some(permit) if outcome.is_ok() && now - asked <= self.0.budget => permit.succeed(now),
-            Some(permit) => permit.fail(now),
-            None => {}
+        match (permit, &outcome) {
+            (Some(permit), Ok(_)) if now - asked <= self.0.budget => permit.succeed(now),
+            (Some(permit), Ok(_)) => permit.fail(now, &Error::Timeout),
+            (Some(permit), Err(error)) => permit.fail(now, error),
+            (None, _) => {}
         }
         self.0.note(outcome.is_ok());
         outcome

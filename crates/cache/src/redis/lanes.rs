@@ -8,6 +8,7 @@ use super::options::{Nodes, Options};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::{AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use std::mem;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub(super) struct Lanes {
     missing: Notify,
     /// Grows whenever a lane opens, for calls that find none.
     opened: watch::Sender<u64>,
+    /// Whether somebody else tells operators of the same Redis.
+    quiet: bool,
 }
 
 #[derive(Default)]
@@ -80,7 +83,13 @@ impl Lanes {
             opened_before: AtomicU64::new(0),
             missing: Notify::new(),
             opened: watch::Sender::new(0),
+            quiet: false,
         }
+    }
+
+    /// Lanes beside others to the same Redis, which tell operators where it is not there.
+    pub(super) fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
     }
 
     pub(super) fn nodes(&self) -> &Nodes {
@@ -147,15 +156,15 @@ impl Lanes {
     }
 
     async fn keep_open(&self) {
-        let (mut pause, mut checked) = (PAUSE_MIN, Instant::now());
+        let (mut pause, mut checked, mut told) = (PAUSE_MIN, Instant::now(), self.quiet);
         loop {
             if let Err(error) = self.open_missing().await {
-                tracing::debug!(%error, "cache cannot connect to Redis");
+                self.tell(&error, mem::replace(&mut told, true));
                 sleep(pause.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
                 pause = (pause * 2).min(PAUSE_MAX);
                 continue;
             }
-            pause = PAUSE_MIN;
+            (pause, told) = (PAUSE_MIN, self.quiet);
             if timeout(self.check_every.saturating_sub(checked.elapsed()), self.missing.notified())
                 .await
                 .is_err()
@@ -163,6 +172,20 @@ impl Lanes {
                 self.check().await;
                 checked = Instant::now();
             }
+        }
+    }
+
+    /// Operators are told once an outage, with the place and without the credentials that the address may hold.
+    fn tell(&self, error: &RedisError, told: bool) {
+        let place = self.nodes.places();
+        if told {
+            tracing::debug!(%place, %error, "cannot connect to Redis");
+        } else {
+            tracing::warn!(
+                %place,
+                %error,
+                "cannot connect to Redis: requests go on without it, and it is tried again until it is there"
+            );
         }
     }
 

@@ -121,6 +121,12 @@ impl Nodes {
     pub(super) fn node(&self, attempt: usize) -> Option<&Client> {
         self.clients.get(attempt % self.clients.len().max(1))
     }
+
+    /// Where they are, for people: hosts and ports, or the path of a socket, and no credentials.
+    pub(super) fn places(&self) -> String {
+        let place = |client: &Client| client.get_connection_info().addr().to_string();
+        self.clients.iter().map(place).collect::<Vec<_>>().join(", ")
+    }
 }
 
 fn info(text: &str) -> Result<ConnectionInfo, Fault> {
@@ -138,4 +144,24 @@ fn tcp() -> TcpSettings {
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn url(error: redis::RedisError) -> Fault {
     Fault::Url(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn where_redis_is_is_told_without_what_opens_it() {
+        for (url, places) in [
+            ("redis://127.0.0.1", "127.0.0.1:6379"),
+            ("rediss://user:CANARY@cache.internal:7000/3", "cache.internal:7000"),
+            ("redis://:CANARY@one:1, redis://:CANARY@two:2", "one:1, two:2"),
+            ("unix:///run/redis.sock?pass=CANARY", "/run/redis.sock"),
+        ] {
+            let nodes = Nodes::new(&Options { url: url.to_owned(), ..Options::default() }).unwrap();
+            assert_eq!(nodes.places(), places, "{url}");
+        }
+    }
 }

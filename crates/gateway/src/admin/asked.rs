@@ -79,6 +79,7 @@ pub fn headers_of(named: &BTreeMap<String, String>) -> Result<HeaderMap, Failure
     named.iter().map(header).collect()
 }
 
-fn bad(what: impl Into<String>) -> Failure {
+/// A request that cannot be asked, and why.
+pub(in crate::admin) fn bad(what: impl Into<String>) -> Failure {
     Failure::new(Kind::InvalidRequest, format!("This cannot be asked: {}.", what.into()))
 }

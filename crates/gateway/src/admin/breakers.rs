@@ -56,9 +56,11 @@ pub async fn reset(
     which: Result<Json<Reset>, JsonRejection>,
 ) -> Response {
     let which = which.map_err(refused::body).map(|Json(which)| which);
-    match which.as_ref().map_err(Clone::clone).and_then(Reset::which) {
+    let snapshot = gateway.snapshot(0);
+    let providers = || snapshot.config.providers.keys().map(String::as_str);
+    match which.as_ref().map_err(Clone::clone).and_then(|which| which.which(providers())) {
         Ok(which) => {
-            let reset = gateway.snapshot(0).protection.reset(which, Instant::now());
+            let reset = snapshot.protection.reset(which, Instant::now());
             Json(json!({ "reset": reset })).into_response()
         }
         Err(failure) => refusal(&failure),
@@ -66,7 +68,8 @@ pub async fn reset(
 }
 
 impl Reset {
-    fn which(&self) -> Result<Which<'_>, Failure> {
+    /// Those that it means, of these providers.
+    fn which<'a>(&self, providers: impl Iterator<Item = &'a str> + Clone) -> Result<Which<'_>, Failure> {
         let path = [&self.provider, &self.model, &self.operation].map(Option::as_deref);
         let given = path.iter().take_while(|part| part.is_some()).count();
         if path.iter().skip(given).any(Option::is_some) {
@@ -76,6 +79,14 @@ impl Reset {
             return Err(bad("name \"everything\", or a \"provider\" with its \"model\" and \"operation\""));
         }
         let [provider, model, operation] = path;
+        if let Some(name) = provider
+            && providers.clone().all(|known| known != name)
+        {
+            let known = providers.collect::<Vec<_>>().join(", ");
+            let public =
+                format!("No breaker was reset: there is no such provider '{name}'; there are: {known}.");
+            return Err(Failure::new(Kind::NotFound, public).with_param("provider"));
+        }
         Ok(Which { provider, model, operation })
     }
 }
@@ -203,7 +214,9 @@ mod tests {
     fn everything_or_a_path_from_the_left_is_reset() {
         let which = |text: &str| {
             let reset: Reset = serde_json::from_str(text).unwrap();
-            reset.which().map(|which| format!("{:?}", [which.provider, which.model, which.operation]))
+            reset
+                .which(["p", "q"].into_iter())
+                .map(|which| format!("{:?}", [which.provider, which.model, which.operation]))
         };
         for (text, expected) in [
             (r#"{"everything":true}"#, "[None, None, None]"),
@@ -223,6 +236,9 @@ mod tests {
         ] {
             assert!(which(text).is_err(), "{text}");
         }
+        let unknown = which(r#"{"provider":"nope"}"#).unwrap_err();
+        assert_eq!(unknown.kind().status(), 404);
+        assert!(unknown.to_string().contains("no such provider 'nope'; there are: p, q"), "{unknown}");
         assert!(serde_json::from_str::<Reset>(r#"{"providers":"p"}"#).is_err());
     }
 }

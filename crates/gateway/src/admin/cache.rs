@@ -29,9 +29,9 @@ pub struct Invalidation {
     pub everything: bool,
     /// One answer, by its key in hexadecimal digits.
     pub key: Option<String>,
-    /// Answers to requests with this name in `x-tidegate-tags`; needs the tenant, unless keys are not used.
+    /// Answers to requests with this name in `x-tidegate-tags`; refused without the tenant where callers have keys.
     pub tag: Option<String>,
-    /// Answers made from this: requests with `dep:NAME` in `x-tidegate-tags`.
+    /// Answers made from this: requests with `dep:NAME` in `x-tidegate-tags`; of its tenant, as a tag is.
     pub dependency: Option<String>,
     /// Whose answers; `*` or none: any tenant's, where a provider is named.
     pub tenant: Option<String>,
@@ -168,7 +168,8 @@ pub async fn invalidate(
     State(gateway): State<Arc<Gateway>>,
     what: Result<Json<Invalidation>, JsonRejection>,
 ) -> Response {
-    let tag = match what.map_err(refused::body).and_then(|Json(what)| what.tag()) {
+    let keys_needed = gateway.snapshot(0).keyring.needed;
+    let tag = match what.map_err(refused::body).and_then(|Json(what)| what.tag(keys_needed)) {
         Ok(tag) => tag,
         Err(failure) => return refusal(&failure),
     };
@@ -204,8 +205,8 @@ pub fn measure(gateway: &Gateway) {
 }
 
 impl Invalidation {
-    /// The one tag that it means.
-    fn tag(&self) -> Result<Tag, Failure> {
+    /// The one tag that it means. Where callers need keys, a name that they gave means something with its tenant only.
+    fn tag(&self, keys_needed: bool) -> Result<Tag, Failure> {
         let Self { everything, key, tag, dependency, tenant, provider, model, operation } = self;
         let path = [provider, model, operation];
         let by_path = path.iter().any(|part| part.is_some());
@@ -214,6 +215,11 @@ impl Invalidation {
         if named.iter().filter(|is| **is).count() + usize::from(tenant_alone) != 1 {
             return Err(bad(
                 "name one thing: \"everything\", \"key\", \"tag\", \"dependency\", a \"tenant\", or a \"provider\" with its \"model\" and \"operation\"",
+            ));
+        }
+        if keys_needed && tenant.is_none() && (tag.is_some() || dependency.is_some()) {
+            return Err(bad(
+                "callers have keys here, and tags and dependencies are a tenant's own: name the \"tenant\", which is a key's id where the key has none",
             ));
         }
         let own = tenant.as_deref().unwrap_or_default();
@@ -253,7 +259,7 @@ mod tests {
 
     #[test]
     fn exactly_one_thing_is_taken_back() {
-        let tag = |text: &str| serde_json::from_str::<Invalidation>(text).unwrap().tag();
+        let tag = |text: &str| serde_json::from_str::<Invalidation>(text).unwrap().tag(false);
         for (text, expected) in [
             (r#"{"everything":true}"#, Tag::everything()),
             (r#"{"tag":"docs","tenant":"search"}"#, Tag::named("search", "docs")),
@@ -278,5 +284,17 @@ mod tests {
         ] {
             assert!(tag(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn where_callers_have_keys_a_tag_is_taken_back_for_a_tenant_that_is_named() {
+        let tag = |text: &str| serde_json::from_str::<Invalidation>(text).unwrap().tag(true);
+        for text in [r#"{"tag":"docs"}"#, r#"{"dependency":"doc-7"}"#] {
+            let refused = tag(text).unwrap_err().to_string();
+            assert!(refused.contains("name the \"tenant\""), "{text}: {refused}");
+        }
+        assert_eq!(tag(r#"{"tag":"docs","tenant":"search"}"#).unwrap(), Tag::named("search", "docs"));
+        assert_eq!(tag(r#"{"provider":"openai"}"#).unwrap(), Tag::prefix(&["*", "openai"]));
+        assert_eq!(tag(r#"{"everything":true}"#).unwrap(), Tag::everything());
     }
 }

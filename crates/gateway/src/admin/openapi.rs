@@ -116,10 +116,11 @@ const TABLE: &[Row] = &[
     row("get", "/admin/pressure", "How hard pressed the process is, and its work behind requests' backs."),
     row("get", "/admin/cache", "What is remembered, and what came of it in the last hour."),
     row("post", "/admin/cache/invalidate", "Takes back what is remembered.").with_body(
-        "`everything`, `key`, `tag`, `dependency`, `tenant`, or `provider`, and below it `model` and `operation`",
+        "`everything`, `key`, `tag`, `dependency`, `tenant`, or `provider`, and below it `model` and `operation`; where \
+         callers have keys, a `tag` and a `dependency` want their `tenant`",
     ),
     row("post", "/admin/cache/lookup", "The key of a request and what lies under it, or why it is not looked up.")
-        .with_body("`body`: the request"),
+        .with_body("`body`: the request; `path`; `tenant`: whose, wanted where callers have keys; `headers`"),
     row("post", "/admin/cache/clear-expired", "Forgets what may not be served any more."),
     row("get", "/admin/jobs", "Jobs of every tenant, from the newest on, and how many wait.").with_query(&[
         ("state", "only those in this state"),

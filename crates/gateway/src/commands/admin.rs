@@ -141,6 +141,7 @@ pub(super) fn key_file(flag: &str, path: &Path) -> Result<Secret, Refusal> {
 fn refusal(error: &Error) -> Refusal {
     match error {
         Error::Option(why) => Refusal::Usage(why.clone()),
+        Error::Plain(_) => Refusal::Failed(error.to_string()),
         Error::Unreachable { .. } => Refusal::Failed(format!(
             "{error}; is the gateway running there? another place is named with --admin URL"
         )),

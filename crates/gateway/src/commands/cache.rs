@@ -48,8 +48,8 @@ pub(super) struct StatsArgs {
 #[command(group = ArgGroup::new("what").required(true).multiple(true)
     .args(["everything", "key", "tag", "dependency", "tenant", "provider"]))]
 #[command(after_help = "Examples:
-  tidegate cache invalidate --tag docs                        # x-tidegate-tags: docs
-  tidegate cache invalidate --dependency manual --tenant a    # x-tidegate-tags: dep:manual
+  tidegate cache invalidate --tag docs --tenant search        # x-tidegate-tags: docs
+  tidegate cache invalidate --dependency manual               # x-tidegate-tags: dep:manual, without keys
   tidegate cache invalidate --tenant search
   tidegate cache invalidate --provider openai --model gpt-4o --operation chat
   tidegate cache invalidate --everything
@@ -57,8 +57,8 @@ pub(super) struct StatsArgs {
 Nothing is searched: it takes the same time however much is remembered, and nobody can say how much it reached. It \
 holds in this gateway when the command returns; where a tier could not be told yet, a warning says so.
 
-Tags and dependencies are a tenant's own: where callers have keys, name the tenant, which is the key's id if the key \
-has none.")]
+Tags and dependencies are a tenant's own: where callers have keys, the tenant must be named, which is the key's id if \
+the key has none.")]
 pub(super) struct InvalidateArgs {
     #[command(flatten)]
     admin: AdminArgs,

@@ -70,6 +70,7 @@ pub(super) fn hopeless(client: &Client, answer: &Result<Answer, Error>) -> Optio
         Err(error @ Error::Unreachable { .. }) => {
             Some(format!("{error}; is the gateway running there? another place is named with --url URL"))
         }
+        Err(error @ Error::Plain(_)) => Some(error.to_string()),
         Ok(answer) if answer.status == StatusCode::UNAUTHORIZED && client.has_key() => {
             Some(format!("{} does not take this caller's key: {}", client.url(), answer.complaint()))
         }

@@ -1,6 +1,7 @@
 //! `tidegate check`: says whether a configuration may be run, and what would run.
 //!
-//! It opens no socket and calls nobody; what only the network can tell is not its business.
+//! It opens no socket and calls nobody; what only the network can tell is not its business. Whether the data folder can
+//! be written it tries, and leaves nothing behind.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -33,7 +34,8 @@ const LIST_MAX: usize = 8;
 
 /// Loads the configuration and reports.
 pub(super) fn run(args: &Args) -> ExitCode {
-    match (Config::load(&Sources::of_process(args.config.clone())), args.json) {
+    let loaded = Config::load(&Sources::of_process(args.config.clone()));
+    match (loaded.map(Loaded::with_data_folder_tried), args.json) {
         (Ok(loaded), false) => print(&summary(&loaded)),
         (Ok(loaded), true) => print(&format!("{:#}\n", report(Ok(&loaded)))),
         (Err(faults), true) => {

@@ -70,6 +70,9 @@ pub(super) enum Error {
         /// What the system or TLS said.
         why: String,
     },
+    /// Somebody there who does not speak TLS.
+    #[error("cannot connect to {0}: what listens there speaks no TLS; is it http or https?")]
+    Plain(Url),
     /// Somebody there, but the answer did not come, or not to its end.
     #[error("no answer from {url}: {why}")]
     Broken {
@@ -224,6 +227,10 @@ impl Client {
         match &self.tls {
             None => Ok(Box::new(tcp)),
             Some((connector, name)) => {
+                let refused = |error: std::io::Error| match speaks_no_tls(&error) {
+                    true => Error::Plain(self.url.clone()),
+                    false => refused(error),
+                };
                 Ok(Box::new(connector.connect(name.clone(), tcp).await.map_err(refused)?))
             }
         }
@@ -273,6 +280,12 @@ async fn send(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes
             None => Sent::Broken(describe(refused.error())),
         },
     }
+}
+
+/// Whether the first bytes that came back were none of TLS: those of HTTP, mostly.
+fn speaks_no_tls(error: &std::io::Error) -> bool {
+    let told = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(told, Some(rustls::Error::InvalidMessage(_)))
 }
 
 fn connector(url: &Url, ca_file: Option<&Path>) -> Result<(TlsConnector, ServerName<'static>), Error> {

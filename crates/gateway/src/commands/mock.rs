@@ -1,5 +1,6 @@
 //! `tidegate mock`: the simulated provider as a server of its own.
 
+use super::serve::address;
 use rig::sim::{Settings, Sim};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ Directives:
   first_token=100ms           the time to the first token, whatever the model
   between_tokens=1ms          the time between tokens, whatever the model
 
-Batches run as at OpenAI: /v1/files, /v1/batches. Each line follows the directives in its own prompt, and the batch
+Batches run as at OpenAI: /v1/files, /v1/batches. Each line follows the directives in its own prompt, and the batch \
 is done when its last line is; the script speaks of the calls alone.
 
 Examples:
@@ -48,7 +49,7 @@ Examples:
 )]
 pub(super) struct Args {
     /// Where it listens; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010", value_parser = address)]
     listen: SocketAddr,
     /// Milliseconds to the first token.
     #[arg(long, value_name = "MS", default_value_t = 20)]

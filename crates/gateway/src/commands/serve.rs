@@ -21,10 +21,10 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where callers come in, over `server.listen`. Default 127.0.0.1:4000.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Where the admin plane listens, over `admin.listen`. Default 127.0.0.1:4001.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     admin_listen: Option<SocketAddr>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> ExitCode {
     let sources = sources(args);
     let loaded = match Config::load(&sources) {
-        Ok(loaded) => loaded,
+        Ok(loaded) => loaded.with_data_folder_tried(),
         Err(faults) => return refused(&faults),
     };
     start_log(&loaded.config);
@@ -50,6 +50,16 @@ pub(super) fn run(args: &Args) -> ExitCode {
             }
         }
     }
+}
+
+/// An address to listen at, in the words of the configuration's own.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| match text.rsplit_once(':') {
+        Some(("localhost" | "", port)) if port.parse::<u16>().is_ok() => {
+            format!("not an address with a port; write 127.0.0.1:{port}")
+        }
+        _ => "not an address with a port; write an address and a port: 127.0.0.1:4000, [::1]:4000".to_owned(),
+    })
 }
 
 fn sources(args: &Args) -> Sources {
@@ -109,4 +119,30 @@ fn announce(config: &Config, listening: Listening) {
     println!(
         "try: curl {data}/v1/chat/completions{key} -H 'content-type: application/json' -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::address;
+
+    #[test]
+    fn an_address_that_is_none_is_told_with_its_mend() {
+        for good in ["127.0.0.1:4000", "[::1]:0"] {
+            assert_eq!(address(good).unwrap().to_string(), good);
+        }
+        for (bad, mend) in [
+            ("foo", "[::1]:4000"),
+            ("127.0.0.1", "[::1]:4000"),
+            (":80", "127.0.0.1:80"),
+            ("localhost:80", "127.0.0.1:80"),
+        ] {
+            let told = address(bad).unwrap_err();
+            assert!(
+                told.starts_with("not an address with a port; ") && told.ends_with(mend),
+                "{bad}: {told}"
+            );
+        }
+    }
 }

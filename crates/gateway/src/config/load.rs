@@ -144,6 +144,7 @@ impl<'a> Load<'a> {
         let mut judge = Judge::new(&tree, &folder, &self.faults);
         let config = judge.config(&raw, self.sources);
         let Judge { faults, warnings, inputs, .. } = judge;
+        fill_in(&mut raw, &config);
         self.faults.extend(faults);
         self.warnings.extend(warnings);
         self.inputs.append(inputs);
@@ -223,6 +224,16 @@ impl<'a> Load<'a> {
 
     fn refused(self) -> Faults {
         Faults::new(self.faults, self.source.as_ref(), &self.mask).of_files(self.path, self.inputs)
+    }
+}
+
+/// Says in the raw values what nobody said and came out of something else than a default: so it is printed, too.
+fn fill_in(raw: &mut raw::File, config: &Config) {
+    raw.data.get_or_insert_with(|| config.data.display().to_string());
+    for (name, provider) in &mut raw.providers {
+        if config.providers.get(name).is_some_and(|provider| provider.preset.name == "sim") {
+            provider.sim.get_or_insert_default();
+        }
     }
 }
 

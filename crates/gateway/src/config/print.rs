@@ -17,8 +17,10 @@ impl Loaded {
     /// The merged configuration as TOML that loads again, each value not a default with its origin.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let mut out =
-            format!("# Every key, as it is in force; secrets are {REDACTED}. A comment says who set it.\n");
+        let mut out = format!(
+            "# Every key that is set or has a default, as it is in force; secrets are {REDACTED}. A comment says who set \
+             it.\n# Without `server.workers` there is one worker for each processor.\n"
+        );
         if let Value::Object(top) = self.to_json() {
             self.table(&mut out, &top, &Path::root());
         }

@@ -256,8 +256,26 @@ fn mend(schema: Schema) -> String {
         (_, Some(SIZE_FORMAT)) => {
             "write a number and one of B, KB, KiB, MB, MiB, GB, GiB: \"10MiB\"".to_owned()
         }
-        _ => format!("write {}", expected(schema)),
+        _ => match example(schema) {
+            Some(example) => format!("write {}: {example}", expected(schema)),
+            None => format!("write {}", expected(schema)),
+        },
     }
+}
+
+/// The least that would do in place of a table or of a list of them, with `…` for what only its writer knows; `None`
+/// where that is not told in a few words.
+fn example(schema: Schema) -> Option<String> {
+    if !schema.allows(Type::Table) {
+        return schema.items().and_then(example).map(|item| format!("[{item}]"));
+    }
+    let required = schema.required().map(|key| {
+        let of_text = schema.child(key).filter(|child| child.allows(Type::Text))?;
+        let value = of_text.choices().and_then(|choices| choices.first().copied()).unwrap_or("…");
+        Some(format!("{key} = \"{value}\""))
+    });
+    let required = required.collect::<Option<Vec<_>>>().filter(|keys| !keys.is_empty())?;
+    Some(format!("{{ {} }}", required.join(", ")))
 }
 
 fn found(kind: &Kind) -> &'static str {

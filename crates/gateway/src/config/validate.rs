@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use super::environment::Environment;
 use super::fault::{Finding, Findings};
+use super::folder;
 use super::inputs::Inputs;
 use super::quantity::{Size, Span};
 use super::read::Unreadable;
@@ -184,6 +185,23 @@ impl<'a> Judge<'a> {
     }
 
     fn data(&mut self, given: Option<&str>, environment: &Environment) -> PathBuf {
+        let data = self.data_place(given, environment);
+        if let Some(file) = folder::no_folder(&data) {
+            let path = Path::of(&["data"]);
+            let shown = match given {
+                Some(_) => self.quoted(&path, &file.display().to_string()),
+                None => format!("`{}`", file.display()),
+            };
+            self.fault(
+                &path,
+                format!("{shown} is no folder"),
+                "name a folder; where there is none, it is made",
+            );
+        }
+        data
+    }
+
+    fn data_place(&mut self, given: Option<&str>, environment: &Environment) -> PathBuf {
         match (given, environment.filled("XDG_DATA_HOME"), environment.filled("HOME")) {
             (Some(given), _, _) => self.path(&Path::of(&["data"]), given),
             // The base directory specification says to ignore a relative path there.

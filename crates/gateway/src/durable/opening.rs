@@ -27,7 +27,8 @@ pub(super) async fn open(options: &Options, failed: &CancellationToken) -> Store
                 let text = error.to_string();
                 if told.is_none() {
                     tracing::warn!(
-                        "{text}; jobs wait until it can be opened, keys that are known stay valid, all else is served"
+                        "{text}; jobs wait until it can be opened, keys that are known stay valid, all else is served. \
+                         Where it is, `store.url` says (DATABASE_URL), or else `data`, whose folder it is in"
                     );
                 } else if told.as_ref() != Some(&text) {
                     tracing::debug!("{text}");

@@ -166,14 +166,14 @@ async fn a_webhook_fails_for_good_only_where_another_try_cannot_help() {
 #[tokio::test]
 async fn while_the_store_is_away_whoever_asks_is_told_to_come_again() {
     let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("data");
-    // A file where the folder should be.
-    std::fs::write(&place, "").unwrap();
-    let stand = Stand::lasting(&place, "");
+    let place = folder.path().join("tidegate.db");
+    // A folder where the file should be.
+    std::fs::create_dir(&place).unwrap();
+    let stand = Stand::lasting(folder.path(), "");
     let ask = async || stand.gateway.durable.ask(|open| async move { Ok(open.jobs.depths().await?) }).await;
     let away = ask().await.unwrap_err();
     assert_eq!((away.kind(), away.code()), (Kind::Overloaded, Some("store_away")));
-    std::fs::remove_file(&place).unwrap();
+    std::fs::remove_dir(&place).unwrap();
     stand.open().await;
     assert!(ask().await.unwrap().is_empty());
 }

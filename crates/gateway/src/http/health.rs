@@ -37,7 +37,8 @@ pub(crate) fn ready(gateway: &Gateway) -> Response<Body> {
     if let Some(words) = local_fault {
         said["words"] = words.into();
     }
-    let unwell: Vec<Unwell> = tiers(&snapshot).chain(snapshot.protection.unwell(now)).collect();
+    let own = tiers(&snapshot).chain(database(gateway));
+    let unwell: Vec<Unwell> = own.chain(snapshot.protection.unwell(now)).collect();
     if !unwell.is_empty() {
         said["unwell"] = unwell.iter().map(told).collect();
     }
@@ -86,6 +87,13 @@ fn tiers(snapshot: &Snapshot) -> impl Iterator<Item = Unwell> {
         .into_iter()
         .filter(|(_, is_unwell)| *is_unwell)
         .map(move |(name, _)| Unwell { dependency: name.into(), words: words.into() })
+}
+
+/// The database, where it should answer and does not.
+fn database(gateway: &Gateway) -> Option<Unwell> {
+    let words = "the database does not answer: jobs, batches and workflows wait; keys that are known stay valid, and all \
+                 else is served";
+    gateway.durable.lacks_store().then(|| Unwell { dependency: "store".into(), words: words.into() })
 }
 
 fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {

@@ -81,7 +81,19 @@ fn fields(text: &[u8]) -> Result<Fields<'_>, Problem> {
     if !text.trim_ascii_start().starts_with(b"{") {
         return Err(wrong("This line is no JSON object.".to_owned()));
     }
-    serde_json::from_slice(text).map_err(|fault| wrong(format!("This line is no JSON object: {fault}.")))
+    serde_json::from_slice(text)
+        .map_err(|fault| wrong(format!("This line is no JSON object: {}.", within_line(&fault))))
+}
+
+/// A fault of a text that is one line: which of the file it is, is told elsewhere.
+fn within_line(fault: &serde_json::Error) -> String {
+    format!("{} at column {}", without_place(fault), fault.column())
+}
+
+fn without_place(fault: &serde_json::Error) -> String {
+    let told = fault.to_string();
+    let place = format!(" at line {} column {}", fault.line(), fault.column());
+    told.strip_suffix(&place).unwrap_or(&told).to_owned()
 }
 
 fn custom_id(field: Option<&RawValue>) -> Result<Cow<'_, str>, Problem> {
@@ -115,7 +127,8 @@ fn check_rest<'a>(fields: &Fields<'a>, endpoint: &str) -> Result<(&'a RawValue, 
         return Err(wrong("The body is no JSON object."));
     }
     match serde_json::from_str::<Body>(body.get()) {
-        Err(fault) => Err(wrong(&format!("The body cannot be read: {fault}."))),
+        // Its columns are the body's own, and would mislead.
+        Err(fault) => Err(wrong(&format!("The body cannot be read: {}.", without_place(&fault)))),
         Ok(Body { stream: Some(serde_json::Value::Bool(true)), .. }) => {
             Err(wrong("The body asks for a stream, and a batch has none.").of_param("body.stream"))
         }
@@ -152,6 +165,16 @@ mod tests {
             let line = check(line.as_bytes(), "/v1/chat/completions").unwrap();
             assert_eq!((&*line.custom_id, line.body.get()), (custom_id, body));
         }
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_with_its_column_and_no_line_of_its_own() {
+        let told = |line: &str| check(line.as_bytes(), "/v1/chat/completions").unwrap_err().problem.message;
+        assert_eq!(told("{oops}"), "This line is no JSON object: key must be a string at column 2.");
+        assert_eq!(
+            told(r#"{"a":1"#),
+            "This line is no JSON object: EOF while parsing an object at column 6."
+        );
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl Flows {
     ) -> Result<Run, Refusal> {
         let (payload, now, name) = (written(payload)?, self.clock.now(), name.to_owned());
         if !flow::is_name(&name) {
-            return Err(Refusal::UnknownSignal);
+            return Err(Refusal::UnknownSignal(Vec::new()));
         }
         self.ask(run, tenant, move |run, mut status| {
             if run.state.is_final() || status.signals.len() >= SIGNALS_MAX {

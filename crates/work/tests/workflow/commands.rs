@@ -102,7 +102,10 @@ async fn a_retry_does_anew_from_a_step_on_under_new_keys() {
     stage.finish().await;
     let failed = stage.run(&run.id).await;
     assert_eq!((failed.state, failed.error.as_deref()), (RunState::Failed, Some("step `b` failed: once")));
-    assert!(matches!(stage.engine.retry(&run.id, None, "c").await, Err(Refusal::UnknownStep)));
+    let Err(Refusal::UnknownStep(steps)) = stage.engine.retry(&run.id, None, "c").await else {
+        panic!("refused")
+    };
+    assert_eq!(steps, ["a", "b"]);
     stage.outside.calls.lock().unwrap().insert("b~1".to_owned(), 1);
     stage.engine.retry(&run.id, None, "b").await.unwrap();
     stage.finish().await;

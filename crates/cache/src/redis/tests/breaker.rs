@@ -23,7 +23,7 @@ impl Try {
         let admitted = permit.is_some();
         match permit {
             Some(permit) if well => permit.succeed(self.now),
-            Some(permit) => permit.fail(self.now),
+            Some(permit) => permit.fail(self.now, "gone"),
             None => {}
         }
         admitted
@@ -83,7 +83,7 @@ fn half_open_admits_one_probe_whose_outcome_decides() {
     let probe = t.breaker.admit(t.now).expect("half open");
     assert!(t.breaker.admit(t.now).is_none());
     assert!(t.breaker.probe(t.now).is_none());
-    probe.fail(t.now);
+    probe.fail(t.now, "gone");
     assert_eq!(t.breaker.state(), State::Open);
     assert!(t.breaker.admit(t.now).is_none());
 
@@ -124,7 +124,7 @@ fn is_left_alone_for_longer_each_time_but_no_longer_than_half_a_minute() {
                 break permit;
             }
         };
-        permit.fail(t.now);
+        permit.fail(t.now, "gone");
         waited.push(t.now - begun);
     }
     let bounds = [1, 2, 4, 8, 16, 30, 30, 30];
@@ -151,7 +151,7 @@ fn the_background_probes_every_second_however_long_callers_are_kept_off() {
             }
         };
         assert!(t.now - begun <= SECOND.mul_f64(1.3));
-        probe.fail(t.now);
+        probe.fail(t.now, "gone");
     }
     t.now += 2 * SECOND;
     t.breaker.probe(t.now).expect("a probe").succeed(t.now);

@@ -89,8 +89,8 @@ const WHAT = [
   { id: 'everything', label: 'Everything', fields: [] },
   { id: 'provider', label: 'A provider, or a model of it', fields: ['provider', 'model', 'operation', 'tenant'] },
   { id: 'tenant', label: 'A tenant', fields: ['tenant'] },
-  { id: 'tag', label: 'A tag', fields: ['tag', 'tenant'] },
-  { id: 'dependency', label: 'What it was made from', fields: ['dependency', 'tenant'] },
+  { id: 'tag', label: 'A tag', fields: ['tag', 'tenant'], own: true },
+  { id: 'dependency', label: 'What it was made from', fields: ['dependency', 'tenant'], own: true },
   { id: 'key', label: 'One answer by its key', fields: ['key'] },
 ];
 
@@ -132,7 +132,7 @@ function Invalidate({ done }) {
   return html`
     <form class="ask" onSubmit=${submit}>
       <label>What<select value=${what.id} onChange=${(event) => setWhat(WHAT.find((what) => what.id === event.target.value))}>${WHAT.map((row) => html`<option key=${row.id} value=${row.id}>${row.label}</option>`)}</select></label>
-      ${what.fields.map((field, at) => html`<label key=${what.id + field}>${title(field)}${at > 0 ? ' (may be left out)' : ''}<input name=${field} required=${at === 0} /></label>`)}
+      ${what.fields.map((field, at) => html`<label key=${what.id + field}>${title(field)}${at > 0 ? (what.own ? ' (none where keys are not used)' : ' (may be left out)') : ''}<input name=${field} required=${at === 0} /></label>`)}
       <p class="actions"><button class="danger">Take back…</button> <button type="button" onClick=${clear}>Drop what has expired</button></p>
     </form>`;
 }

@@ -2,8 +2,9 @@
 //! way to an answer's key, and to why a request that should have been a hit was none. It asks no provider,
 //! and no request is counted.
 
-use crate::admin::asked::{headers_of, operation_of};
+use crate::admin::asked::{bad, headers_of, operation_of};
 use crate::admin::{refusal, refused};
+use crate::auth::Keyring;
 use crate::gateway::Gateway;
 use crate::plan::{Draw, affinity};
 use crate::remember::question::{Asked, Form};
@@ -32,7 +33,7 @@ pub struct Lookup {
     path: Option<String>,
     /// Whose request it would be: the tenant of its key, or the key's id; none where keys are not used.
     #[serde(default)]
-    tenant: String,
+    tenant: Option<String>,
     /// Its headers about the cache.
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -53,15 +54,30 @@ pub async fn lookup(
 }
 
 impl Lookup {
+    /// Whose it would be. Where callers have keys, nothing ever lies under nobody's name, nor under a name that no key
+    /// leads to.
+    fn tenant(&self, keyring: &Keyring) -> Result<&str, Failure> {
+        let tenant = self.tenant.as_deref().unwrap_or_default();
+        match tenant {
+            _ if !keyring.needed => Ok(tenant),
+            "" => Err(bad(
+                "callers need keys here: name the \"tenant\" of one, which is the key's id where the key has none",
+            )),
+            _ if keyring.keys.iter().any(|key| key.tenant_name() == tenant) => Ok(tenant),
+            _ => Err(bad("no key that is known here is of this \"tenant\"")),
+        }
+    }
+
     async fn answer(&self, gateway: &Gateway) -> Result<Value, Failure> {
         let snapshot = gateway.snapshot(0);
         let operation = operation_of(self.path.as_deref())?;
         let headers = headers_of(&self.headers)?;
+        let tenant = self.tenant(&snapshot.keyring)?;
         let body = Bytes::copy_from_slice(self.body.get().as_bytes());
         let request = Request::parse(operation, &body)?;
-        let affinity = || affinity::of(&headers, &self.tenant, &request);
+        let affinity = || affinity::of(&headers, tenant, &request);
         let plan = snapshot.routes.plan(operation, &request.model, Draw::chance(), affinity)?;
-        let asked = Asked { headers: &headers, tenant: &self.tenant, request: &request, plan: &plan };
+        let asked = Asked { headers: &headers, tenant, request: &request, plan: &plan };
         // A handle of its own, so that looking does not show as asking.
         let aside = cache::stats::Stats::default();
         let tally = Tally { metrics: &snapshot.cache_metrics, stats: &aside };

@@ -80,6 +80,14 @@ async fn nobody_there_is_told_with_the_place() {
     );
 }
 
+#[tokio::test]
+async fn who_speaks_no_tls_is_told_apart_from_nobody() {
+    let (url, _) = server(GOOD, 1).await;
+    let url: Url = url.to_string().replace("http:", "https:").parse().unwrap();
+    let told = ask(&client(&url), &mut Line::default()).await.unwrap_err();
+    assert!(matches!(told, Error::Plain(_)) && told.to_string().ends_with("is it http or https?"), "{told}");
+}
+
 #[test]
 fn a_key_that_no_header_can_carry_is_refused_and_not_repeated() {
     let url: Url = "http://h".parse().unwrap();

@@ -93,7 +93,10 @@ impl Estimate {
         let (rows, faulty, asked) = (self.rows, self.faulty, self.rows - self.faulty);
         let cost = match price {
             Some(price) => format!("at most {}", dollars(self.cost(price))),
-            None => "unknown: no price in the configuration; say --price IN,OUT".to_owned(),
+            None => {
+                "unknown: no price in the configuration; name its file with --config, or say --price IN,OUT"
+                    .to_owned()
+            }
         };
         format!(
             "{} rows, {} to ask, {} faulty; nothing was sent\n\

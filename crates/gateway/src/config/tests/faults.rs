@@ -54,6 +54,19 @@ targets = [{ model = "sim/fast", weigth = 2 }, { weight = 1 }]
 }
 
 #[test]
+fn a_table_or_a_list_that_is_none_is_told_with_what_would_do() {
+    for (text, mend) in [
+        ("models.a.targets = ['openai/x']", "write a table: { model = \"…\" }"),
+        ("models.a.targets = 'openai/x'", "write a list: [{ model = \"…\" }]"),
+        ("server = 5", "write a table"),
+    ] {
+        let faults = Given::toml(text).faults();
+        let mends: Vec<&str> = faults.iter().map(|fault| fault.mend.as_str()).collect();
+        assert_eq!(mends, [mend], "{text}");
+    }
+}
+
+#[test]
 fn values_of_the_wrong_form_are_told() {
     let cases = [
         ("server = 5", "server", "expected a table, found a whole number"),

@@ -53,8 +53,10 @@ fn what_is_printed_loads_to_the_same() {
 
 #[test]
 fn json_holds_every_default() {
-    let json = Given::toml("").loaded().to_json();
+    let json = Given::toml("").variable("XDG_DATA_HOME", "/of/mine").loaded().to_json();
     assert_eq!(json["server"]["timeouts"]["idle"], "75s");
     assert_eq!(json["providers"]["sim"]["connections"]["per_host"], 256);
+    assert_eq!(json["providers"]["sim"]["sim"]["first_token"], "20ms");
+    assert_eq!(json["data"], "/of/mine/tidegate");
     assert!(!json.to_string().contains("null"), "{json}");
 }

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::small_file;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use store::Time;
@@ -67,15 +67,32 @@ pub(super) fn read(config: &Config) -> Found {
     let bytes = match small_file::read(&path, BYTES_MAX) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Found::Nothing,
-        Err(error) => return unbelievable(&path, &error.to_string()),
+        Err(error) => return unreadable(config, &path, &error),
     };
     let Some(content) = parse(&bytes) else { return unbelievable(&path, "it is torn, or none of ours") };
-    if content.store != place(config) {
+    if !is_of(&content.store, config) {
         let path = path.display();
         tracing::warn!("{path} is of another database: its keys are not valid here");
         return Found::Foreign { ever: content.ever };
     }
     Found::Saved(Saved { ever: content.ever, rows: content.keys.into_iter().map(row).collect() })
+}
+
+/// The system does not let it be read: what is to be mended is no content of it.
+fn unreadable(config: &Config, path: &Path, error: &io::Error) -> Found {
+    let (shown, folder) = (path.display(), config.data.display());
+    match error.kind() {
+        ErrorKind::NotADirectory => tracing::warn!(
+            "{shown} cannot be read, as {folder} is no folder; callers need a key from now on. Name a folder as `data` \
+             and start again"
+        ),
+        ErrorKind::PermissionDenied => tracing::warn!(
+            "{shown} cannot be read: {error}; callers need a key from now on. Let this process' user read {folder} \
+             (the key `data`) and what is in it, and start again"
+        ),
+        _ => return unbelievable(path, &error.to_string()),
+    }
+    Found::Foreign { ever: true }
 }
 
 /// Nobody knows what it said: it may have said that callers need a key.
@@ -139,14 +156,42 @@ pub(super) fn write(folder: &Path, text: &str) -> io::Result<()> {
     put
 }
 
+/// Whether a copy that names its database so is of the one that the configuration names. Earlier releases named a file
+/// as its path is written.
+fn is_of(named: &str, config: &Config) -> bool {
+    named == place(config) || named == hashed(config.store.url.expose())
+}
+
 /// Which database, without who asks it: a password may change.
 fn place(config: &Config) -> String {
     let url = config.store.url.expose();
+    if let Some(file) = url.strip_prefix("sqlite:") {
+        return hashed(&format!("sqlite:{}", file_place(&config.data, Path::new(file)).display()));
+    }
     let Some((scheme, rest)) = url.split_once("://") else { return hashed(url) };
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (authority, name) = rest.split_once('/').unwrap_or((rest, ""));
     let host = authority.rsplit('@').next().unwrap_or_default();
     hashed(&format!("{scheme}://{host}/{name}"))
+}
+
+/// Where a database's file is, however that is written: in the data folder, where this copy is too, by its name there,
+/// so that both may be moved together; elsewhere by its whole path.
+fn file_place(data: &Path, file: &Path) -> PathBuf {
+    let file = whole(file);
+    file.strip_prefix(whole(data)).map(Path::to_owned).unwrap_or(file)
+}
+
+/// The path from the root, its symbolic links followed as far as it is there: neither need be there yet.
+fn whole(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    let Some((above, found)) = there else { return path };
+    match path.strip_prefix(above) {
+        // To join nothing would end the path with a slash.
+        Ok(below) if !below.as_os_str().is_empty() => found.join(below),
+        _ => found,
+    }
 }
 
 /// A digest: the file is not to tell where the database is.
@@ -210,6 +255,42 @@ mod tests {
         {
             assert!(matches!(found(url), Found::Foreign { ever: true }), "{url}");
         }
+    }
+
+    #[test]
+    fn the_same_database_is_known_however_its_folder_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, link) = (folder.path().join("data"), folder.path().join("link"));
+        std::fs::create_dir(&data).unwrap();
+        std::os::unix::fs::symlink(&data, &link).unwrap();
+        let own = |written: &Path| config(written, "");
+        write(&data, &text(&own(&data), &known())).unwrap();
+        let steps = std::env::current_dir().unwrap().components().count() - 1;
+        let relative = Path::new(&"../".repeat(steps)).join(data.strip_prefix("/").unwrap());
+        for written in [&data, &link, &data.join("../data/"), &relative] {
+            assert!(matches!(read(&own(written)), Found::Saved(_)), "{}", written.display());
+        }
+        let other = format!("sqlite:{}", folder.path().join("tidegate.db").display());
+        assert!(
+            matches!(read(&config(&data, &other)), Found::Foreign { ever: true }),
+            "one of another folder"
+        );
+        let moved = folder.path().join("moved");
+        std::fs::rename(&data, &moved).unwrap();
+        assert!(matches!(read(&own(&moved)), Found::Saved(_)), "moved with the database in it");
+    }
+
+    #[test]
+    fn a_copy_of_an_earlier_release_is_believed_where_the_path_is_written_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path(), "");
+        let (now, then) = (place(&config), hashed(config.store.url.expose()));
+        let text = text(&config, &known());
+        let body = text.split_once('\n').unwrap().1.replace(&now, &then);
+        assert!(body.contains(&then), "{body}");
+        let head = format!("{FORM} {}", blake3::hash(body.as_bytes()).to_hex());
+        std::fs::write(folder.path().join(NAME), format!("{head}\n{body}")).unwrap();
+        assert!(matches!(read(&config), Found::Saved(_)));
     }
 
     #[test]

@@ -16,6 +16,11 @@ const CONCURRENCY_MAX: usize = 32;
 /// The longest `custom_id`, in bytes as it is decoded.
 const CUSTOM_ID_BYTES_MAX: usize = 256;
 
+/// The members of a batch.
+const MEMBERS: [&str; 2] = ["requests", "concurrency"];
+/// Those of one of its requests.
+const OF_ITEMS: [&str; 4] = ["custom_id", "method", "url", "body"];
+
 /// A batch that can be begun.
 pub(super) struct Envelope {
     /// At least one, with ids of their own.
@@ -45,6 +50,7 @@ impl Envelope {
             let public = format!("We could not parse the JSON body of your request: {fault}.");
             Failure::new(Kind::InvalidRequest, public).with_code("invalid_json")
         })?;
+        known(&object, &MEMBERS, |name| name.to_owned())?;
         let concurrency = concurrency(object.get("concurrency"))?;
         let requests = object.get("requests").filter(|value| !value.is_null());
         let Some(requests) = requests.ok_or_else(|| missing("requests".into()))?.elements() else {
@@ -81,6 +87,7 @@ impl Item {
         request: &Object<'_>,
         place: &impl Fn(&str) -> String,
     ) -> Result<(Self, String), Failure> {
+        known(request, &OF_ITEMS, |name| place(&format!(".{name}")))?;
         let member = |name: &str| request.get(name).filter(|value| !value.is_null());
         let text = |name: &str| {
             let value = member(name).ok_or_else(|| missing(place(&format!(".{name}"))))?;
@@ -116,6 +123,14 @@ fn concurrency(value: Option<Value<'_>>) -> Result<usize, Failure> {
         let public = format!("The concurrency must be a whole number from 1 to {CONCURRENCY_MAX}.");
         refusal("concurrency".into(), public)
     })
+}
+
+/// That an object has no other members than these. What a model knows of stands in a request's body.
+fn known(object: &Object<'_>, names: &[&str], place: impl Fn(&str) -> String) -> Result<(), Failure> {
+    let Some((name, _)) = object.iter().find(|(name, _)| !names.contains(&&**name)) else { return Ok(()) };
+    let param: String = place(&name).chars().take(128).collect();
+    let public = format!("Unknown parameter: '{param}'; there are: {}.", names.join(", "));
+    Err(refusal(param, public).with_code("unknown_parameter"))
 }
 
 fn refusal(place: String, public: String) -> Failure {
@@ -155,7 +170,7 @@ mod tests {
             r#" {"requests": [
                 {"custom_id":"one","method":"POST","url":"/v1/chat/completions","body":{"model": "m", "x": [1, 2]}},
                 {"custom_id":"\u0074wo","url":"/openai/v1/embeddings","body":{ }},
-                {"custom_id":"three","url":"/completions","body":{"stream":false},"more":null}
+                {"custom_id":"three","url":"/completions","body":{"stream":false},"method":null}
             ]} "#,
         )
         .unwrap();
@@ -194,6 +209,8 @@ mod tests {
             (with(r#""b""#, "null"), Some("requests[1].custom_id")),
             (with(r#""b""#, &format!(r#""{}""#, "x".repeat(257))), Some("requests[1].custom_id")),
             (with("POST", "GET"), Some("requests[1].method")),
+            (with(r#""url""#, r#""foo":1,"url""#), Some("requests[1].foo")),
+            (format!(r#"{{"requests":[{one}],"parallel":2}}"#), Some("parallel")),
             (with("/v1/chat/completions", "/v1/models"), Some("requests[1].url")),
             (with("/v1/chat/completions", "https://elsewhere/v1/chat/completions"), Some("requests[1].url")),
             (with(r#"{"n":1}"#, "[]"), Some("requests[1].body")),

@@ -158,6 +158,38 @@ fn each_fault_of_a_step_is_told_with_its_mend() {
 }
 
 #[test]
+fn a_fault_of_one_key_hides_none_of_the_others() {
+    check(
+        "name = 'w'\n[[steps]]\nid = 'a-b'\nkind = 'slep'\nneeds = 3\nwhen = '{{'\ndescription = 1\n",
+        &[
+            "3:6: `a-b` is no name; use letters, digits and `_`, as expressions name it; a letter first (at /steps/0/id)",
+            "4:8: unknown kind `slep`; did you mean `sleep`? (at /steps/0/kind)",
+            "5:9: a number where a list is to be; put it in `[` and `]` (at /steps/0/needs)",
+            "6:8: not an expression: unexpected end of input, expected expression; see https://jinja.palletsprojects.com/templates (at /steps/0/when)",
+            "7:15: a number where text is to be; put it in quotes (at /steps/0/description)",
+        ],
+    );
+    for (rest, places) in [
+        (
+            "kind = 'http'\nmethod = 'PSOT'\nurl = 'ftp://x'\ntimeout = '2d'\non_error = 'no'",
+            &["method", "url", "timeout", "on_error"][..],
+        ),
+        (
+            "kind = 'model'\nmodel = 'm'\nretry = {attempts = 0, backoff = '2d', backoff_max = '2d'}\ntimeout = '2d'",
+            &["", "attempts", "backoff", "backoff_max", "timeout"],
+        ),
+        ("kind = 'wait'\nsignal = '-'\ntimeout = '2'\non_error = 'no'", &["signal", "timeout", "on_error"]),
+        ("kind = 'workflow'\nworkflow = '-'\nversion = 0\ninput = 3", &["workflow", "version", "input"]),
+    ] {
+        let told = faults(&format!("name = 'w'\n[[steps]]\nid = 'a'\n{rest}\n"));
+        assert_eq!(told.len(), places.len(), "{told:#?}");
+        for place in places {
+            assert!(told.iter().any(|fault| fault.ends_with(&format!("{place})"))), "{place}: {told:#?}");
+        }
+    }
+}
+
+#[test]
 fn what_steps_mean_to_one_another_is_judged() {
     for (steps, want) in [
         (

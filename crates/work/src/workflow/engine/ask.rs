@@ -47,12 +47,12 @@ pub enum Refusal {
     /// There is no such run.
     #[error("there is no such run")]
     UnknownRun,
-    /// No step of the workflow has this id.
-    #[error("no step has this id")]
-    UnknownStep,
-    /// No step of the workflow waits for this signal.
-    #[error("no step waits for this signal")]
-    UnknownSignal,
+    /// No step of the workflow has this id; those that there are.
+    #[error("no step has this id; there are: {}", .0.join(", "))]
+    UnknownStep(Vec<String>),
+    /// No step of the workflow waits for this signal; those that are waited for, where that can be said.
+    #[error("no step waits for this signal; those that are waited for: {}", .0.join(", "))]
+    UnknownSignal(Vec<String>),
     /// The key was used to start a run of the same workflow with something else.
     #[error("the key was used for another input; use a new one")]
     Reused,
@@ -204,13 +204,14 @@ impl Engine {
     ) -> Result<Run, Refusal> {
         let run = self.inner.runs.run(id, tenant).await?.ok_or(Refusal::UnknownRun)?;
         let definition = self.definition(&run.definition)?;
-        let event = event(&definition).ok_or(Refusal::UnknownStep)?;
-        let (advanced, verdict) = self.tell(definition, id, None, event).await?;
+        let steps = || definition.steps().iter().map(|step| step.id.clone()).collect();
+        let event = event(&definition).ok_or_else(|| Refusal::UnknownStep(steps()))?;
+        let (advanced, verdict) = self.tell(Arc::clone(&definition), id, None, event).await?;
         let Advanced::Now(run) = advanced else { return Err(Refusal::UnknownRun) };
         match verdict {
             Verdict::Taken | Verdict::Stale => Ok(*run),
             Verdict::Refused => Err(Refusal::State(run.state)),
-            Verdict::Unknown => Err(Refusal::UnknownSignal),
+            Verdict::Unknown => Err(Refusal::UnknownSignal(definition.signals.keys().cloned().collect())),
         }
     }
 }

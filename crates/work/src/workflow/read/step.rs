@@ -37,13 +37,9 @@ const UNDO: [(&str, &[&[&str]]); 2] = [("model", &[&MODEL]), ("http", &[&HTTP])]
 /// The keys of every step, `kind` apart.
 const COMMON: [&str; 4] = ["id", "description", "needs", "when"];
 
-/// A step of which nothing but its id is known, so that others may name it.
-fn named(node: &Node, spot: &Spot) -> Option<StepDraft> {
-    let source::Kind::Table(entries) = &node.kind else { return None };
-    let entry = entries.iter().find(|entry| entry.key == "id")?;
-    let source::Kind::Text(name) = &entry.node.kind else { return None };
-    let spot = spot.below("id", entry.node.span.clone());
-    Some(StepDraft { id: Named { name: name.clone(), spot }, ..StepDraft::default() })
+/// What was not said is none; what was said and is wrong, nothing to go on with.
+pub(super) fn given<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    read.map_or(Some(None), |read| read.map(Some))
 }
 
 /// Items under way at once where nothing is said.
@@ -58,34 +54,52 @@ impl Reader {
         draft.map(|draft| StepDraft { uses, ..draft })
     }
 
+    /// Whatever is wrong with one key, the others are read too: all faults are told at once.
     fn step_draft(&mut self, node: &Node, spot: &Spot) -> Option<StepDraft> {
-        let Some((kind, fields)) = self.kind(node, spot, "a step", &COMMON, &KINDS) else {
-            return named(node, spot);
+        let (kind, fields) = match self.kind(node, spot, "a step", &COMMON, &KINDS) {
+            Some((kind, fields)) => (Some(kind), fields),
+            None => (None, self.loose(node, spot, "a step")?),
         };
-        let id = self.required(&fields, "id").and_then(|(node, spot)| Some((self.id(node, &spot)?, spot)));
+        let id = self.required(&fields, "id").and_then(|(node, spot)| self.step_id(node, spot));
+        let description = self.description(&fields);
         let needs = fields.get("needs").map(|(node, spot)| self.names(node, &spot));
         let when = fields.get("when").and_then(|(node, spot)| self.expression(node, &spot, Place::Step));
         let compensate = fields.get("compensate").and_then(|(node, spot)| self.undo(node, &spot));
+        let on_error = self.on_error(&fields);
         let mut cases = Vec::new();
-        let kind = match kind {
+        let kind = kind.and_then(|kind| match kind {
             "map" => self.map(&fields).map(Kind::Map),
             "branch" => self.branch(&fields, &mut cases).map(Kind::Branch),
             "sleep" => self.sleep(&fields, spot).map(Kind::Sleep),
             "wait" => self.wait(&fields).map(Kind::Wait),
             other => self.work(other, &fields, Place::Step).map(Kind::Work),
-        };
-        let (name, id_spot) = id?;
+        });
+        let needs = needs.unwrap_or_default();
         Some(StepDraft {
-            id: Named { name, spot: id_spot },
-            description: self.description(&fields),
+            id: id?,
+            description,
             kind,
-            needs: needs.unwrap_or_default(),
+            needs,
             cases,
             when,
-            on_error: self.on_error(&fields),
+            on_error,
             compensate,
             uses: Vec::new(),
         })
+    }
+
+    /// The id, also where it cannot be one: others may name the step, and are not to be told that it is not there.
+    fn step_id(&mut self, node: &Node, spot: Spot) -> Option<Named> {
+        self.id(node, &spot);
+        let source::Kind::Text(name) = &node.kind else { return None };
+        Some(Named { name: name.clone(), spot })
+    }
+
+    /// A table with any keys.
+    fn loose<'n>(&mut self, node: &'n Node, spot: &Spot, what: &str) -> Option<Fields<'n>> {
+        let source::Kind::Table(entries) = &node.kind else { return None };
+        let every: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+        self.fields(node, spot, what, &[&every])
     }
 
     /// A table whose `kind` decides what else is in it.
@@ -97,8 +111,8 @@ impl Reader {
         common: &[&str],
         kinds: &[(&'static str, &[&[&str]])],
     ) -> Option<(&'static str, Fields<'n>)> {
-        let every: Vec<&str> = self.table(node, spot)?.iter().map(|entry| entry.key.as_str()).collect();
-        let loose = self.fields(node, spot, what, &[&every])?;
+        self.table(node, spot)?;
+        let loose = self.loose(node, spot, what)?;
         let (kind, kind_spot) = self.required(&loose, "kind")?;
         let names: Vec<&str> = kinds.iter().map(|(name, _)| *name).collect();
         let (name, keys) = kinds.get(self.choice(kind, &kind_spot, "kind", &names)?)?;
@@ -138,11 +152,13 @@ impl Reader {
 
     fn each(&mut self, node: &Node, spot: &Spot) -> Option<(Work, OnError)> {
         let (kind, fields) = self.kind(node, spot, "the step of a map", &[], &EACH)?;
-        Some((self.work(kind, &fields, Place::Item)?, self.on_error(&fields)))
+        let (work, on_error) = (self.work(kind, &fields, Place::Item), self.on_error(&fields));
+        Some((work?, on_error))
     }
 
     /// The steps are named for now; they are found when all steps have been read.
     fn branch(&mut self, fields: &Fields<'_>, named: &mut Vec<Vec<Named>>) -> Option<Branch> {
+        let otherwise = fields.get("else").map(|(node, spot)| self.names(node, &spot)).unwrap_or_default();
         let (node, spot) = self.required(fields, "cases")?;
         let items = self.list(node, &spot)?;
         if items.is_empty() || items.len() > 100 {
@@ -161,7 +177,7 @@ impl Reader {
                 named.push(steps);
             }
         }
-        named.push(fields.get("else").map(|(node, spot)| self.names(node, &spot)).unwrap_or_default());
+        named.push(otherwise);
         Some(Branch { cases, otherwise: Vec::new() })
     }
 
@@ -192,13 +208,10 @@ impl Reader {
     }
 
     fn wait(&mut self, fields: &Fields<'_>) -> Option<Wait> {
-        let signal = self.required(fields, "signal").and_then(|(node, spot)| self.name(node, &spot))?;
-        let timeout = match fields.get("timeout") {
-            Some((node, spot)) => {
-                Some(self.duration(node, &spot, Duration::from_millis(1), duration::LONGEST)?)
-            }
-            None => None,
-        };
-        Some(Wait { signal, timeout })
+        let signal = self.required(fields, "signal").and_then(|(node, spot)| self.name(node, &spot));
+        let timeout = fields
+            .get("timeout")
+            .map(|(node, spot)| self.duration(node, &spot, Duration::from_millis(1), duration::LONGEST));
+        Some(Wait { signal: signal?, timeout: given(timeout)? })
     }
 }

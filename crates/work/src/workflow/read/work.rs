@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::fields::Fields;
+use super::step::given;
 use super::{Place, Reader};
 use crate::workflow::definition::{Call, Child, Effect, Method, OnError, Retry, Work};
 use crate::workflow::fault::Spot;
@@ -26,22 +27,23 @@ impl Reader {
             self.table(node, &spot)?;
             Some(self.template(node, &spot, place))
         });
-        self.effect(fields, Call::Model { model: model?, request: request? })
+        let call = model.zip(request).map(|(model, request)| Call::Model { model, request });
+        self.effect(fields, call)
     }
 
     pub(super) fn http(&mut self, fields: &Fields<'_>, place: Place) -> Option<Effect> {
         let method = match fields.get("method") {
-            Some((node, spot)) => {
-                let index = self.choice(node, &spot, "method", &Method::ALL.map(Method::as_str))?;
-                Method::ALL.get(index).copied().unwrap_or(Method::Get)
-            }
-            None if fields.get("body").is_some() => Method::Post,
-            None => Method::Get,
+            Some((node, spot)) => self
+                .choice(node, &spot, "method", &Method::ALL.map(Method::as_str))
+                .and_then(|index| Method::ALL.get(index).copied()),
+            None if fields.get("body").is_some() => Some(Method::Post),
+            None => Some(Method::Get),
         };
         let url = self.required(fields, "url").and_then(|(node, spot)| self.url(node, &spot, place));
         let headers = fields.get("headers").map(|(node, spot)| self.headers(node, &spot, place));
         let body = fields.get("body").map(|(node, spot)| self.template(node, &spot, place));
-        let call = Call::Http { method, url: url?, headers: headers.unwrap_or_default(), body };
+        let headers = headers.unwrap_or_default();
+        let call = method.zip(url).map(|(method, url)| Call::Http { method, url, headers, body });
         self.effect(fields, call)
     }
 
@@ -75,14 +77,15 @@ impl Reader {
         headers
     }
 
-    fn effect(&mut self, fields: &Fields<'_>, call: Call) -> Option<Effect> {
+    /// How a call is made. It is read also where the call itself is faulty.
+    fn effect(&mut self, fields: &Fields<'_>, call: Option<Call>) -> Option<Effect> {
         let retry =
             fields.get("retry").map_or(Some(Retry::default()), |(node, spot)| self.retry(node, &spot));
         let timeout = match fields.get("timeout") {
-            Some((node, spot)) => self.duration(node, &spot, MILLISECOND, DAY)?,
-            None => TIMEOUT,
+            Some((node, spot)) => self.duration(node, &spot, MILLISECOND, DAY),
+            None => Some(TIMEOUT),
         };
-        Some(Effect { call, retry: retry?, timeout })
+        Some(Effect { call: call?, retry: retry?, timeout: timeout? })
     }
 
     fn retry(&mut self, node: &Node, spot: &Spot) -> Option<Retry> {
@@ -92,26 +95,23 @@ impl Reader {
         let wait = |reader: &mut Self, key| {
             fields.get(key).map(|(node, spot)| reader.duration(node, &spot, MILLISECOND, DAY))
         };
-        let backoff = wait(self, "backoff").unwrap_or(Some(standard.backoff))?;
-        let backoff_max = wait(self, "backoff_max").unwrap_or(Some(standard.backoff_max.max(backoff)))?;
+        let (backoff, backoff_max) = (wait(self, "backoff"), wait(self, "backoff_max"));
+        let backoff = backoff.unwrap_or(Some(standard.backoff))?;
+        let backoff_max = backoff_max.unwrap_or(Some(standard.backoff_max.max(backoff)))?;
         let attempts = u32::try_from(attempts.unwrap_or(Some(standard.attempts.into()))?).ok()?;
         Some(Retry { attempts, backoff, backoff_max })
     }
 
     pub(super) fn child(&mut self, fields: &Fields<'_>, place: Place) -> Option<Work> {
         let workflow = self.required(fields, "workflow").and_then(|(node, spot)| self.name(node, &spot));
-        let version = match fields.get("version") {
-            Some((node, spot)) => Some(i64::try_from(self.whole(node, &spot, 1..u64::from(u32::MAX))?).ok()?),
-            None => None,
-        };
+        let version = fields.get("version").map(|(node, spot)| {
+            self.whole(node, &spot, 1..u64::from(u32::MAX)).and_then(|version| i64::try_from(version).ok())
+        });
         let input = match fields.get("input") {
-            Some((node, spot)) => {
-                self.table(node, &spot)?;
-                self.template(node, &spot, place)
-            }
-            None => Template::Plain(serde_json::json!({})),
+            Some((node, spot)) => self.table(node, &spot).map(|_| self.template(node, &spot, place)),
+            None => Some(Template::Plain(serde_json::json!({}))),
         };
-        Some(Work::Child(Child { workflow: workflow?, version, input }))
+        Some(Work::Child(Child { workflow: workflow?, version: given(version)?, input: input? }))
     }
 
     pub(super) fn on_error(&mut self, fields: &Fields<'_>) -> OnError {

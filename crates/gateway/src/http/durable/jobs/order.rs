@@ -49,7 +49,7 @@ const UNIQUE_BYTES_MAX: usize = 255;
 /// What is to be done.
 ///
 /// # Errors
-/// 400 with the place of what is wrong; 403 where the caller may not ask for it.
+/// 400 with the place of what is wrong; 403 where the caller may not ask for it; 404 where there is no such model.
 pub(in crate::http::durable) fn read(asked: &Asked, members: &Members<'_>) -> Result<Draft, Failure> {
     let kind = members.text("kind")?.unwrap_or(model::KIND.into());
     let draft = match &*kind {
@@ -128,6 +128,7 @@ fn call(asked: &Asked, members: &Members<'_>) -> Result<Draft, Failure> {
         return Err(refusal(members.param("body.stream"), public).with_code("stream_not_supported"));
     }
     asked.caller.may_use(&request.model).map_err(within)?;
+    asked.snapshot.routes.check(&request.model).map_err(within)?;
     let hook = hook(asked, members)?;
     let call = Call {
         key: asked.caller.principal().key.map(|key| key.into_string().into()),

@@ -64,8 +64,16 @@ pub(super) fn refused(what: What, refusal: Refusal) -> Result<Response<Body>, Fa
         Refusal::Faults(faults) => return Ok(faulty(what, &faults)),
         Refusal::UnknownWorkflow => not_found("workflow"),
         Refusal::UnknownRun => not_found("run"),
-        Refusal::UnknownStep => unknown("step", "The run has no step with this id."),
-        Refusal::UnknownSignal => unknown("name", "No step of the workflow waits for this signal."),
+        Refusal::UnknownStep(steps) => {
+            unknown("step", format!("The run has no step with this id; there are: {}.", steps.join(", ")))
+        }
+        Refusal::UnknownSignal(signals) if signals.is_empty() => {
+            unknown("name", "No step of the workflow waits for a signal.".to_owned())
+        }
+        Refusal::UnknownSignal(signals) => {
+            let signals = signals.join(", ");
+            unknown("name", format!("No step of the workflow waits for this signal; there are: {signals}."))
+        }
         Refusal::Reused => mismatch(),
         Refusal::State(state) => {
             let state = state_name(state);
@@ -79,7 +87,7 @@ pub(super) fn refused(what: What, refusal: Refusal) -> Result<Response<Body>, Fa
     })
 }
 
-fn unknown(param: &'static str, public: &'static str) -> Failure {
+fn unknown(param: &'static str, public: String) -> Failure {
     refusal(param, public).with_code("invalid_value")
 }
 
