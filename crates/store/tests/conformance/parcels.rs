@@ -82,14 +82,13 @@ pub async fn parcels_of_several_batches_are_read_at_once(store: &Store) {
         store.parcels.open(Parcel { batch: id.to_owned(), ..parcel(model) }, job, NOW).await.unwrap();
     }
     // (batches that are asked for, each of their parcels' batch and model)
-    let cases: [(&[&str], &[(&str, &str)]); 4] = [
-        (&[], &[]),
-        (&["batch_4", "batch_5"], &[]),
-        (&["batch_2"], &[("batch_2", "m"), ("batch_2", "n")]),
-        (&["batch_4", "batch_1", "batch_2"], &[("batch_1", "m"), ("batch_2", "m"), ("batch_2", "n")]),
-    ];
-    for (asked, expected) in cases {
-        let mut found = store.parcels.parcels(asked).await.unwrap();
+    for (asked, expected) in [
+        (vec![], vec![]),
+        (vec!["batch_4", "batch_5"], vec![]),
+        (vec!["batch_2"], vec![("batch_2", "m"), ("batch_2", "n")]),
+        (vec!["batch_4", "batch_1", "batch_2"], vec![("batch_1", "m"), ("batch_2", "m"), ("batch_2", "n")]),
+    ] {
+        let mut found = store.parcels.parcels(&asked).await.unwrap();
         // Those of each batch are by model, and of several in any order.
         found.sort_by(|one, other| one.batch.cmp(&other.batch));
         let found: Vec<_> = found.iter().map(|parcel| (&*parcel.batch, &*parcel.model)).collect();
