@@ -50,7 +50,7 @@ impl Envelope {
             let public = format!("We could not parse the JSON body of your request: {fault}.");
             Failure::new(Kind::InvalidRequest, public).with_code("invalid_json")
         })?;
-        known(&object, &MEMBERS, |name| name.to_owned())?;
+        known(&object, &MEMBERS, str::to_owned)?;
         let concurrency = concurrency(object.get("concurrency"))?;
         let requests = object.get("requests").filter(|value| !value.is_null());
         let Some(requests) = requests.ok_or_else(|| missing("requests".into()))?.elements() else {
