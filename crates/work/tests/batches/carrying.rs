@@ -125,6 +125,32 @@ async fn a_batch_that_was_not_created_is_created_anew_from_another_file() {
 }
 
 #[tokio::test]
+async fn what_has_arrived_of_a_file_that_breaks_off_is_counted() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    far.tear();
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(450)).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 450, 450, 0));
+    eventually(async || (states(&scene, &batch.id).await == [ParcelState::Fetched]).then_some(())).await;
+    let mut noted = far.noted();
+    noted.dedup();
+    assert_eq!((noted.len(), far.noted().len()), (450, 450), "each once");
+    assert_eq!((far.calls("fetch"), asked.len()), (2, 0));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_is_answered_here_stands_though_another_line_has_to_wait() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    far.put_off("line-0", 1);
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&[line("known-0"), line("line-0"), line("line-1")]).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 3, 3, 0));
+    assert_eq!((far.looks("known-0"), far.looks("line-0")), (1, 2));
+    act.drain().await;
+}
+
+#[tokio::test]
 async fn a_cancelled_batch_has_what_the_provider_had_done() {
     let (scene, asked) = (Scene::new().await, Asked::default());
     let far =

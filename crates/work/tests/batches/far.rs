@@ -48,6 +48,12 @@ struct State {
     models: BTreeSet<String>,
     /// Whether batches stay where they are.
     is_stuck: bool,
+    /// Whether the next file that is fetched is cut off.
+    is_torn: bool,
+    /// Lines that were looked at, in order.
+    looked: Vec<String>,
+    /// What is to be looked at later, so many times.
+    later: BTreeMap<String, usize>,
 }
 
 struct Batch {
@@ -87,6 +93,21 @@ impl Far {
     /// Batches stay where they are, or go on.
     pub fn stuck(&self, is_stuck: bool) {
         self.state.lock().unwrap().is_stuck = is_stuck;
+    }
+
+    /// The next file that is fetched comes at once but for its last bytes, and breaks off when some of it is counted.
+    pub fn tear(&self) {
+        self.state.lock().unwrap().is_torn = true;
+    }
+
+    /// Nothing can be said to this line the first so many times.
+    pub fn put_off(&self, custom_id: &str, times: usize) {
+        self.state.lock().unwrap().later.insert(custom_id.to_owned(), times);
+    }
+
+    /// How often a line was looked at.
+    pub fn looks(&self, custom_id: &str) -> usize {
+        self.state.lock().unwrap().looked.iter().filter(|line| *line == custom_id).count()
     }
 
     /// How often it was asked this.
@@ -132,6 +153,16 @@ impl Far {
                 std::future::pending().await
             }
         }
+    }
+
+    /// Notes that a line is looked at; whether nothing can be said to it for now.
+    fn is_put_off(&self, custom_id: &str) -> bool {
+        let mut state = self.state.lock().unwrap();
+        state.looked.push(custom_id.to_owned());
+        let Some(times) = state.later.get_mut(custom_id) else { return false };
+        let is_put_off = *times > 0;
+        *times = times.saturating_sub(1);
+        is_put_off
     }
 
     /// Runs a batch to its end.
@@ -183,6 +214,9 @@ impl Courier for Far {
 
     fn look<'a>(&'a self, _: &'a str, question: Question) -> Going<'a, Looked> {
         Box::pin(async move {
+            if self.is_put_off(&question.custom_id) {
+                return Looked::Later;
+            }
             // What is known here is not sent.
             let is_known = question.custom_id.starts_with("known");
             match is_known {
@@ -269,6 +303,13 @@ impl Courier for Far {
         Box::pin(async move {
             let all =
                 self.call("fetch", |state| state.files.get(file).cloned().ok_or(Fault::Unknown)).await?;
+            if std::mem::take(&mut self.state.lock().unwrap().is_torn) {
+                let _ = pieces.send(all[..all.len() - 10].to_vec()).await;
+                while self.noted().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+                return Err(passing());
+            }
             for piece in all.chunks(100) {
                 if pieces.send(piece.to_vec()).await.is_err() {
                     break;
@@ -283,6 +324,9 @@ impl Courier for Far {
     }
 
     fn note<'a>(&'a self, _: &'a str, question: Question, _: Answer) -> Going<'a, ()> {
-        Box::pin(async move { self.state.lock().unwrap().noted.push(question.custom_id) })
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.state.lock().unwrap().noted.push(question.custom_id);
+        })
     }
 }

@@ -77,7 +77,10 @@ impl Carries {
                     Err(fault) => Err(halt(&fault)),
                 }
             };
-            tokio::try_join!(fetch, self.end_lines(carried, arrived))?;
+            // What has arrived is ended and counted to its end, even where the rest is cut off: of a line that is torn
+            // no JSON can be read.
+            let (fetched, ended) = tokio::join!(fetch, self.end_lines(carried, arrived));
+            ended.and(fetched)?;
         }
         Ok(())
     }

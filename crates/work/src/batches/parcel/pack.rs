@@ -84,20 +84,24 @@ impl Carries {
 
     /// The lines of a page as they are sent; those that can be answered here are.
     async fn write_page(&self, carried: &Carried<'_>, page: Page) -> Result<Vec<u8>, Halt> {
-        let (mut piece, mut answers) = (Vec::new(), HashMap::new());
+        let (mut piece, mut answers, mut is_put_off) = (Vec::new(), HashMap::new(), false);
         for (line, payload) in &page.lines {
             let Some(task) = Task::read(payload) else { continue };
             let question = task.question(carried.context.tenant());
             match self.courier.look(&carried.notes.place, question).await {
                 Looked::Answered(answer) => drop(answers.insert(*line, answer)),
                 Looked::Send(body) => write_row(&mut piece, *line, &task.head.endpoint, &body),
-                Looked::Later => return Err(Halt::Later(AGAIN)),
+                Looked::Later => {
+                    is_put_off = true;
+                    break;
+                }
             }
         }
+        // Before anything is put off: what was answered was asked for, and would be once more.
         if !answers.is_empty() {
             self.settle(carried, answered(answers)).await?;
         }
-        Ok(piece)
+        if is_put_off { Err(Halt::Later(AGAIN)) } else { Ok(piece) }
     }
 
     /// Some of the lines that the parcel holds; `None` after the last.
