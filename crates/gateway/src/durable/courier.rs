@@ -67,7 +67,7 @@ impl ByGateway {
         let longest = longest.unwrap_or_default().max(settings.timeouts.total);
         match tokio::time::timeout(longest, call(Office { settings, lookups })).await {
             Ok(Ok(answered)) => Ok(answered),
-            Ok(Err(error)) => Err(passing(upstream::describe(&error))),
+            Ok(Err(error)) => Err(broken(&error)),
             Err(_) => Err(passing("it did not answer in time".to_owned())),
         }
     }
@@ -236,12 +236,21 @@ fn fault(reply: &Reply) -> Fault {
     let why = format!("{}: {}", reply.status.as_u16(), words.chars().take(WORDS_MAX).collect::<String>());
     match reply.status {
         StatusCode::NOT_FOUND | StatusCode::GONE => Fault::Unknown,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-            Fault::Passing { why, after: reply.after }
-        }
+        StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Fault::Undone { why, after: reply.after },
+        StatusCode::REQUEST_TIMEOUT => Fault::Passing { why, after: reply.after },
         StatusCode::NOT_IMPLEMENTED => Fault::Refused(why),
         status if status.is_server_error() => Fault::Passing { why, after: reply.after },
         _ => Fault::Refused(why),
+    }
+}
+
+/// What a call comes to that has no answer.
+fn broken(error: &upstream::Error) -> Fault {
+    let why = upstream::describe(error);
+    match error {
+        upstream::Error::Cut(_) | upstream::Error::TooLarge(_) => passing(why),
+        // Nobody has heard it.
+        _ => Fault::Undone { why, after: None },
     }
 }
 
@@ -266,7 +275,8 @@ fn escaped(name: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-    use super::{escaped, fault};
+    use super::{broken, escaped, fault, passing};
+    use crate::upstream::Error;
     use crate::upstream::office::Reply;
     use ::http::StatusCode;
     use std::time::Duration;
@@ -283,6 +293,9 @@ mod tests {
                 Fault::Passing { why, after } => {
                     format!("passing {why} {}", after.unwrap_or_default().as_secs())
                 }
+                Fault::Undone { why, after } => {
+                    format!("undone {why} {}", after.unwrap_or_default().as_secs())
+                }
             };
             assert_eq!(found, expected);
         };
@@ -290,11 +303,22 @@ mod tests {
         check(401, "refused 401: no");
         check(404, "unknown");
         check(405, "refused 405: no");
+        check(408, "passing 408: no 3");
         check(413, "refused 413: no");
-        check(429, "passing 429: no 3");
+        check(425, "undone 425: no 3");
+        check(429, "undone 429: no 3");
         check(500, "passing 500: no 3");
         check(501, "refused 501: no");
         check(503, "passing 503: no 3");
+    }
+
+    #[test]
+    fn a_call_that_nobody_heard_has_done_nothing() {
+        let check = |error, expected| assert_eq!(broken(&error), expected, "{error}");
+        let undone = |why: &str| Fault::Undone { why: why.to_owned(), after: None };
+        check(Error::Unreachable("refused".to_owned()), undone("cannot connect: refused"));
+        check(Error::ConnectTimeout, undone("no connection in time"));
+        check(Error::Cut("reset".to_owned()), passing("the connection broke: reset".to_owned()));
     }
 
     #[test]

@@ -4,9 +4,9 @@ use super::courier::Courier;
 use super::input::Cut;
 use super::line::{self, Bad, Line};
 use super::notes::{Notes, Problem};
-use super::parcel::{GRACE, PARCELS};
+use super::parcel::PARCELS;
 use super::seen::Seen;
-use super::{ATTEMPTS_MAX, LINE, QUEUE, task, text};
+use super::{ATTEMPTS_MAX, KEPT, LINE, QUEUE, task, text};
 use crate::Draft;
 use std::collections::BTreeMap;
 use store::Time;
@@ -116,9 +116,10 @@ impl<'a> Reading<'a> {
         let batch = self.batch;
         let model = line.model.as_deref().filter(|model| self.is_carried(model));
         let payload = task::payload(batch, self.key.as_deref(), number, line, model);
-        // What a provider runs is held until after the batch is over.
+        // What a provider runs is held until long after the batch is over, however late that is noticed: whoever
+        // carries its parcel, or keeps the batch, takes it from there.
         let (queue, run_at) = match model {
-            Some(_) => (PARCELS, batch.expires.after(2 * GRACE)),
+            Some(_) => (PARCELS, batch.expires.after(KEPT)),
             None => (QUEUE, now),
         };
         let draft = Draft::new(LINE, batch.tenant.clone()).queue(queue).band(Band::Batch).run_at(run_at);

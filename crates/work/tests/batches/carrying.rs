@@ -1,15 +1,19 @@
 //! Lines that a provider's own batch API runs: each ends once, whatever becomes of the calls to it.
 
-use crate::far::{Far, Went, answered, expired, passing};
-use crate::scene::{Asked, Scene, batch_options, counts, line, lines};
+use crate::far::{Far, Went, answered, expired, passing, refused, undone};
+use crate::scene::{Asked, DAY, Scene, batch_options, counts, line, lines};
 use crate::stage::{eventually, ms, short_leases};
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 use store::batches::BatchState;
 use store::parcels::ParcelState;
-use work::batches::{Fault, PARCELS};
+use work::batches::{Fault, PARCELS, ParcelNotes};
 use work::{Options, Queue};
+
+/// As long as a provider that does nothing is waited for.
+const QUARTER: Duration = Duration::from_secs(15 * 60);
 
 /// A line that asks a model which no provider runs in batches.
 fn other(custom_id: &str) -> String {
@@ -23,6 +27,12 @@ fn options() -> Options {
 
 async fn states(scene: &Scene, id: &str) -> Vec<ParcelState> {
     scene.batches.parcels(id).await.unwrap().iter().map(|parcel| parcel.state).collect()
+}
+
+/// Whether it is written that what was asked of the provider is not done.
+async fn is_failing(scene: &Scene, id: &str) -> bool {
+    let parcels = scene.batches.parcels(id).await.unwrap();
+    parcels.iter().any(|parcel| ParcelNotes::of(parcel).failing.is_some())
 }
 
 #[tokio::test]
@@ -109,7 +119,7 @@ async fn a_batch_whose_creation_nobody_heard_of_is_found() {
 async fn a_batch_that_was_not_created_is_created_anew_from_another_file() {
     let (scene, asked, once) = (Scene::new().await, Asked::default(), AtomicBool::new(true));
     let far = Far::new().going(move |name, _| match name {
-        "create" if once.swap(false, Ordering::Relaxed) => Went::Not(passing()),
+        "create" if once.swap(false, Relaxed) => Went::Not(passing()),
         _ => Went::Well,
     });
     let act = scene.carry(&far, &asked, options());
@@ -121,6 +131,113 @@ async fn a_batch_that_was_not_created_is_created_anew_from_another_file() {
         (2, 2),
         "looked for before and after its file was removed"
     );
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_is_asked_too_often_runs_the_file_that_it_has() {
+    let (scene, asked, left) = (Scene::new().await, Asked::default(), AtomicUsize::new(12));
+    let far = Far::new().going(move |name, _| {
+        let is_too_often =
+            name == "create" && left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+        if is_too_often { Went::Not(undone()) } else { Went::Well }
+    });
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(20)).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 20, 20, 0));
+    assert_eq!((far.calls("create"), far.calls("bring"), far.calls("find")), (13, 1, 0));
+    assert_eq!((far.created(), asked.len()), (vec![1], 0));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_does_nothing_for_a_quarter_of_an_hour_is_asked_no_more() {
+    for (call, fault) in [
+        ("bring", undone()),
+        ("bring", passing()),
+        ("create", undone()),
+        ("see", refused()),
+        ("fetch", refused()),
+    ] {
+        let (scene, asked, told) = (Scene::new().await, Asked::default(), fault.clone());
+        let far =
+            Far::new().going(move |name, _| if name == call { Went::Not(told.clone()) } else { Went::Well });
+        let act = scene.carry(&far, &asked, options());
+        let batch = scene.batch(&lines(20)).await;
+        eventually(async || is_failing(&scene, &batch.id).await.then_some(())).await;
+        assert_eq!((asked.len(), scene.get(&batch.id).await.completed), (0, 0), "{call} {fault:?}");
+        scene.forward(QUARTER);
+        assert_eq!(
+            counts(&scene.over(&batch.id).await),
+            (BatchState::Completed, 20, 20, 0),
+            "{call} {fault:?}"
+        );
+        assert_eq!((asked.len(), states(&scene, &batch.id).await), (20, vec![ParcelState::Returned]));
+        act.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_for_a_while_is_waited_for() {
+    for call in ["find", "see", "fetch"] {
+        let (scene, asked, first) = (Scene::new().await, Asked::default(), AtomicBool::new(true));
+        let far = Far::new().going(move |name, _| match name {
+            "create" => Went::Unheard,
+            _ if name == call && first.swap(false, Relaxed) => Went::Not(refused()),
+            _ => Went::Well,
+        });
+        let act = scene.carry(&far, &asked, options());
+        let batch = scene.batch(&lines(20)).await;
+        assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 20, 20, 0), "{call}");
+        assert_eq!((far.calls("create"), far.created(), asked.len()), (1, vec![1], 0), "{call}");
+        act.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_was_away_before_it_sent_a_parcel_sends_it() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    let act = scene.carry(&far, &asked, batch_options());
+    let batch = scene.batch(&lines(20)).await;
+    eventually(async || (scene.get(&batch.id).await.state == BatchState::InProgress).then_some(())).await;
+    act.drain().await;
+    scene.forward(4 * QUARTER);
+    let act = scene.carry(&far, &asked, options());
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 20, 20, 0));
+    assert_eq!((far.created(), asked.len()), (vec![1], 0));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_was_done_while_nobody_was_here_is_fetched_after_the_end_of_its_time() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    far.stuck(true);
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(50)).await;
+    eventually(async || (far.calls("see") > 0).then_some(())).await;
+    act.drain().await;
+    far.stuck(false);
+    scene.forward(DAY + 4 * QUARTER);
+    let act = scene.carry(&far, &asked, options());
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Expired, 50, 50, 0));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn a_try_whose_file_cannot_be_removed_is_waited_for() {
+    let (scene, asked) = (Scene::new().await, Asked::default());
+    let far = Far::new().going(|name, _| match name {
+        "create" => Went::Not(passing()),
+        "remove" => Went::Not(refused()),
+        _ => Went::Well,
+    });
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(20)).await;
+    eventually(async || (far.calls("remove") > 0).then_some(())).await;
+    assert!(far.arrive(), "its file is there");
+    scene.forward(QUARTER);
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 20, 20, 0));
+    assert_eq!((far.calls("create"), far.created(), asked.len()), (1, vec![1], 0));
     act.drain().await;
 }
 
@@ -210,17 +327,16 @@ async fn whoever_is_killed_at_any_call_leaves_each_line_to_end_once() {
         let (scene, asked) = (Scene::new().await, Asked::default());
         let hung = Arc::new(AtomicBool::new(false));
         let hangs = Arc::clone(&hung);
-        let far =
-            Far::new().going(move |_, number| match number == at && !hangs.swap(true, Ordering::Relaxed) {
-                true => Went::Hangs,
-                false => Went::Well,
-            });
+        let far = Far::new().going(move |_, number| match number == at && !hangs.swap(true, Relaxed) {
+            true => Went::Hangs,
+            false => Went::Well,
+        });
         let leases = Options { lease: short_leases().lease, beat: short_leases().beat, ..options() };
         let act = scene.carry(&far, &asked, leases.clone());
         let batch = scene.batch(&lines(30)).await;
         let is_hung_or_over = async || {
             let is_over = scene.get(&batch.id).await.state.is_final();
-            (hung.load(Ordering::Relaxed) || is_over).then_some(())
+            (hung.load(Relaxed) || is_over).then_some(())
         };
         eventually(is_hung_or_over).await;
         act.kill().await;

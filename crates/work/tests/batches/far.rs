@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use work::batches::{
     Answer, Courier, Fault, Going, Looked, Mark, Order, Piece, Question, Remote, RemoteState,
@@ -26,6 +27,9 @@ pub enum Went {
     /// It is made, and never ends.
     Hangs,
 }
+
+/// When a provider wants to be asked again.
+const SOON: Duration = Duration::from_millis(20);
 
 /// The provider. A clone is the same.
 #[derive(Clone)]
@@ -52,6 +56,8 @@ struct State {
     is_torn: bool,
     /// Lines that were looked at, in order.
     looked: Vec<String>,
+    /// The last that it was told to run.
+    order: Option<Order>,
     /// What is to be looked at later, so many times.
     later: BTreeMap<String, usize>,
 }
@@ -65,7 +71,15 @@ struct Batch {
 }
 
 pub fn passing() -> Fault {
-    Fault::Passing { why: "not now".to_owned(), after: Some(std::time::Duration::from_millis(20)) }
+    Fault::Passing { why: "not now".to_owned(), after: Some(SOON) }
+}
+
+pub fn undone() -> Fault {
+    Fault::Undone { why: "less often".to_owned(), after: Some(SOON) }
+}
+
+pub fn refused() -> Fault {
+    Fault::Refused("403: no".to_owned())
 }
 
 impl Far {
@@ -103,6 +117,13 @@ impl Far {
     /// Nothing can be said to this line the first so many times.
     pub fn put_off(&self, custom_id: &str, times: usize) {
         self.state.lock().unwrap().later.insert(custom_id.to_owned(), times);
+    }
+
+    /// The last order to run a file arrives, however late; whether anything came of it.
+    pub fn arrive(&self) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let order = state.order.clone().unwrap();
+        create(&mut state, &order).is_ok()
     }
 
     /// How often a line was looked at.
@@ -190,6 +211,17 @@ fn name(state: &mut State, what: &str) -> String {
     format!("{what}-{}", state.names)
 }
 
+fn create(state: &mut State, order: &Order) -> Result<Remote, Fault> {
+    if !state.files.contains_key(&order.file) {
+        return Err(Fault::Unknown);
+    }
+    let (id, mark, input) = (name(state, "batch"), order.mark.clone(), order.file.clone());
+    let batch = Batch { id, mark, input, files: Vec::new(), state: RemoteState::Running };
+    let remote = seen(&batch);
+    state.batches.push(batch);
+    Ok(remote)
+}
+
 /// A line of the output.
 pub fn answered(row: &Value, status: u16) -> Value {
     let response =
@@ -256,16 +288,8 @@ impl Courier for Far {
     }
 
     fn create<'a>(&'a self, _: &'a str, order: &'a Order) -> Going<'a, Result<Remote, Fault>> {
-        Box::pin(self.call("create", move |state| {
-            if !state.files.contains_key(&order.file) {
-                return Err(Fault::Unknown);
-            }
-            let (id, mark, input) = (name(state, "batch"), order.mark.clone(), order.file.clone());
-            let batch = Batch { id, mark, input, files: Vec::new(), state: RemoteState::Running };
-            let remote = seen(&batch);
-            state.batches.push(batch);
-            Ok(remote)
-        }))
+        self.state.lock().unwrap().order = Some(order.clone());
+        Box::pin(self.call("create", move |state| create(state, order)))
     }
 
     fn find<'a>(&'a self, _: &'a str, mark: &'a Mark) -> Going<'a, Result<Option<Remote>, Fault>> {

@@ -6,7 +6,7 @@ use super::super::task::Task;
 use super::super::{Answer, text};
 use super::cutter::Cutter;
 use super::pack::Ends;
-use super::{Carried, Carries, Halt, halt};
+use super::{Carried, Carries, Halt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -66,23 +66,24 @@ struct Group {
 }
 
 impl Carries {
-    /// Ends every line that the provider's files have.
-    pub(super) async fn fetch_all(&self, carried: &Carried<'_>) -> Result<(), Halt> {
+    /// Ends every line that the provider's files have; says why where they do not come.
+    pub(super) async fn fetch_all(&self, carried: &Carried<'_>) -> Result<Result<(), Fault>, Halt> {
         for file in &carried.notes.outputs {
             let (pieces, arrived) = mpsc::channel(PIECES_MAX);
-            let fetch = async {
-                match self.courier.fetch(&carried.notes.place, file, pieces).await {
-                    // Removed by whoever has had all of it, or by the provider in time.
-                    Ok(()) | Err(Fault::Unknown) => Ok(()),
-                    Err(fault) => Err(halt(&fault)),
-                }
-            };
             // What has arrived is ended and counted to its end, even where the rest is cut off: of a line that is torn
             // no JSON can be read.
-            let (fetched, ended) = tokio::join!(fetch, self.end_lines(carried, arrived));
-            ended.and(fetched)?;
+            let (fetched, ended) = tokio::join!(
+                self.courier.fetch(&carried.notes.place, file, pieces),
+                self.end_lines(carried, arrived)
+            );
+            ended?;
+            match fetched {
+                // Removed by whoever has had all of it, or by the provider in time.
+                Ok(()) | Err(Fault::Unknown) => {}
+                Err(fault) => return Ok(Err(fault)),
+            }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     async fn end_lines(

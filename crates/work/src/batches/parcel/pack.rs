@@ -3,7 +3,8 @@
 use super::super::courier::{Fault, Looked, Piece};
 use super::super::task::Task;
 use super::super::{Answer, text};
-use super::{AGAIN, Carried, Carries, Halt, lost};
+use super::stage::PAUSES;
+use super::{Carried, Carries, Halt, lost};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -101,7 +102,7 @@ impl Carries {
         if !answers.is_empty() {
             self.settle(carried, answered(answers)).await?;
         }
-        if is_put_off { Err(Halt::Later(AGAIN)) } else { Ok(piece) }
+        if is_put_off { Err(Halt::Later(PAUSES.0)) } else { Ok(piece) }
     }
 
     /// Some of the lines that the parcel holds; `None` after the last.
