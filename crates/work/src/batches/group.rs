@@ -19,6 +19,8 @@ const GROUP_MAX: usize = 500;
 const GROUP_BYTES_MAX: usize = 2 << 20;
 /// Models of one batch that may each be run by a provider.
 const MODELS_MAX: usize = 64;
+/// Bytes that the name of such a model may have.
+const MODEL_BYTES_MAX: usize = 512;
 /// Problems that are told of a batch which fails as a whole.
 const PROBLEMS_MAX: usize = 50;
 
@@ -29,8 +31,8 @@ pub(super) struct Reading<'a> {
     pub good: u64,
     /// What is wrong with the others; the first of them.
     pub problems: Vec<Problem>,
-    /// Where the lines of each model go that a provider runs; `None`: each is asked by itself.
-    routes: BTreeMap<String, Option<String>>,
+    /// Where the lines of each model go that a provider runs.
+    routes: BTreeMap<String, String>,
     courier: Option<&'a dyn Courier>,
     key: Option<String>,
     seen: Seen,
@@ -129,11 +131,13 @@ impl<'a> Reading<'a> {
 
     /// Whether a provider runs the lines that ask this model; the group is told of it then.
     fn is_carried(&mut self, model: &str) -> bool {
-        let Some(courier) = self.courier else { return false };
+        let Some(courier) = self.courier.filter(|_| model.len() <= MODEL_BYTES_MAX) else { return false };
         if !self.routes.contains_key(model) && self.routes.len() < MODELS_MAX {
-            self.routes.insert(model.to_owned(), courier.route(&self.batch.endpoint, model));
+            // Names that lead nowhere are not kept: callers may invent as many as they want.
+            let place = courier.route(&self.batch.endpoint, model);
+            self.routes.extend(place.map(|place| (model.to_owned(), place)));
         }
-        let Some(Some(place)) = self.routes.get(model) else { return false };
+        let Some(place) = self.routes.get(model) else { return false };
         self.group.parcels.insert(model.to_owned(), place.clone());
         true
     }

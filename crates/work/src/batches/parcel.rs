@@ -21,6 +21,7 @@
 //! is fetched twice, or run twice at the provider, is in the output once.
 
 mod cutter;
+mod ends;
 mod fetch;
 mod pack;
 mod send;
@@ -243,10 +244,12 @@ impl Carries {
 
     async fn end(&self, carried: &mut Carried<'_>, state: ParcelState) -> Result<(), Halt> {
         self.write(carried, state).await?;
-        self.rows.stats.carried(match state {
-            ParcelState::Returned => Came::Returned,
-            ParcelState::Fetched | ParcelState::Open => Came::Fetched,
-        });
+        match state {
+            ParcelState::Returned => self.rows.stats.carried(Came::Returned),
+            // What was never sent, as all of it was known here or nobody wants it any more, is not fetched either.
+            _ if carried.notes.remote.is_none() => {}
+            _ => self.rows.stats.carried(Came::Fetched),
+        }
         // As far as that can be done now: providers forget files by themselves in the end.
         for file in carried.notes.file.iter().chain(&carried.notes.outputs) {
             if let Err(error) = self.courier.remove(&carried.notes.place, file).await {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use store::batches::BatchState;
 use store::parcels::ParcelState;
-use work::batches::{Fault, PARCELS, ParcelNotes};
+use work::batches::{Fault, PARCELS, ParcelNotes, Rows};
 use work::{Options, Queue};
 
 /// As long as a provider that does nothing is waited for.
@@ -17,7 +17,11 @@ const QUARTER: Duration = Duration::from_secs(15 * 60);
 
 /// A line that asks a model which no provider runs in batches.
 fn other(custom_id: &str) -> String {
-    line(custom_id).replace(r#""model":"m""#, r#""model":"other""#)
+    of_model("other", custom_id)
+}
+
+fn of_model(model: &str, custom_id: &str) -> String {
+    line(custom_id).replace(r#""model":"m""#, &format!(r#""model":"{model}""#))
 }
 
 fn options() -> Options {
@@ -77,6 +81,81 @@ async fn what_the_provider_says_of_a_line_stands_and_what_it_forgets_is_asked_he
     );
     assert_eq!(asked.all().into_keys().collect::<Vec<_>>(), ["line-3", "line-4"]);
     assert_eq!(far.noted(), ["line-0", "line-5"], "only what was answered is counted");
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_the_provider_fails_of_for_now_is_asked_here() {
+    let (scene, asked) = (Scene::new().await, Asked::default());
+    let far = Far::new().judging(|row| {
+        let status = match row["body"]["n"].as_str().unwrap() {
+            "line-1" => 429,
+            "line-2" => 500,
+            "line-3" => 422,
+            _ => 200,
+        };
+        Some(answered(row, status))
+    });
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(5)).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 5, 4, 1));
+    assert_eq!(asked.all().into_keys().collect::<Vec<_>>(), ["line-1", "line-2"]);
+    act.drain().await;
+}
+
+/// Both parcels of a batch are on one shelf; a provider that names a line of the other one says nothing of it.
+#[tokio::test]
+async fn a_line_of_another_parcel_is_none_of_the_providers() {
+    let (scene, asked) = (Scene::new().await, Asked::default());
+    let far = Far::new().judging(|row| {
+        let mut said = answered(row, 200);
+        let is_strange = row["body"]["n"] == "strange";
+        if is_strange {
+            said["custom_id"] = json!("0");
+        }
+        Some(said)
+    });
+    far.run_also("n");
+    // It is on the shelf yet when the other one is fetched.
+    far.put_off("own", 1);
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&[line("own"), of_model("n", "strange")]).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 2, 2, 0));
+    let good = scene.lines(&batch.id, true).await;
+    assert_eq!(good["own"]["response"]["body"]["asked"], "own");
+    assert_eq!(asked.all().into_keys().collect::<Vec<_>>(), ["strange"], "which had no answer");
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn names_that_lead_nowhere_take_no_place() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    let act = scene.carry(&far, &asked, options());
+    let mut input: Vec<_> =
+        (0..200).map(|n| of_model(&format!("nowhere-{n}"), &format!("here-{n}"))).collect();
+    let endless = "m".repeat(10_000);
+    far.run_also(&endless);
+    input.extend([of_model(&endless, "endless"), line("there")]);
+    let batch = scene.batch(&input).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 202, 202, 0));
+    assert_eq!(scene.lines(&batch.id, true).await["there"]["response"]["body"]["far"], true);
+    assert_eq!((far.created(), asked.len()), (vec![1], 201));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_was_never_sent_is_not_counted_as_fetched() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    let rows = Rows::from(&scene.stage.store);
+    let act = scene.carry_on(rows.clone(), &far, &asked, options());
+    for (input, expected) in [("known-1", (0, 0)), ("line-1", (1, 1))] {
+        let batch = scene.batch(&[line(input)]).await;
+        scene.over(&batch.id).await;
+        eventually(async || (states(&scene, &batch.id).await == [ParcelState::Fetched]).then_some(())).await;
+        eventually(async || (act.rests().await.held == 0).then_some(())).await;
+        let report = scene.reported(&rows);
+        assert_eq!((report.sent, report.fetched), expected, "{input}");
+    }
     act.drain().await;
 }
 

@@ -109,6 +109,11 @@ impl Far {
         self.state.lock().unwrap().is_stuck = is_stuck;
     }
 
+    /// It runs what asks this model, too.
+    pub fn run_also(&self, model: &str) {
+        self.state.lock().unwrap().models.insert(model.to_owned());
+    }
+
     /// The next file that is fetched comes at once but for its last bytes, and breaks off when some of it is counted.
     pub fn tear(&self) {
         self.state.lock().unwrap().is_torn = true;

@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use work::batches::{
-    Answer, Ask, Batches, Cancelling, Created, Errors, Keeper, NewBatch, Question, Reply, Rows, handle,
+    Answer, Ask, Batches, Cancelling, Created, Errors, Keeper, NewBatch, Question, Reply, Report, Rows,
+    handle,
 };
 use work::pool::Bounds;
 use work::{Clock, Handlers, Options, Queue};
@@ -103,9 +104,14 @@ impl Scene {
 
     /// A runner that has `far` run what it takes, and answers all else by an echo.
     pub fn carry(&self, far: &Far, asked: &Asked, options: Options) -> Act {
-        let (store, clock) = (&self.stage.store, clock(&self.ahead));
-        let handlers = handle(Handlers::new(), store, echo(asked), Some(far.courier()), clock.clone());
-        act(store, handlers, Options { clock, ..options })
+        self.carry_on(&self.stage.store, far, asked, options)
+    }
+
+    /// The same on other rows.
+    pub fn carry_on(&self, rows: impl Into<Rows>, far: &Far, asked: &Asked, options: Options) -> Act {
+        let clock = clock(&self.ahead);
+        let handlers = handle(Handlers::new(), rows, echo(asked), Some(far.courier()), clock.clone());
+        act(&self.stage.store, handlers, Options { clock, ..options })
     }
 
     pub async fn get(&self, id: &str) -> Batch {
@@ -115,6 +121,11 @@ impl Scene {
     /// The batch, once it is over.
     pub async fn over(&self, id: &str) -> Batch {
         eventually(async || Some(self.get(id).await).filter(|batch| batch.state.is_final())).await
+    }
+
+    /// What was done on these rows.
+    pub fn reported(&self, rows: &Rows) -> Report {
+        Batches::new(rows.clone(), self.stage.client(), Clock::default()).report()
     }
 
     pub async fn cancel(&self, id: &str) -> Cancelling {
