@@ -195,6 +195,20 @@ def test_a_batch_whose_creation_was_not_heard_of_is_not_created_again(tmp_path, 
     assert len(there) == 1 and there[0]["metadata"]["tidegate_attempt"] == "1"
 
 
+def test_a_provider_that_is_asked_too_often_gets_no_second_file(tmp_path, provider):
+    ids = {f"{number}" for number in range(30)}
+    with processes.start_gateway(tmp_path / "gateway", configured(tmp_path, provider)) as gateway:
+        ready(gateway)
+        simlog.script(provider, {}, {"status": 429}, {"status": 429})
+        with client_of(gateway) as client:
+            judged(client, begun(client, [row(id) for id in sorted(ids)]).id, ids, {})
+    log = Counter(entry["path"] for entry in ask(provider.port, "GET", "/sim/log").json())
+    assert (log["/v1/files"], log["/v1/batches"]) == (1, 3), "brought once, and asked for until it was created"
+    there = ask(provider.port, "GET", "/v1/batches").json()["data"]
+    assert [batch["metadata"]["tidegate_attempt"] for batch in there] == ["1"]
+    assert paths(provider)["/v1/chat"] == 0
+
+
 def test_a_cancelled_batch_is_cancelled_at_the_provider(tmp_path, provider):
     rows = [row(f"soon-{number}") for number in range(10)]
     rows += [row(f"late-{number}", "[[sim: first_token=600s]]") for number in range(10)]

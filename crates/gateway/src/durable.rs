@@ -190,7 +190,11 @@ impl Durable {
 
     /// Whether it should answer and does not, as of its last word: it is not open, or has been lost since.
     pub fn lacks_store(&self) -> bool {
-        self.open().map_or_else(|| self.is_away(), |open| open.runner.report().is_away)
+        match self.open() {
+            Some(open) => open.runner.report().is_away,
+            // Before it was tried nobody knows.
+            None => self.is_away() && self.tried.is_cancelled(),
+        }
     }
 
     /// The store, opened for who is the first to ask.

@@ -4,7 +4,7 @@
 //! so a line ends once here too, whatever is fetched twice, and can be given back to be asked by itself. A parcel is
 //! brought on by a job, and every word on it carries that job's lease.
 
-use crate::batches::{LineText, Stretch};
+use crate::batches::Stretch;
 use crate::jobs::{Lease, NewJob};
 use crate::{Answer, Time};
 
@@ -55,6 +55,9 @@ pub struct Settled {
 /// A line, and what its job was told.
 pub type Told = (u64, Vec<u8>);
 
+/// What is written of a line, by its number and what its job was told; `None`: it is not meant, and stays held.
+pub type Ending = std::sync::Arc<dyn Fn(u64, &[u8]) -> Option<Vec<u8>> + Send + Sync>;
+
 /// Where lines are held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shelf {
@@ -88,14 +91,14 @@ pub trait Parcels: Send + Sync {
     /// Lines that are held, in an order of their own.
     fn held(&self, shelf: Shelf, stretch: Stretch) -> Answer<'_, Vec<Told>>;
 
-    /// Ends those of these lines that are held, each with what `text` makes of it, in one step with their jobs; says
+    /// Ends those of these lines that are held, each with what `ending` makes of it, in one step with their jobs; says
     /// which they were. `None`, and nothing written, where the lease is not held.
     fn settle(
         &self,
         lease: Lease,
         shelf: Shelf,
         lines: Vec<Settled>,
-        text: LineText,
+        ending: Ending,
     ) -> Answer<'_, Option<Vec<Told>>>;
 
     /// Makes those of these lines that are held ready to be asked; says how many they were.

@@ -4,6 +4,7 @@ use super::*;
 use crate::entry::Lifetime;
 use crate::tier::conformance::{self, Keeps, entry, key};
 use bytes::Bytes;
+use std::ops::Deref;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -15,8 +16,34 @@ fn options(path: &Path) -> Options {
     Options { bytes: 24 * MIB, read_max, rest, ..Options::new(path) }
 }
 
-async fn open(folder: &TempDir) -> Disk {
-    Disk::open(options(folder.path()), Arc::default()).await.unwrap()
+async fn open(folder: &TempDir) -> Guarded {
+    Guarded(Disk::open(options(folder.path()), Arc::default()).await.unwrap())
+}
+
+/// A tier that is closed when it is dropped: the thread of one that is merely dropped writes for a moment yet, into a
+/// folder that is being removed.
+struct Guarded(Disk);
+
+impl Deref for Guarded {
+    type Target = Disk;
+
+    fn deref(&self) -> &Disk {
+        &self.0
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let close = || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(self.close());
+        };
+        // On a thread that is in no runtime.
+        std::thread::scope(|scope| drop(scope.spawn(close).join()));
+    }
 }
 
 async fn text(disk: &Disk, number: u64) -> Option<String> {
@@ -36,7 +63,7 @@ fn noise(number: u64, length: usize) -> Bytes {
 }
 
 /// A tier whose every write has reached the engine before anything is read.
-struct Written(Disk);
+struct Written(Guarded);
 
 impl Tier for Written {
     fn name(&self) -> TierName {
@@ -64,7 +91,7 @@ impl Tier for Written {
 #[tokio::test]
 async fn keeps_the_contract_while_writes_are_on_their_way() {
     let folder = tempfile::tempdir().unwrap();
-    conformance::run(&open(&folder).await, Keeps::Entries).await;
+    conformance::run(&*open(&folder).await, Keeps::Entries).await;
 }
 
 #[tokio::test]
@@ -179,6 +206,7 @@ async fn a_folder_that_cannot_be_used_is_tried_again() {
     assert!(matches!(refused, Err(OpenError::Refused(_))));
 
     let (disk, hindrance) = Disk::start(options(&path), Arc::default()).await.unwrap();
+    let disk = Guarded(disk);
     assert!(matches!(hindrance, Some(OpenError::Refused(_))));
     assert_eq!(disk.get(&key(1), Millis::now()).await, Err(Error::Tripped));
     assert_eq!(disk.put(&key(1), &entry("x")).await, Err(Error::Tripped));
@@ -199,7 +227,7 @@ async fn a_disk_that_answers_too_late_is_not_asked_for_a_while() {
     let folder = tempfile::tempdir().unwrap();
     let rest = Duration::from_secs(3600);
     let impatient = Options { read_max: Duration::from_millis(1), rest, ..options(folder.path()) };
-    let disk = Disk::open(impatient, Arc::default()).await.unwrap();
+    let disk = Guarded(Disk::open(impatient, Arc::default()).await.unwrap());
     put(&disk, 1, "x").await;
     disk.flush().await.unwrap();
     // The one thread that reads is kept busy, as by a disk that hangs.
@@ -229,7 +257,7 @@ async fn a_closed_tier_errs_and_keeps_what_it_had() {
     assert!(disk.flush().await.is_err());
     assert!(disk.invalidated(Stamp(1), &[Tag(1)]).await.is_err());
     disk.close().await;
-    assert_eq!(text(&open(&folder).await, 1).await.unwrap(), "x");
+    assert_eq!(text(&*open(&folder).await, 1).await.unwrap(), "x");
 }
 
 #[tokio::test]
@@ -307,7 +335,7 @@ fn any_runtime_may_ask_and_leave() {
 async fn what_was_invalidated_stays_so_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let epochs = Arc::new(Epochs::default());
-    let disk = Disk::open(options(folder.path()), Arc::clone(&epochs)).await.unwrap();
+    let disk = Guarded(Disk::open(options(folder.path()), Arc::clone(&epochs)).await.unwrap());
     let made = entry("x");
     disk.put(&key(1), &made).await.unwrap();
     let number = epochs.invalidate(&[Tag(1)]);
@@ -315,7 +343,7 @@ async fn what_was_invalidated_stays_so_after_a_restart() {
     disk.close().await;
 
     let epochs = Arc::new(Epochs::default());
-    let disk = Disk::open(options(folder.path()), Arc::clone(&epochs)).await.unwrap();
+    let disk = Guarded(Disk::open(options(folder.path()), Arc::clone(&epochs)).await.unwrap());
     let found = disk.get(&key(1), Millis::now()).await.unwrap().unwrap();
     assert!(!epochs.is_valid(&found));
     assert!(epochs.invalidate(&[]) > number);
@@ -323,7 +351,7 @@ async fn what_was_invalidated_stays_so_after_a_restart() {
 
     std::fs::remove_file(folder.path().join("epochs.log")).unwrap();
     let epochs = Arc::new(Epochs::default());
-    let _disk = Disk::open(options(folder.path()), Arc::clone(&epochs)).await.unwrap();
+    let _disk = Guarded(Disk::open(options(folder.path()), Arc::clone(&epochs)).await.unwrap());
     assert!(!epochs.is_valid(&found), "where nobody knows, everything is invalid");
 }
 
@@ -366,7 +394,7 @@ async fn another_size_begins_anew() {
     put(&disk, 1, "x").await;
     disk.close().await;
     let larger = Options { bytes: 40 * MIB, ..options(folder.path()) };
-    let disk = Disk::open(larger, Arc::default()).await.unwrap();
+    let disk = Guarded(Disk::open(larger, Arc::default()).await.unwrap());
     assert_eq!(disk.capacity_bytes(), Some(40 * MIB));
     assert_eq!(text(&disk, 1).await, None);
 }

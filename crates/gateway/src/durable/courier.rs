@@ -88,7 +88,7 @@ impl ByGateway {
         let longest = longest.within(settings.timeouts.total);
         match tokio::time::timeout(longest, call(Office { settings, lookups })).await {
             Ok(Ok(answered)) => Ok(answered),
-            Ok(Err(error)) => Err(passing(upstream::describe(&error))),
+            Ok(Err(error)) => Err(broken(&error)),
             Err(_) => Err(passing("it did not answer in time".to_owned())),
         }
     }
@@ -256,12 +256,21 @@ fn fault(reply: &Reply) -> Fault {
     let why = format!("{}: {}", reply.status.as_u16(), words.chars().take(WORDS_MAX).collect::<String>());
     match reply.status {
         StatusCode::NOT_FOUND | StatusCode::GONE => Fault::Unknown,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-            Fault::Passing { why, after: reply.after }
-        }
+        StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Fault::Undone { why, after: reply.after },
+        StatusCode::REQUEST_TIMEOUT => Fault::Passing { why, after: reply.after },
         StatusCode::NOT_IMPLEMENTED => Fault::Refused(why),
         status if status.is_server_error() => Fault::Passing { why, after: reply.after },
         _ => Fault::Refused(why),
+    }
+}
+
+/// What a call comes to that has no answer.
+fn broken(error: &upstream::Error) -> Fault {
+    let why = upstream::describe(error);
+    match error {
+        upstream::Error::Cut(_) | upstream::Error::TooLarge(_) => passing(why),
+        // Nobody has heard it.
+        _ => Fault::Undone { why, after: None },
     }
 }
 

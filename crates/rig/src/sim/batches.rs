@@ -33,6 +33,8 @@ const FILES_MAX: usize = 1000;
 const FILE_BYTES_MAX: usize = 512 << 20;
 /// Batches that are kept.
 const BATCHES_MAX: usize = 1000;
+/// Bytes of what came of them; of the last there may be more.
+const OUTPUT_BYTES_MAX: usize = 512 << 20;
 /// Batches in a list, where nobody says otherwise; OpenAI's.
 const LISTED: usize = 20;
 
@@ -84,6 +86,11 @@ impl Batch {
 
     fn is_over(&self) -> bool {
         self.cancelled.is_some() || self.elapsed() >= self.takes
+    }
+
+    /// Bytes of what came of it.
+    fn bytes(&self) -> usize {
+        self.lines.iter().map(|line| line.text.len()).sum()
     }
 
     /// Lines that are done and went well, or badly; from the last to the first.
@@ -207,10 +214,16 @@ impl Kept {
         };
         let shown = view::batch(&batch);
         self.batches.push_back(batch);
-        if self.batches.len() > BATCHES_MAX {
-            self.batches.pop_front();
-        }
+        self.forget(BATCHES_MAX, OUTPUT_BYTES_MAX);
         Ok(shown)
+    }
+
+    /// Forgets the oldest batches until there are so many at most, with so many bytes; but never the last.
+    fn forget(&mut self, batches_max: usize, bytes_max: usize) {
+        let mut held: usize = self.batches.iter().map(Batch::bytes).sum();
+        while self.batches.len() > batches_max || (held > bytes_max && self.batches.len() > 1) {
+            held -= self.batches.pop_front().map_or(0, |batch| batch.bytes());
+        }
     }
 
     fn batch(&mut self, id: &str) -> Result<&mut Batch, Refusal> {
@@ -251,4 +264,42 @@ impl Kept {
 fn unknown(what: &str, id: &str) -> Refusal {
     let message = format!("No such {what} object: {id}");
     Refusal { status: StatusCode::NOT_FOUND, ..Refusal::at("id", "not_found", message) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::input::{Done, Order, Ran};
+    use super::{Duration, Kept, Value};
+
+    /// With a batch for each of these numbers of bytes.
+    fn kept(bytes: &[usize]) -> Kept {
+        let mut kept = Kept::default();
+        for bytes in bytes {
+            let order = Order {
+                input_file_id: "file-1".to_owned(),
+                endpoint: "/v1/embeddings".to_owned(),
+                completion_window: "24h".to_owned(),
+                metadata: Value::Null,
+            };
+            let line = Done { wait: Duration::ZERO, good: true, text: vec![b'x'; *bytes] };
+            kept.begin(order, Ran { lines: vec![line], faults: Vec::new() }, Duration::ZERO).unwrap();
+        }
+        kept
+    }
+
+    #[test]
+    fn the_oldest_batches_are_forgotten_by_number_and_by_bytes() {
+        let check = |bytes: &[usize], batches_max, bytes_max, expected: &[usize]| {
+            let mut kept = kept(bytes);
+            kept.forget(batches_max, bytes_max);
+            let left: Vec<_> = kept.batches.iter().map(super::Batch::bytes).collect();
+            assert_eq!(left, expected, "{bytes:?} with {batches_max} and {bytes_max}");
+        };
+        check(&[1, 2, 3], 3, 6, &[1, 2, 3]);
+        check(&[1, 2, 3], 2, 6, &[2, 3]);
+        check(&[1, 2, 3], 3, 4, &[3]);
+        check(&[1, 9], 3, 4, &[9]);
+    }
 }

@@ -98,14 +98,19 @@ async fn a_cancelled_batch_has_what_was_done() {
 #[tokio::test(start_paused = true)]
 async fn a_faulty_input_fails_as_a_whole() {
     let sim = sim();
+    let mut endless: Vec<_> = (0..50_001).map(|number| line(&number.to_string(), "x")).collect();
+    endless[1] = endless[0].clone();
     for (input, code) in [
         (vec!["{".to_owned()], "invalid_json_line"),
+        (vec![line("a", "x"), "{".to_owned()], "invalid_json_line"),
+        (endless, "too_many_tasks"),
         (vec![line("a", "x"), line("a", "y")], "duplicate_custom_id"),
         (vec![line("a", "x").replace("chat/", "")], "invalid_url"),
         (vec![], "empty_file"),
     ] {
         let batch = begun(&sim, &brought(&sim, &input).await).await;
         assert_eq!((&batch["status"], &batch["errors"]["data"][0]["code"]), (&json!("failed"), &json!(code)));
+        assert_eq!((&batch["request_counts"]["total"], &batch["output_file_id"]), (&json!(0), &Value::Null));
     }
 }
 

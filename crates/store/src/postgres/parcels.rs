@@ -7,9 +7,9 @@ use super::jobs::{add, end};
 use super::param::params;
 use super::row::{amount, big, corrupt};
 use super::transaction::Transaction;
-use crate::batches::{LineEnd, LineText, Stretch};
+use crate::batches::{LineEnd, Stretch};
 use crate::jobs::{Lease, NewJob};
-use crate::parcels::{Parcel, ParcelState, Parcels, Ready, Settled, Shelf, Told};
+use crate::parcels::{Ending, Parcel, ParcelState, Parcels, Ready, Settled, Shelf, Told};
 use crate::{Answer, Time};
 use std::collections::HashMap;
 use tokio_postgres::Row;
@@ -66,14 +66,14 @@ impl Parcels for Postgres {
         lease: Lease,
         shelf: Shelf,
         lines: Vec<Settled>,
-        text: LineText,
+        ending: Ending,
     ) -> Answer<'_, Option<Vec<Told>>> {
-        self.write((lease, shelf, lines, text), |transaction, (lease, shelf, lines, text)| {
+        self.write((lease, shelf, lines, ending), |transaction, (lease, shelf, lines, ending)| {
             Box::pin(async move {
                 if !end::is_held(transaction, *lease).await? {
                     return Ok(None);
                 }
-                settle(transaction, shelf, lines, text).await.map(Some)
+                settle(transaction, shelf, lines, ending).await.map(Some)
             })
         })
     }
@@ -120,15 +120,17 @@ async fn held(transaction: &Transaction, shelf: &Shelf, stretch: Stretch) -> Res
     rows.iter().map(|row| Ok((amount(row, "line")?, row.try_get("payload")?))).collect()
 }
 
-const TAKE: &str = "
-    WITH gone AS (
-        DELETE FROM tidegate_jobs
-        WHERE uniq IS NOT NULL AND state < 3 AND uniq = ANY ($1) AND state < 2 AND queue = $2
-        RETURNING id, uniq, payload
-    ), forgotten AS (
-        DELETE FROM tidegate_job_faults f USING gone WHERE f.job = gone.id
+/// Some of the lines that are held, which nobody else takes until this is over.
+const MEANT: &str = "
+    SELECT id, substr(uniq, $3)::bigint AS line, payload FROM tidegate_jobs
+    WHERE uniq IS NOT NULL AND state < 3 AND uniq = ANY ($1) AND state < 2 AND queue = $2
+    FOR UPDATE";
+
+const REMOVE: &str = "
+    WITH forgotten AS (
+        DELETE FROM tidegate_job_faults WHERE job = ANY ($1)
     )
-    SELECT substr(uniq, $3)::bigint AS line, payload FROM gone";
+    DELETE FROM tidegate_jobs WHERE id = ANY ($1)";
 
 const GIVE_BACK: &str = "
     UPDATE tidegate_jobs SET state = 1, queue = $3, run_at = $4
@@ -139,19 +141,22 @@ async fn settle(
     transaction: &Transaction,
     shelf: &Shelf,
     settled: &[Settled],
-    text: &LineText,
+    ending: &Ending,
 ) -> Result<Vec<Told>, Fault> {
     let Shelf { batch, queue } = shelf;
     let good: HashMap<u64, bool> = settled.iter().map(|settled| (settled.line, settled.good)).collect();
     let words = words(batch, good.keys().copied());
     let own = i32::try_from(batch.len() + 2).unwrap_or(i32::MAX);
-    let (mut told, mut ends) = (Vec::new(), Vec::new());
-    for row in transaction.query(TAKE, params![words, queue, own]).await? {
+    let (mut told, mut ends, mut jobs) = (Vec::new(), Vec::new(), Vec::<i64>::new());
+    for row in transaction.query(MEANT, params![words, queue, own]).await? {
         let (line, payload): (u64, Vec<u8>) = (amount(&row, "line")?, row.try_get("payload")?);
-        let (good, text) = (good.get(&line).copied().unwrap_or(false), text(line, &payload));
+        let Some(text) = ending(line, &payload) else { continue };
+        let good = good.get(&line).copied().unwrap_or(false);
         ends.push(LineEnd { batch: batch.clone(), line, good, text });
         told.push((line, payload));
+        jobs.push(row.try_get("id")?);
     }
+    transaction.query(REMOVE, params![jobs]).await?;
     lines::record(transaction, &ends).await?;
     Ok(told)
 }

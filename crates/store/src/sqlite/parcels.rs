@@ -2,11 +2,10 @@
 
 use super::Sqlite;
 use super::batches::lines;
-use super::jobs::belong::{self, Part};
-use super::jobs::{add, end};
-use crate::batches::{LineEnd, LineText, Stretch};
+use super::jobs::{add, belong, end};
+use crate::batches::{LineEnd, Stretch};
 use crate::jobs::{JobId, Lease, NewJob};
-use crate::parcels::{Parcel, ParcelState, Parcels, Ready, Settled, Shelf, Told};
+use crate::parcels::{Ending, Parcel, ParcelState, Parcels, Ready, Settled, Shelf, Told};
 use crate::{Answer, Result, Time};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -63,7 +62,7 @@ impl Parcels for Sqlite {
         lease: Lease,
         shelf: Shelf,
         lines: Vec<Settled>,
-        text: LineText,
+        ending: Ending,
     ) -> Answer<'_, Option<Vec<Told>>> {
         self.write(move |db| {
             if !end::is_held(db, lease)? {
@@ -73,8 +72,8 @@ impl Parcels for Sqlite {
             for Settled { line, good } in lines.iter().copied() {
                 let Some(job) = job(db, &shelf, line)? else { continue };
                 let payload = belong::payload(db, job)?;
+                let Some(text) = ending(line, &payload) else { continue };
                 end::remove(db, job, true)?;
-                let text = text(line, &payload);
                 lines::record(db, &LineEnd { batch: shelf.batch.clone(), line, good, text })?;
                 told.push((line, payload));
             }
@@ -135,21 +134,6 @@ fn job(db: &Connection, shelf: &Shelf, line: u64) -> Result<Option<JobId>> {
     let Shelf { batch, queue } = shelf;
     let found = sql.query_row(params![format!("{batch}/{line}"), queue], |row| row.get(0));
     Ok(found.optional()?.map(JobId))
-}
-
-/// Lines of a batch that have not begun, but for those in the queue `but`, if given.
-pub(super) fn waiting(db: &Connection, batch: &str, but: Option<&str>, limit: u32) -> Result<Vec<Part>> {
-    let (slash, end) = (format!("{batch}/"), format!("{batch}0"));
-    let mut sql = db.prepare_cached(
-        "SELECT id, uniq, keep FROM jobs INDEXED BY jobs_unique WHERE uniq IS NOT NULL AND state < 3 \
-         AND uniq >= ?1 AND uniq < ?2 AND state < 2 AND queue IS NOT ?3 ORDER BY uniq LIMIT ?4",
-    )?;
-    let rows = sql.query_map(params![slash, end, but, limit], |row| {
-        let word: String = row.get(1)?;
-        let word = word.get(slash.len()..).unwrap_or_default().to_owned();
-        Ok(Part { id: JobId(row.get(0)?), word, keep: row.get(2)? })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Parcel> {

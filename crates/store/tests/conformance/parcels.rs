@@ -3,9 +3,9 @@
 use super::batches::{batch, found, line_job, reader};
 use super::make::*;
 use std::sync::Arc;
-use store::batches::{BatchChange, BatchState, LineText, ReadTo, Stretch};
+use store::batches::{BatchChange, BatchState, ReadTo, Stretch};
 use store::jobs::{Claim, Filter, Lease, NewJob};
-use store::parcels::{Parcel, ParcelState, Ready, Settled, Shelf};
+use store::parcels::{Ending, Parcel, ParcelState, Ready, Settled, Shelf};
 use store::{Store, Time};
 
 /// Where lines are held.
@@ -27,8 +27,13 @@ fn ready() -> Ready {
     Ready { queue: "default".to_owned(), at: NOW }
 }
 
-fn texts() -> LineText {
-    Arc::new(|line, payload| format!("{line}: {}", String::from_utf8_lossy(payload)).into_bytes())
+fn text(line: u64, payload: &[u8]) -> Vec<u8> {
+    format!("{line}: {}", String::from_utf8_lossy(payload)).into_bytes()
+}
+
+/// What is written of every line but of the third, which is not meant.
+fn endings() -> Ending {
+    Arc::new(|line, payload| (payload != b"ask 3").then(|| text(line, payload)))
 }
 
 /// A batch with so many lines that are held and one that is not, its parcel, and the lease of whoever brings that on.
@@ -103,7 +108,7 @@ pub async fn a_stale_lease_says_nothing_of_a_parcel(store: &Store) {
     let lease = overtaken(store).await;
     assert!(!store.parcels.note(stale, noted("late")).await.unwrap());
     let line = vec![Settled { line: 0, good: true }];
-    assert_eq!(store.parcels.settle(stale, shelf("batch_1"), line, texts()).await.unwrap(), None);
+    assert_eq!(store.parcels.settle(stale, shelf("batch_1"), line, endings()).await.unwrap(), None);
     assert_eq!(store.parcels.give_back(stale, shelf("batch_1"), vec![0], ready()).await.unwrap(), None);
     assert_eq!(store.parcels.parcels(&["batch_1"]).await.unwrap(), [noted("sent")]);
     assert_eq!(store.parcels.held(shelf("batch_1"), first(9)).await.unwrap().len(), 3);
@@ -142,12 +147,16 @@ pub async fn a_held_line_ends_once(store: &Store) {
     let lease = with_parcel(store, 4).await;
     let settle = async |lines: &[(u64, bool)]| {
         let lines = lines.iter().map(|&(line, good)| Settled { line, good }).collect();
-        let told = store.parcels.settle(lease, shelf("batch_1"), lines, texts()).await.unwrap().unwrap();
+        let told = store.parcels.settle(lease, shelf("batch_1"), lines, endings()).await.unwrap().unwrap();
         let mut numbers: Vec<_> = told.iter().map(|(line, _)| *line).collect();
         numbers.sort_unstable();
         numbers
     };
-    assert_eq!(settle(&[(2, true), (0, false), (4, true), (9, true)]).await, [0, 2], "those that are held");
+    assert_eq!(
+        settle(&[(2, true), (3, true), (0, false), (4, true), (9, true)]).await,
+        [0, 2],
+        "held, and meant"
+    );
     assert_eq!(settle(&[(2, false), (1, true), (0, true)]).await, [1]);
     let batch = found(store, "batch_1").await;
     assert_eq!((batch.total, batch.completed, batch.failed), (5, 2, 1));
@@ -171,7 +180,7 @@ pub async fn held_lines_are_given_back(store: &Store) {
 
 pub async fn held_lines_are_spared(store: &Store) {
     with_parcel(store, 3).await;
-    let take = |but| store.batches.take_back("batch_1", but, 9, texts(), NOW);
+    let take = |but| store.batches.take_back("batch_1", but, 9, Arc::new(text), NOW);
     assert_eq!(take(Some(HELD)).await.unwrap(), 1);
     assert_eq!(take(Some(HELD)).await.unwrap(), 0);
     assert_eq!(take(None).await.unwrap(), 3);

@@ -53,3 +53,11 @@ pub struct Answer {
     /// When to come again, as whoever answered has said (`Retry-After`).
     pub after: Option<Duration>,
 }
+
+impl Answer {
+    /// Whether what was asked was done.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}

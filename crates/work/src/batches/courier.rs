@@ -149,4 +149,23 @@ pub enum Fault {
         /// When to come again, where that was said.
         after: Option<Duration>,
     },
+    /// It may do so later, and has not: it wants to be asked less often, or nobody could reach it.
+    #[error("{why}")]
+    Undone {
+        /// What went wrong.
+        why: String,
+        /// When to come again, where that was said.
+        after: Option<Duration>,
+    },
+}
+
+impl Fault {
+    /// When to come again, where that was said.
+    #[must_use]
+    pub fn after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(_) | Self::Unknown => None,
+            Self::Passing { after, .. } | Self::Undone { after, .. } => *after,
+        }
+    }
 }

@@ -4,9 +4,9 @@ use super::courier::Courier;
 use super::input::Cut;
 use super::line::{self, Bad, Line};
 use super::notes::{Notes, Problem};
-use super::parcel::{GRACE, PARCELS};
+use super::parcel::PARCELS;
 use super::seen::Seen;
-use super::{ATTEMPTS_MAX, LINE, QUEUE, task, text};
+use super::{ATTEMPTS_MAX, KEPT, LINE, QUEUE, task, text};
 use crate::Draft;
 use std::collections::BTreeMap;
 use store::Time;
@@ -19,6 +19,8 @@ const GROUP_MAX: usize = 500;
 const GROUP_BYTES_MAX: usize = 2 << 20;
 /// Models of one batch that may each be run by a provider.
 const MODELS_MAX: usize = 64;
+/// Bytes that the name of such a model may have.
+const MODEL_BYTES_MAX: usize = 512;
 /// Problems that are told of a batch which fails as a whole.
 const PROBLEMS_MAX: usize = 50;
 
@@ -29,8 +31,8 @@ pub(super) struct Reading<'a> {
     pub good: u64,
     /// What is wrong with the others; the first of them.
     pub problems: Vec<Problem>,
-    /// Where the lines of each model go that a provider runs; `None`: each is asked by itself.
-    routes: BTreeMap<String, Option<String>>,
+    /// Where the lines of each model go that a provider runs.
+    routes: BTreeMap<String, String>,
     courier: Option<&'a dyn Courier>,
     key: Option<String>,
     seen: Seen,
@@ -116,9 +118,10 @@ impl<'a> Reading<'a> {
         let batch = self.batch;
         let model = line.model.as_deref().filter(|model| self.is_carried(model));
         let payload = task::payload(batch, self.key.as_deref(), number, line, model);
-        // What a provider runs is held until after the batch is over.
+        // What a provider runs is held until long after the batch is over, however late that is noticed: whoever
+        // carries its parcel, or keeps the batch, takes it from there.
         let (queue, run_at) = match model {
-            Some(_) => (PARCELS, batch.expires.after(2 * GRACE)),
+            Some(_) => (PARCELS, batch.expires.after(KEPT)),
             None => (QUEUE, now),
         };
         let draft = Draft::new(LINE, batch.tenant.clone()).queue(queue).band(Band::Batch).run_at(run_at);
@@ -128,11 +131,13 @@ impl<'a> Reading<'a> {
 
     /// Whether a provider runs the lines that ask this model; the group is told of it then.
     fn is_carried(&mut self, model: &str) -> bool {
-        let Some(courier) = self.courier else { return false };
+        let Some(courier) = self.courier.filter(|_| model.len() <= MODEL_BYTES_MAX) else { return false };
         if !self.routes.contains_key(model) && self.routes.len() < MODELS_MAX {
-            self.routes.insert(model.to_owned(), courier.route(&self.batch.endpoint, model));
+            // Names that lead nowhere are not kept: callers may invent as many as they want.
+            let place = courier.route(&self.batch.endpoint, model);
+            self.routes.extend(place.map(|place| (model.to_owned(), place)));
         }
-        let Some(Some(place)) = self.routes.get(model) else { return false };
+        let Some(place) = self.routes.get(model) else { return false };
         self.group.parcels.insert(model.to_owned(), place.clone());
         true
     }

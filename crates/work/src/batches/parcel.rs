@@ -11,27 +11,33 @@
 //! a process that drains leaves it where it is. What is done at the provider is written down before the next step is
 //! taken, by who holds the job's lease. Only whether a batch was created cannot be known if that very call is cut
 //! off: it is looked for by its mark then; where it is not there, its file is removed first, so that whoever still
-//! tries to create it in vain cannot, and it is looked for once more before another try is made.
+//! tries to create it does so in vain, and it is looked for once more before another try is made. Where the file cannot
+//! be removed, that try is waited for.
+//!
+//! A provider that is away for a quarter of an hour before it has a batch, or refuses for as long to tell of one, is
+//! asked no more.
 //!
 //! Each line is a job that is held, and its end is written in one step with that job's, if there still is one: what
 //! is fetched twice, or run twice at the provider, is in the output once.
 
 mod cutter;
+mod ends;
 mod fetch;
 mod pack;
+mod send;
 mod stage;
 
 pub use stage::Notes;
 pub(super) use stage::stopped_at;
 
-use super::courier::{Courier, Fault, Mark, Order, Remote};
+use super::courier::{Courier, Fault, Mark};
 use super::stats::Came;
 use super::{ATTEMPTS_MAX, QUEUE, Rows};
 use crate::context::Context;
 use crate::handler::{Failed, Outcome};
 use crate::{Clock, Draft};
 use serde::{Deserialize, Serialize};
-use stage::{Next, Sight, Want};
+use stage::{Next, PAUSES, Sight, Want};
 use std::sync::Arc;
 use std::time::Duration;
 use store::Time;
@@ -48,8 +54,8 @@ pub const PARCEL: &str = "batch.parcel";
 pub(super) const GRACE: Duration = Duration::from_secs(15 * 60);
 /// When to look again whether all lines are there.
 const UNREAD: Duration = Duration::from_secs(1);
-/// When to try again what a provider has not done.
-const AGAIN: Duration = Duration::from_secs(5);
+/// What is said of a provider that does not know what it was asked for.
+const NOT_THERE: &str = "it has no such API, or no such file";
 
 /// What a parcel's job is told.
 #[derive(Serialize, Deserialize)]
@@ -144,9 +150,10 @@ impl Carries {
     /// One step after the other, until there is nothing more to do now.
     async fn step_on(&self, carried: &mut Carried<'_>) -> Result<(), Halt> {
         loop {
-            match carried.notes.next(carried.want, self.clock.now()) {
+            match carried.notes.next(carried.want) {
                 Next::Unread => return Err(Halt::Later(UNREAD)),
                 Next::Pack => self.pack_and_create(carried).await?,
+                Next::Create => self.create(carried).await?,
                 Next::Recover => self.recover(carried).await?,
                 Next::See => return self.see(carried).await,
                 Next::Return(why) => return self.give_back(carried, why).await,
@@ -155,67 +162,10 @@ impl Carries {
         }
     }
 
-    /// Brings the lines to the provider, and has them run.
-    async fn pack_and_create(&self, carried: &mut Carried<'_>) -> Result<(), Halt> {
-        // Whoever says otherwise meanwhile is heard, and each line is asked by itself.
-        if !self.is_routed(carried) {
-            carried.notes.refused("the configuration does not send it there any more");
-            return Ok(());
-        }
-        match self.pack(carried).await? {
-            Ok(Some(file)) => carried.notes.packed(file),
-            Ok(None) => carried.notes.emptied(),
-            Err(fault) => return self.weigh(carried, fault),
-        }
-        self.write(carried, ParcelState::Open).await?;
-        if carried.notes.file.is_some() {
-            self.create(carried).await?;
-        }
-        Ok(())
-    }
-
     /// Whether the parcel's place is still where such lines go.
     fn is_routed(&self, carried: &Carried<'_>) -> bool {
         let place = self.courier.route(&carried.batch.endpoint, &carried.model);
         place.as_ref() == Some(&carried.notes.place)
-    }
-
-    async fn create(&self, carried: &mut Carried<'_>) -> Result<(), Halt> {
-        let order = Order {
-            file: carried.notes.file.clone().unwrap_or_default(),
-            endpoint: carried.batch.endpoint.clone(),
-            mark: carried.mark(),
-        };
-        match self.courier.create(&carried.notes.place, &order).await {
-            Ok(remote) => self.created(carried, &remote).await,
-            Err(fault) => self.weigh(carried, fault),
-        }
-    }
-
-    async fn created(&self, carried: &mut Carried<'_>, remote: &Remote) -> Result<(), Halt> {
-        carried.notes.created(remote.id.clone(), self.clock.now());
-        self.write(carried, ParcelState::Open).await?;
-        self.rows.stats.carried(Came::Sent);
-        Ok(())
-    }
-
-    /// Finds the batch that may have been created; or makes sure that it never will be.
-    async fn recover(&self, carried: &mut Carried<'_>) -> Result<(), Halt> {
-        let (place, file) = (carried.notes.place.clone(), carried.notes.file.clone().unwrap_or_default());
-        let mark = carried.mark();
-        for is_last in [false, true] {
-            match self.courier.find(&place, &mark).await {
-                Ok(Some(remote)) => return self.created(carried, &remote).await,
-                Ok(None) if is_last => {}
-                Ok(None) => match self.courier.remove(&place, &file).await {
-                    Ok(()) | Err(Fault::Unknown | Fault::Refused(_)) => {}
-                    Err(fault @ Fault::Passing { .. }) => return Err(halt(&fault)),
-                },
-                Err(fault) => return self.weigh(carried, fault),
-            }
-        }
-        carried.notes.not_created();
-        self.write(carried, ParcelState::Open).await
     }
 
     /// Looks how the batch stands at the provider.
@@ -224,14 +174,15 @@ impl Carries {
         let seen = match self.courier.see(&place, &id).await {
             Ok(remote) => Some(remote),
             Err(Fault::Unknown) => None,
-            // Nobody can be asked of it any more.
-            Err(Fault::Refused(why)) if !self.is_routed(carried) => {
-                return self.give_back(carried, why).await;
-            }
-            Err(fault) => return Err(halt(&fault)),
+            Err(fault) => return self.turned_away(carried, fault).await,
         };
         match carried.notes.sight(seen.as_ref(), carried.want, self.clock.now()) {
-            Sight::Wait(pause) => Err(Halt::Later(pause)),
+            Sight::Wait(pause) => {
+                if carried.notes.failing.take().is_some() {
+                    self.write(carried, ParcelState::Open).await?;
+                }
+                Err(Halt::Later(pause))
+            }
             Sight::Cancel(pause) => {
                 // Where it is over by now, that is seen the next time.
                 match self.courier.cancel(&place, &id).await {
@@ -242,7 +193,9 @@ impl Carries {
             Sight::Return(why) => self.give_back(carried, why).await,
             Sight::Fetch => {
                 carried.notes.outputs = seen.map(|remote| remote.files).unwrap_or_default();
-                self.fetch_all(carried).await?;
+                if let Err(fault) = self.fetch_all(carried).await? {
+                    return self.turned_away(carried, fault).await;
+                }
                 if carried.want == Want::Run {
                     // What is in none of the provider's files was not run there.
                     self.release(carried).await?;
@@ -250,6 +203,25 @@ impl Carries {
                 self.end(carried, ParcelState::Fetched).await
             }
         }
+    }
+
+    /// The provider does not tell what came of the batch. It may be away for as long as it wants to be, as it will
+    /// tell once it is back; but on one that refuses nobody waits for ever.
+    async fn turned_away(&self, carried: &mut Carried<'_>, fault: Fault) -> Result<(), Halt> {
+        match fault {
+            Fault::Refused(why) if !self.is_routed(carried) || self.has_failed(carried).await? => {
+                self.give_back(carried, why).await
+            }
+            Fault::Unknown => self.give_back(carried, NOT_THERE.to_owned()).await,
+            fault => Err(halt(&fault)),
+        }
+    }
+
+    /// Notes that what was asked of the provider was not done; says whether that has been so for too long.
+    async fn has_failed(&self, carried: &mut Carried<'_>) -> Result<bool, Halt> {
+        let is_enough = carried.notes.failed(self.clock.now());
+        self.write(carried, ParcelState::Open).await?;
+        Ok(is_enough)
     }
 
     /// What the provider does not run, the gateway does.
@@ -272,10 +244,12 @@ impl Carries {
 
     async fn end(&self, carried: &mut Carried<'_>, state: ParcelState) -> Result<(), Halt> {
         self.write(carried, state).await?;
-        self.rows.stats.carried(match state {
-            ParcelState::Returned => Came::Returned,
-            ParcelState::Fetched | ParcelState::Open => Came::Fetched,
-        });
+        match state {
+            ParcelState::Returned => self.rows.stats.carried(Came::Returned),
+            // What was never sent, as all of it was known here or nobody wants it any more, is not fetched either.
+            _ if carried.notes.remote.is_none() => {}
+            _ => self.rows.stats.carried(Came::Fetched),
+        }
         // As far as that can be done now: providers forget files by themselves in the end.
         for file in carried.notes.file.iter().chain(&carried.notes.outputs) {
             if let Err(error) = self.courier.remove(&carried.notes.place, file).await {
@@ -309,16 +283,6 @@ impl Carries {
         }
         Ok(given)
     }
-
-    /// A fault that will not pass is the end of the parcel; any other one waits.
-    fn weigh(&self, carried: &mut Carried<'_>, fault: Fault) -> Result<(), Halt> {
-        match fault {
-            Fault::Refused(why) => carried.notes.refused(&why),
-            Fault::Unknown => carried.notes.refused("it has no such API, or no such file"),
-            Fault::Passing { .. } => return Err(halt(&fault)),
-        }
-        Ok(())
-    }
 }
 
 impl Carried<'_> {
@@ -335,10 +299,7 @@ impl Carried<'_> {
 
 fn halt(fault: &Fault) -> Halt {
     tracing::debug!(error = %fault, "batches: a provider does not bring a parcel on");
-    match fault {
-        Fault::Passing { after, .. } => Halt::Later(after.unwrap_or(AGAIN)),
-        Fault::Refused(_) | Fault::Unknown => Halt::Later(AGAIN),
-    }
+    Halt::Later(fault.after().unwrap_or(PAUSES.0).min(PAUSES.1))
 }
 
 /// Another attempt has the parcel.

@@ -32,7 +32,7 @@ pub struct Report {
     pub bad: u64,
     /// Parcels that providers have taken as batches of their own.
     pub sent: u64,
-    /// Parcels of which all is here that there will be.
+    /// Parcels that were sent and of which all is here that there will be.
     pub fetched: u64,
     /// Parcels that providers did not run.
     pub returned: u64,

@@ -46,6 +46,11 @@ impl<'a> Task<'a> {
         Some(Self { head: serde_json::from_slice(&payload[..feed]).ok()?, body: &payload[feed + 1..] })
     }
 
+    /// Whether it is part of the parcel with lines that ask `model`.
+    pub fn is_part_of(&self, model: &str) -> bool {
+        self.head.model.as_deref() == Some(model)
+    }
+
     pub fn expires(&self) -> Time {
         Time(self.head.expires)
     }

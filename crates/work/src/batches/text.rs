@@ -51,7 +51,7 @@ pub(super) fn answered(task: &Task<'_>, answer: &Answer) -> LineEnd {
     let quoted = body.as_ref().err().and_then(|text| serde_json::value::to_raw_value(text).ok());
     let body = body.ok().or(quoted.as_deref()).unwrap_or(RawValue::NULL);
     let response = Some(Response { status_code: *status, request_id, body });
-    end(task, (200..300).contains(status), response, None)
+    end(task, answer.is_good(), response, None)
 }
 
 /// The end of a line that was not.

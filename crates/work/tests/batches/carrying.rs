@@ -1,19 +1,27 @@
 //! Lines that a provider's own batch API runs: each ends once, whatever becomes of the calls to it.
 
-use crate::far::{Far, Went, answered, expired, passing};
-use crate::scene::{Asked, Scene, batch_options, counts, echo, line, lines};
+use crate::far::{Far, Went, answered, expired, passing, refused, undone};
+use crate::scene::{Asked, DAY, Scene, batch_options, counts, echo, line, lines};
 use crate::stage::{act, eventually, ms, short_leases};
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 use store::batches::BatchState;
 use store::parcels::ParcelState;
-use work::batches::{Batches, Fault, PARCELS, Rows, handle};
+use work::batches::{Batches, Fault, PARCELS, ParcelNotes, Rows, handle};
 use work::{Clock, Handlers, Options, Queue};
+
+/// As long as a provider that does nothing is waited for.
+const QUARTER: Duration = Duration::from_secs(15 * 60);
 
 /// A line that asks a model which no provider runs in batches.
 fn other(custom_id: &str) -> String {
-    line(custom_id).replace(r#""model":"m""#, r#""model":"other""#)
+    of_model("other", custom_id)
+}
+
+fn of_model(model: &str, custom_id: &str) -> String {
+    line(custom_id).replace(r#""model":"m""#, &format!(r#""model":"{model}""#))
 }
 
 fn options() -> Options {
@@ -23,6 +31,12 @@ fn options() -> Options {
 
 async fn states(scene: &Scene, id: &str) -> Vec<ParcelState> {
     scene.batches.parcels(&[id]).await.unwrap().iter().map(|parcel| parcel.state).collect()
+}
+
+/// Whether it is written that what was asked of the provider is not done.
+async fn is_failing(scene: &Scene, id: &str) -> bool {
+    let parcels = scene.batches.parcels(&[id]).await.unwrap();
+    parcels.iter().any(|parcel| ParcelNotes::of(parcel).failing.is_some())
 }
 
 #[tokio::test]
@@ -96,6 +110,49 @@ async fn whoever_leaves_ends_no_line_that_it_cannot_count() {
 }
 
 #[tokio::test]
+async fn what_the_provider_fails_of_for_now_is_asked_here() {
+    let (scene, asked) = (Scene::new().await, Asked::default());
+    let far = Far::new().judging(|row| {
+        let status = match row["body"]["n"].as_str().unwrap() {
+            "line-1" => 429,
+            "line-2" => 500,
+            "line-3" => 422,
+            _ => 200,
+        };
+        Some(answered(row, status))
+    });
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(5)).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 5, 4, 1));
+    assert_eq!(asked.all().into_keys().collect::<Vec<_>>(), ["line-1", "line-2"]);
+    act.drain().await;
+}
+
+/// Both parcels of a batch are on one shelf; a provider that names a line of the other one says nothing of it.
+#[tokio::test]
+async fn a_line_of_another_parcel_is_none_of_the_providers() {
+    let (scene, asked) = (Scene::new().await, Asked::default());
+    let far = Far::new().judging(|row| {
+        let mut said = answered(row, 200);
+        let is_strange = row["body"]["n"] == "strange";
+        if is_strange {
+            said["custom_id"] = json!("0");
+        }
+        Some(said)
+    });
+    far.run_also("n");
+    // It is on the shelf yet when the other one is fetched.
+    far.put_off("own", 1);
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&[line("own"), of_model("n", "strange")]).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 2, 2, 0));
+    let good = scene.lines(&batch.id, true).await;
+    assert_eq!(good["own"]["response"]["body"]["asked"], "own");
+    assert_eq!(asked.all().into_keys().collect::<Vec<_>>(), ["strange"], "which had no answer");
+    act.drain().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_counted_is_told() {
     let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
     let rows = Rows::from(&scene.stage.store);
@@ -117,6 +174,38 @@ async fn what_is_said_here_and_is_not_the_last_word_is_asked_again() {
     let batch = scene.over(&batch.id).await;
     assert_eq!(counts(&batch), (BatchState::Completed, 2, 2, 0));
     assert_eq!((far.created(), asked.len()), (vec![1], 0));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn names_that_lead_nowhere_take_no_place() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    let act = scene.carry(&far, &asked, options());
+    let mut input: Vec<_> =
+        (0..200).map(|n| of_model(&format!("nowhere-{n}"), &format!("here-{n}"))).collect();
+    let endless = "m".repeat(10_000);
+    far.run_also(&endless);
+    input.extend([of_model(&endless, "endless"), line("there")]);
+    let batch = scene.batch(&input).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 202, 202, 0));
+    assert_eq!(scene.lines(&batch.id, true).await["there"]["response"]["body"]["far"], true);
+    assert_eq!((far.created(), asked.len()), (vec![1], 201));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_was_never_sent_is_not_counted_as_fetched() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    let rows = Rows::from(&scene.stage.store);
+    let act = scene.carry_on(rows.clone(), &far, &asked, options());
+    for (input, expected) in [("known-1", (0, 0)), ("line-1", (1, 1))] {
+        let batch = scene.batch(&[line(input)]).await;
+        scene.over(&batch.id).await;
+        eventually(async || (states(&scene, &batch.id).await == [ParcelState::Fetched]).then_some(())).await;
+        eventually(async || (act.rests().await.held == 0).then_some(())).await;
+        let report = scene.reported(&rows);
+        assert_eq!((report.sent, report.fetched), expected, "{input}");
+    }
     act.drain().await;
 }
 
@@ -159,7 +248,7 @@ async fn a_batch_whose_creation_nobody_heard_of_is_found() {
 async fn a_batch_that_was_not_created_is_created_anew_from_another_file() {
     let (scene, asked, once) = (Scene::new().await, Asked::default(), AtomicBool::new(true));
     let far = Far::new().going(move |name, _| match name {
-        "create" if once.swap(false, Ordering::Relaxed) => Went::Not(passing()),
+        "create" if once.swap(false, Relaxed) => Went::Not(passing()),
         _ => Went::Well,
     });
     let act = scene.carry(&far, &asked, options());
@@ -171,6 +260,139 @@ async fn a_batch_that_was_not_created_is_created_anew_from_another_file() {
         (2, 2),
         "looked for before and after its file was removed"
     );
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_is_asked_too_often_runs_the_file_that_it_has() {
+    let (scene, asked, left) = (Scene::new().await, Asked::default(), AtomicUsize::new(12));
+    let far = Far::new().going(move |name, _| {
+        let is_too_often =
+            name == "create" && left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+        if is_too_often { Went::Not(undone()) } else { Went::Well }
+    });
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(20)).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 20, 20, 0));
+    assert_eq!((far.calls("create"), far.calls("bring"), far.calls("find")), (13, 1, 0));
+    assert_eq!((far.created(), asked.len()), (vec![1], 0));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_does_nothing_for_a_quarter_of_an_hour_is_asked_no_more() {
+    for (call, fault) in [
+        ("bring", undone()),
+        ("bring", passing()),
+        ("create", undone()),
+        ("see", refused()),
+        ("fetch", refused()),
+    ] {
+        let (scene, asked, told) = (Scene::new().await, Asked::default(), fault.clone());
+        let far =
+            Far::new().going(move |name, _| if name == call { Went::Not(told.clone()) } else { Went::Well });
+        let act = scene.carry(&far, &asked, options());
+        let batch = scene.batch(&lines(20)).await;
+        eventually(async || is_failing(&scene, &batch.id).await.then_some(())).await;
+        assert_eq!((asked.len(), scene.get(&batch.id).await.completed), (0, 0), "{call} {fault:?}");
+        scene.forward(QUARTER);
+        assert_eq!(
+            counts(&scene.over(&batch.id).await),
+            (BatchState::Completed, 20, 20, 0),
+            "{call} {fault:?}"
+        );
+        assert_eq!((asked.len(), states(&scene, &batch.id).await), (20, vec![ParcelState::Returned]));
+        act.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_for_a_while_is_waited_for() {
+    for call in ["find", "see", "fetch"] {
+        let (scene, asked, first) = (Scene::new().await, Asked::default(), AtomicBool::new(true));
+        let far = Far::new().going(move |name, _| match name {
+            "create" => Went::Unheard,
+            _ if name == call && first.swap(false, Relaxed) => Went::Not(refused()),
+            _ => Went::Well,
+        });
+        let act = scene.carry(&far, &asked, options());
+        let batch = scene.batch(&lines(20)).await;
+        assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 20, 20, 0), "{call}");
+        assert_eq!((far.calls("create"), far.created(), asked.len()), (1, vec![1], 0), "{call}");
+        act.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_was_away_before_it_sent_a_parcel_sends_it() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    let act = scene.carry(&far, &asked, batch_options());
+    let batch = scene.batch(&lines(20)).await;
+    eventually(async || (scene.get(&batch.id).await.state == BatchState::InProgress).then_some(())).await;
+    act.drain().await;
+    scene.forward(4 * QUARTER);
+    let act = scene.carry(&far, &asked, options());
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 20, 20, 0));
+    assert_eq!((far.created(), asked.len()), (vec![1], 0));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_was_done_while_nobody_was_here_is_fetched_after_the_end_of_its_time() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    far.stuck(true);
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(50)).await;
+    eventually(async || (far.calls("see") > 0).then_some(())).await;
+    act.drain().await;
+    far.stuck(false);
+    scene.forward(DAY + 4 * QUARTER);
+    let act = scene.carry(&far, &asked, options());
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Expired, 50, 50, 0));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn a_try_whose_file_cannot_be_removed_is_waited_for() {
+    let (scene, asked) = (Scene::new().await, Asked::default());
+    let far = Far::new().going(|name, _| match name {
+        "create" => Went::Not(passing()),
+        "remove" => Went::Not(refused()),
+        _ => Went::Well,
+    });
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(20)).await;
+    eventually(async || (far.calls("remove") > 0).then_some(())).await;
+    assert!(far.arrive(), "its file is there");
+    scene.forward(QUARTER);
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 20, 20, 0));
+    assert_eq!((far.calls("create"), far.created(), asked.len()), (1, vec![1], 0));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_has_arrived_of_a_file_that_breaks_off_is_counted() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    far.tear();
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&lines(450)).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 450, 450, 0));
+    eventually(async || (states(&scene, &batch.id).await == [ParcelState::Fetched]).then_some(())).await;
+    let mut noted = far.noted();
+    noted.dedup();
+    assert_eq!((noted.len(), far.noted().len()), (450, 450), "each once");
+    assert_eq!((far.calls("fetch"), asked.len()), (2, 0));
+    act.drain().await;
+}
+
+#[tokio::test]
+async fn what_is_answered_here_stands_though_another_line_has_to_wait() {
+    let (scene, far, asked) = (Scene::new().await, Far::new(), Asked::default());
+    far.put_off("line-0", 1);
+    let act = scene.carry(&far, &asked, options());
+    let batch = scene.batch(&[line("known-0"), line("line-0"), line("line-1")]).await;
+    assert_eq!(counts(&scene.over(&batch.id).await), (BatchState::Completed, 3, 3, 0));
+    assert_eq!((far.looks("known-0"), far.looks("line-0")), (1, 2));
     act.drain().await;
 }
 
@@ -234,17 +456,16 @@ async fn whoever_is_killed_at_any_call_leaves_each_line_to_end_once() {
         let (scene, asked) = (Scene::new().await, Asked::default());
         let hung = Arc::new(AtomicBool::new(false));
         let hangs = Arc::clone(&hung);
-        let far =
-            Far::new().going(move |_, number| match number == at && !hangs.swap(true, Ordering::Relaxed) {
-                true => Went::Hangs,
-                false => Went::Well,
-            });
+        let far = Far::new().going(move |_, number| match number == at && !hangs.swap(true, Relaxed) {
+            true => Went::Hangs,
+            false => Went::Well,
+        });
         let leases = Options { lease: short_leases().lease, beat: short_leases().beat, ..options() };
         let act = scene.carry(&far, &asked, leases.clone());
         let batch = scene.batch(&lines(30)).await;
         let is_hung_or_over = async || {
             let is_over = scene.get(&batch.id).await.state.is_final();
-            (hung.load(Ordering::Relaxed) || is_over).then_some(())
+            (hung.load(Relaxed) || is_over).then_some(())
         };
         eventually(is_hung_or_over).await;
         act.kill().await;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use work::batches::{
     Answer, Books, Courier, Fault, Going, Looked, Mark, Order, Piece, Question, Remote, RemoteState,
@@ -26,6 +27,9 @@ pub enum Went {
     /// It is made, and never ends.
     Hangs,
 }
+
+/// When a provider wants to be asked again.
+const SOON: Duration = Duration::from_millis(20);
 
 /// The provider. A clone is the same.
 #[derive(Clone)]
@@ -52,6 +56,14 @@ struct State {
     busy: BTreeSet<String>,
     /// How often the books are opened before the process leaves; `None`: as often as one likes.
     openings: Option<usize>,
+    /// Whether the next file that is fetched is cut off.
+    is_torn: bool,
+    /// Lines that were looked at, in order.
+    looked: Vec<String>,
+    /// The last that it was told to run.
+    order: Option<Order>,
+    /// What is to be looked at later, so many times.
+    later: BTreeMap<String, usize>,
 }
 
 struct Batch {
@@ -63,7 +75,15 @@ struct Batch {
 }
 
 pub fn passing() -> Fault {
-    Fault::Passing { why: "not now".to_owned(), after: Some(std::time::Duration::from_millis(20)) }
+    Fault::Passing { why: "not now".to_owned(), after: Some(SOON) }
+}
+
+pub fn undone() -> Fault {
+    Fault::Undone { why: "less often".to_owned(), after: Some(SOON) }
+}
+
+pub fn refused() -> Fault {
+    Fault::Refused("403: no".to_owned())
 }
 
 impl Far {
@@ -96,6 +116,33 @@ impl Far {
     /// The books are opened so often, and not again; `None`: as often as one likes.
     pub fn opening(&self, openings: Option<usize>) {
         self.state.lock().unwrap().openings = openings;
+    }
+
+    /// It runs what asks this model, too.
+    pub fn run_also(&self, model: &str) {
+        self.state.lock().unwrap().models.insert(model.to_owned());
+    }
+
+    /// The next file that is fetched comes at once but for its last bytes, and breaks off when some of it is counted.
+    pub fn tear(&self) {
+        self.state.lock().unwrap().is_torn = true;
+    }
+
+    /// Nothing can be said to this line the first so many times.
+    pub fn put_off(&self, custom_id: &str, times: usize) {
+        self.state.lock().unwrap().later.insert(custom_id.to_owned(), times);
+    }
+
+    /// The last order to run a file arrives, however late; whether anything came of it.
+    pub fn arrive(&self) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let order = state.order.clone().unwrap();
+        create(&mut state, &order).is_ok()
+    }
+
+    /// How often a line was looked at.
+    pub fn looks(&self, custom_id: &str) -> usize {
+        self.state.lock().unwrap().looked.iter().filter(|line| *line == custom_id).count()
     }
 
     /// How often it was asked this.
@@ -143,6 +190,16 @@ impl Far {
         }
     }
 
+    /// Notes that a line is looked at; whether nothing can be said to it for now.
+    fn is_put_off(&self, custom_id: &str) -> bool {
+        let mut state = self.state.lock().unwrap();
+        state.looked.push(custom_id.to_owned());
+        let Some(times) = state.later.get_mut(custom_id) else { return false };
+        let is_put_off = *times > 0;
+        *times = times.saturating_sub(1);
+        is_put_off
+    }
+
     /// Runs a batch to its end.
     fn run(&self, state: &mut State, at: usize) {
         let input = state.files.get(&state.batches[at].input).cloned().unwrap_or_default();
@@ -166,6 +223,17 @@ impl Far {
 fn name(state: &mut State, what: &str) -> String {
     state.names += 1;
     format!("{what}-{}", state.names)
+}
+
+fn create(state: &mut State, order: &Order) -> Result<Remote, Fault> {
+    if !state.files.contains_key(&order.file) {
+        return Err(Fault::Unknown);
+    }
+    let (id, mark, input) = (name(state, "batch"), order.mark.clone(), order.file.clone());
+    let batch = Batch { id, mark, input, files: Vec::new(), state: RemoteState::Running };
+    let remote = seen(&batch);
+    state.batches.push(batch);
+    Ok(remote)
 }
 
 /// A line of the output.
@@ -192,6 +260,9 @@ impl Courier for Far {
 
     fn look<'a>(&'a self, _: &'a str, question: Question) -> Going<'a, Looked> {
         Box::pin(async move {
+            if self.is_put_off(&question.custom_id) {
+                return Looked::Later;
+            }
             // Nobody can say for now.
             if question.custom_id.starts_with("busy") && self.state.lock().unwrap().busy.insert(question.id) {
                 let after = Some(std::time::Duration::from_millis(20));
@@ -241,16 +312,8 @@ impl Courier for Far {
     }
 
     fn create<'a>(&'a self, _: &'a str, order: &'a Order) -> Going<'a, Result<Remote, Fault>> {
-        Box::pin(self.call("create", move |state| {
-            if !state.files.contains_key(&order.file) {
-                return Err(Fault::Unknown);
-            }
-            let (id, mark, input) = (name(state, "batch"), order.mark.clone(), order.file.clone());
-            let batch = Batch { id, mark, input, files: Vec::new(), state: RemoteState::Running };
-            let remote = seen(&batch);
-            state.batches.push(batch);
-            Ok(remote)
-        }))
+        self.state.lock().unwrap().order = Some(order.clone());
+        Box::pin(self.call("create", move |state| create(state, order)))
     }
 
     fn find<'a>(&'a self, _: &'a str, mark: &'a Mark) -> Going<'a, Result<Option<Remote>, Fault>> {
@@ -288,6 +351,13 @@ impl Courier for Far {
         Box::pin(async move {
             let all =
                 self.call("fetch", |state| state.files.get(file).cloned().ok_or(Fault::Unknown)).await?;
+            if std::mem::take(&mut self.state.lock().unwrap().is_torn) {
+                let _ = pieces.send(all[..all.len() - 10].to_vec()).await;
+                while self.noted().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+                return Err(passing());
+            }
             for piece in all.chunks(100) {
                 if pieces.send(piece.to_vec()).await.is_err() {
                     break;
@@ -311,6 +381,7 @@ impl Courier for Far {
 
     fn note<'a>(&'a self, _: &'a str, question: Question, _: Answer) -> Going<'a, Result<(), String>> {
         Box::pin(async move {
+            tokio::task::yield_now().await;
             if question.custom_id.starts_with("uncountable") {
                 return Err("nobody counts it".to_owned());
             }

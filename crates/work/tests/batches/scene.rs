@@ -4,6 +4,7 @@ use crate::far::Far;
 use crate::stage::{Act, Stage, act, eventually, ms, options};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Time;
@@ -13,7 +14,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use work::batches::{
-    Answer, Ask, Batches, Cancelling, Created, Errors, Keeper, NewBatch, Question, Reply, Rows, handle,
+    Answer, Ask, Batches, Cancelling, Created, Errors, Keeper, NewBatch, Question, Reply, Report, Rows,
+    handle,
 };
 use work::pool::Bounds;
 use work::{Clock, Handlers, Options, Queue};
@@ -25,17 +27,24 @@ const ENDPOINT: &str = "/v1/chat/completions";
 pub struct Scene {
     pub stage: Stage,
     pub batches: Batches,
+    /// By how many milliseconds its clock is ahead.
+    ahead: Arc<AtomicI64>,
     _keeper: CancellationToken,
 }
 
 impl Scene {
     pub async fn new() -> Self {
-        let stage = Stage::new().await;
-        let batches = Batches::new(&stage.store, stage.client(), Clock::default());
-        let keeper = Keeper::new(&stage.store, Clock::default()).every(ms(10)).patient_for(ms(200));
+        let (stage, ahead) = (Stage::new().await, Arc::default());
+        let batches = Batches::new(&stage.store, stage.client(), clock(&ahead));
+        let keeper = Keeper::new(&stage.store, clock(&ahead)).every(ms(10)).patient_for(ms(200));
         let drain = CancellationToken::new();
         drop(spawn(keeper.run(drain.clone())));
-        Self { stage, batches, _keeper: drain }
+        Self { stage, batches, ahead, _keeper: drain }
+    }
+
+    /// So much time passes at once, for everybody.
+    pub fn forward(&self, by: Duration) {
+        self.ahead.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     /// Brings a file in pieces of this size.
@@ -88,14 +97,21 @@ impl Scene {
 
     /// The same on other rows, or with other options.
     pub fn run_on(&self, rows: impl Into<Rows>, ask: Ask, options: Options) -> Act {
-        act(&self.stage.store, handle(Handlers::new(), rows, ask, None, Clock::default()), options)
+        let clock = clock(&self.ahead);
+        let handlers = handle(Handlers::new(), rows, ask, None, clock.clone());
+        act(&self.stage.store, handlers, Options { clock, ..options })
     }
 
     /// A runner that has `far` run what it takes, and answers all else by an echo.
     pub fn carry(&self, far: &Far, asked: &Asked, options: Options) -> Act {
-        let store = &self.stage.store;
-        let handlers = handle(Handlers::new(), store, echo(asked), Some(far.courier()), Clock::default());
-        act(store, handlers, options)
+        self.carry_on(&self.stage.store, far, asked, options)
+    }
+
+    /// The same on other rows.
+    pub fn carry_on(&self, rows: impl Into<Rows>, far: &Far, asked: &Asked, options: Options) -> Act {
+        let clock = clock(&self.ahead);
+        let handlers = handle(Handlers::new(), rows, echo(asked), Some(far.courier()), clock.clone());
+        act(&self.stage.store, handlers, Options { clock, ..options })
     }
 
     pub async fn get(&self, id: &str) -> Batch {
@@ -105,6 +121,11 @@ impl Scene {
     /// The batch, once it is over.
     pub async fn over(&self, id: &str) -> Batch {
         eventually(async || Some(self.get(id).await).filter(|batch| batch.state.is_final())).await
+    }
+
+    /// What was done on these rows.
+    pub fn reported(&self, rows: &Rows) -> Report {
+        Batches::new(rows.clone(), self.stage.client(), Clock::default()).report()
     }
 
     pub async fn cancel(&self, id: &str) -> Cancelling {
@@ -135,6 +156,12 @@ impl Scene {
         let errors: Errors = serde_json::from_slice(&errors).unwrap();
         errors.data.into_iter().map(|problem| (problem.code, problem.line)).collect()
     }
+}
+
+/// The system's clock, so many milliseconds ahead.
+fn clock(ahead: &Arc<AtomicI64>) -> Clock {
+    let ahead = Arc::clone(ahead);
+    Clock::new(move || Time(Time::now().0 + ahead.load(Ordering::SeqCst)))
 }
 
 /// As usual, with the queue of batches.

@@ -39,6 +39,8 @@ fn a_listener_beyond_loopback_needs_an_admin_key_and_callers_keys() {
                     assert!(!allowed, "{}", faults.render(false));
                     let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
                     assert_eq!(keys, [format!("{plane}.listen")]);
+                    let mend = faults.iter().next().unwrap().mend.as_str();
+                    assert_eq!(mend.contains("a longer admin key"), admin_key == short, "{mend}");
                 }
             }
         }

@@ -18,6 +18,8 @@ use crate::listener::tls::{pem, untimely};
 const ADMIN_KEY_BYTES_MIN: usize = 32;
 /// What may be missing of what guards one.
 const ADMIN_KEY: &str = "TIDEGATE_ADMIN_KEY of 32 bytes or more (`openssl rand -hex 32`)";
+const LONGER_ADMIN_KEY: &str =
+    "a longer admin key: the one that is set has fewer than 32 bytes (`openssl rand -hex 32`)";
 const CALLERS_KEYS: &str =
     "callers' keys (`tidegate keys create`; for those of the store, `server.keys = \"required\"`)";
 /// Longest time-out taken: a day.
@@ -209,7 +211,7 @@ impl Judge<'_> {
     pub(super) fn exposure(&mut self, server: &Server, admin: &Admin, raw: &raw::File) {
         let Unguarded { planes, mut missing } = unguarded(server, admin, !raw.keys.is_empty());
         if self.is_told(&Path::of(&["admin", "key"])) {
-            missing.retain(|what| *what != ADMIN_KEY);
+            missing.retain(|what| ![ADMIN_KEY, LONGER_ADMIN_KEY].contains(what));
         }
         for (plane, listen) in planes.into_iter().filter(|_| !missing.is_empty()) {
             let what = format!("{listen} is not loopback, and the gateway is not guarded");
@@ -234,7 +236,11 @@ pub struct Unguarded {
 /// Which listeners leave loopback without what guards them; `has_keys`: callers' keys stand in the configuration.
 pub fn unguarded(server: &Server, admin: &Admin, has_keys: bool) -> Unguarded {
     let is_strong = |key: &Secret| key.expose().len() >= ADMIN_KEY_BYTES_MIN;
-    let admin_key = (!admin.key.as_ref().is_some_and(is_strong)).then_some(ADMIN_KEY);
+    let admin_key = match &admin.key {
+        Some(key) if is_strong(key) => None,
+        Some(_) => Some(LONGER_ADMIN_KEY),
+        None => Some(ADMIN_KEY),
+    };
     let keys = (!has_keys && !server.keys_required).then_some(CALLERS_KEYS);
     let missing: Vec<_> = admin_key.into_iter().chain(keys).collect();
     let mut planes = vec![("server", server.listen), ("admin", admin.listen)];

@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::{ANSWER_MAX, FILE_MAX, Longest, courier, escaped, fault};
+use super::{ANSWER_MAX, FILE_MAX, Longest, broken, courier, escaped, fault, passing};
 use crate::desk::{Commission, Principal};
 use crate::keys::KeyHash;
 use crate::stand::Stand;
+use crate::upstream::Error;
 use crate::upstream::office::Reply;
 use ::http::StatusCode;
 use serde_json::json;
@@ -177,6 +178,7 @@ fn a_refusal_passes_or_stays() {
             Fault::Passing { why, after } => {
                 format!("passing {why} {}", after.unwrap_or_default().as_secs())
             }
+            Fault::Undone { why, after } => format!("undone {why} {}", after.unwrap_or_default().as_secs()),
         };
         assert_eq!(found, expected);
     };
@@ -184,11 +186,22 @@ fn a_refusal_passes_or_stays() {
     check(401, "refused 401: no");
     check(404, "unknown");
     check(405, "refused 405: no");
+    check(408, "passing 408: no 3");
     check(413, "refused 413: no");
-    check(429, "passing 429: no 3");
+    check(425, "undone 425: no 3");
+    check(429, "undone 429: no 3");
     check(500, "passing 500: no 3");
     check(501, "refused 501: no");
     check(503, "passing 503: no 3");
+}
+
+#[test]
+fn a_call_that_nobody_heard_has_done_nothing() {
+    let check = |error, expected| assert_eq!(broken(&error), expected, "{error}");
+    let undone = |why: &str| Fault::Undone { why: why.to_owned(), after: None };
+    check(Error::Unreachable("refused".to_owned()), undone("cannot connect: refused"));
+    check(Error::ConnectTimeout, undone("no connection in time"));
+    check(Error::Cut("reset".to_owned()), passing("the connection broke: reset".to_owned()));
 }
 
 #[test]

@@ -9,9 +9,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 /// Lines that an input may have; OpenAI's limit.
-const LINES_MAX: usize = 50_000;
+const LINES_MAX: u64 = 50_000;
 /// Faults of an input that are told.
 const FAULTS_MAX: usize = 20;
+/// Bytes that may come of an input.
+const OUTPUT_BYTES_MAX: usize = 256 << 20;
 
 /// What is to be run.
 #[derive(Deserialize)]
@@ -54,27 +56,36 @@ struct Asked<'a> {
 }
 
 impl Shared {
-    /// Runs every line of an input whose lines all ask `endpoint`.
+    /// Runs every line of an input whose lines all ask `endpoint`; none where anything is wrong with any, or there is
+    /// too much.
     pub(super) fn run(&self, input: &[u8], endpoint: &str) -> Ran {
-        let (mut ran, mut ids) = (Ran { lines: Vec::new(), faults: Vec::new() }, HashSet::new());
-        let lines = input.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-        for (line, number) in lines.zip(1..) {
-            match asked(line, endpoint, number) {
+        let (mut lines, mut faults, mut ids, mut bytes) = (Vec::new(), Vec::new(), HashSet::new(), 0);
+        let rows = input.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        for (row, number) in rows.zip(1..) {
+            if let Some(too_much) = too_much(number, bytes) {
+                faults = vec![too_much];
+                break;
+            }
+            if faults.len() >= FAULTS_MAX {
+                break;
+            }
+            match asked(row, endpoint, number) {
                 Ok(asked) if !ids.insert(asked.custom_id.clone()) => {
-                    ran.faults.push(fault(number, "duplicate_custom_id", "Another line has this custom_id."));
+                    faults.push(fault(number, "duplicate_custom_id", "Another line has this custom_id."));
                 }
-                Ok(asked) => ran.lines.push(self.done(&asked, number)),
-                Err(wrong) => ran.faults.push(wrong),
+                Ok(asked) if faults.is_empty() => {
+                    let done = self.done(&asked, number);
+                    bytes += done.text.len();
+                    lines.push(done);
+                }
+                Ok(_) => {}
+                Err(wrong) => faults.push(wrong),
             }
         }
-        if ran.lines.len() > LINES_MAX {
-            ran.faults.push(fault(1, "too_many_tasks", "There are more than 50,000 requests."));
+        if ids.is_empty() && faults.is_empty() {
+            faults.push(fault(1, "empty_file", "The input file has no line."));
         }
-        if ran.lines.is_empty() && ran.faults.is_empty() {
-            ran.faults.push(fault(1, "empty_file", "The input file has no line."));
-        }
-        ran.faults.truncate(FAULTS_MAX);
-        ran
+        Ran { lines: if faults.is_empty() { lines } else { Vec::new() }, faults }
     }
 
     fn done(&self, asked: &Asked<'_>, number: u64) -> Done {
@@ -104,6 +115,16 @@ fn asked<'a>(line: &'a [u8], endpoint: &str, number: u64) -> Result<Asked<'a>, V
         true => Ok(asked),
         false => Err(fault(number, "invalid_url", "The line asks for another endpoint than the batch.")),
     }
+}
+
+/// What is wrong with an input that has so many lines, of which so many bytes have come by then.
+fn too_much(lines: u64, bytes: usize) -> Option<Value> {
+    if lines > LINES_MAX {
+        return Some(fault(1, "too_many_tasks", "There are more than 50,000 requests."));
+    }
+    let is_too_large = bytes > OUTPUT_BYTES_MAX;
+    is_too_large
+        .then(|| fault(lines, "output_too_large", "More comes of the lines before than is held here."))
 }
 
 fn fault(line: u64, code: &str, message: &str) -> Value {

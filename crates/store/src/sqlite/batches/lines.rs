@@ -1,8 +1,8 @@
 //! The lines of a batch that have ended: each once.
 
 use crate::batches::{LineEnd, LineText, Stretch};
+use crate::jobs::State;
 use crate::sqlite::jobs::belong;
-use crate::sqlite::parcels;
 use crate::{Result, Time};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -59,7 +59,7 @@ pub(super) fn take_back(
     now: Time,
 ) -> Result<u64> {
     let mut taken = 0;
-    for part in parcels::waiting(db, id, but, limit)? {
+    for part in belong::parts(db, id, State::Ready, but, limit)? {
         // Others than lines belong to a batch too: the job that reads its input.
         let Ok(line) = part.word.parse() else { continue };
         let text = text(line, &belong::payload(db, part.id)?);

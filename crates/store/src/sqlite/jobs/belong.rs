@@ -8,7 +8,8 @@ use std::collections::HashMap;
 
 /// Those that are not over, by their words.
 pub(in crate::sqlite) const BELONGING: &str = "SELECT id, uniq, keep FROM jobs INDEXED BY jobs_unique \
-    WHERE uniq IS NOT NULL AND state < 3 AND uniq >= ?1 AND uniq < ?2 AND state <= ?3 ORDER BY uniq LIMIT ?4";
+    WHERE uniq IS NOT NULL AND state < 3 AND uniq >= ?1 AND uniq < ?2 AND state <= ?3 AND queue IS NOT ?4 \
+    ORDER BY uniq LIMIT ?5";
 
 /// A job that belongs to something and is not over.
 pub(in crate::sqlite) struct Part {
@@ -18,12 +19,18 @@ pub(in crate::sqlite) struct Part {
     pub(in crate::sqlite) keep: bool,
 }
 
-/// Jobs of `owner` that stand no further than `latest`; so many at most.
-pub(in crate::sqlite) fn parts(db: &Connection, owner: &str, latest: State, limit: u32) -> Result<Vec<Part>> {
+/// Jobs of `owner` that stand no further than `latest`, but for those in the queue `but`, if given; so many at most.
+pub(in crate::sqlite) fn parts(
+    db: &Connection,
+    owner: &str,
+    latest: State,
+    but: Option<&str>,
+    limit: u32,
+) -> Result<Vec<Part>> {
     // The zero comes after the slash.
     let (from, to) = (format!("{owner}/"), format!("{owner}0"));
     let mut sql = db.prepare_cached(BELONGING)?;
-    let rows = sql.query_map(params![from, to, latest as i64, limit], |found| {
+    let rows = sql.query_map(params![from, to, latest as i64, but, limit], |found| {
         let word: String = found.get(1)?;
         Ok(Part {
             id: JobId(found.get(0)?),
@@ -54,7 +61,7 @@ pub(in crate::sqlite) fn cancel_parts(
     latest: State,
     now: Time,
 ) -> Result<Vec<Cancel>> {
-    parts(db, owner, latest, u32::MAX)?.iter().map(|part| end::cancel(db, part.id, None, now)).collect()
+    parts(db, owner, latest, None, u32::MAX)?.iter().map(|part| end::cancel(db, part.id, None, now)).collect()
 }
 
 /// Removes a job that has not begun, or leaves it as cancelled where it is to be kept.

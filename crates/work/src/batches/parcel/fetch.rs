@@ -3,17 +3,15 @@
 
 use super::super::courier::Fault;
 use super::super::task::Task;
-use super::super::{Answer, text};
+use super::super::{Answer, tries};
 use super::cutter::Cutter;
-use super::pack::Ends;
-use super::{Carried, Carries, Halt, halt};
+use super::ends::Said;
+use super::{Carried, Carries, Halt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::batches::LineText;
-use store::parcels::Settled;
 use tokio::sync::mpsc;
 
 /// Lines that end in one step.
@@ -51,13 +49,6 @@ struct Why<'a> {
     message: Option<Cow<'a, str>>,
 }
 
-/// What the provider says of a line.
-enum Said {
-    Answered(Answer),
-    /// A code, and a message.
-    Failed(String, String),
-}
-
 /// Lines that have yet to end.
 #[derive(Default)]
 struct Group {
@@ -66,20 +57,24 @@ struct Group {
 }
 
 impl Carries {
-    /// Ends every line that the provider's files have.
-    pub(super) async fn fetch_all(&self, carried: &Carried<'_>) -> Result<(), Halt> {
+    /// Ends every line that the provider's files have; says why where they do not come.
+    pub(super) async fn fetch_all(&self, carried: &Carried<'_>) -> Result<Result<(), Fault>, Halt> {
         for file in &carried.notes.outputs {
             let (pieces, arrived) = mpsc::channel(PIECES_MAX);
-            let fetch = async {
-                match self.courier.fetch(&carried.notes.place, file, pieces).await {
-                    // Removed by whoever has had all of it, or by the provider in time.
-                    Ok(()) | Err(Fault::Unknown) => Ok(()),
-                    Err(fault) => Err(halt(&fault)),
-                }
-            };
-            tokio::try_join!(fetch, self.end_lines(carried, arrived))?;
+            // What has arrived is ended and counted to its end, even where the rest is cut off: of a line that is torn
+            // no JSON can be read.
+            let (fetched, ended) = tokio::join!(
+                self.courier.fetch(&carried.notes.place, file, pieces),
+                self.end_lines(carried, arrived)
+            );
+            ended?;
+            match fetched {
+                // Removed by whoever has had all of it, or by the provider in time.
+                Ok(()) | Err(Fault::Unknown) => {}
+                Err(fault) => return Ok(Err(fault)),
+            }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     async fn end_lines(
@@ -116,11 +111,11 @@ impl Carries {
         let Some(_books) = self.courier.open_books() else { return Err(Halt::Leaving) };
         let said = Arc::new(group.said);
         let (mut uncounted, mut why) = (0, String::new());
-        for (line, payload) in self.settle(carried, ends(&said)).await? {
+        for (line, payload) in self.settle(carried, &said).await? {
             let (Some(task), Some(Said::Answered(answer))) = (Task::read(&payload), said.get(&line)) else {
                 continue;
             };
-            if is_good(answer) {
+            if answer.is_good() {
                 let question = task.question(carried.context.tenant());
                 if let Err(fault) = self.courier.note(&carried.notes.place, question, answer.clone()).await {
                     (uncounted, why) = (uncounted + 1, fault);
@@ -142,11 +137,12 @@ impl Carries {
 }
 
 impl Group {
-    /// Takes a line of a file; one that makes no sense is left out, and its line is asked by itself.
+    /// Takes a line of a file; one that makes no sense, or is not the last word, is left out: its line is asked by
+    /// itself.
     fn take(&mut self, line: &[u8]) {
         let Ok(row) = serde_json::from_slice::<Row<'_>>(line) else { return };
         let Ok(number) = row.custom_id.parse() else { return };
-        if let Some(said) = Said::of(row) {
+        if let Some(said) = said(row) {
             self.bytes += line.len();
             self.said.insert(number, said);
         }
@@ -157,35 +153,20 @@ impl Group {
     }
 }
 
-impl Said {
-    fn of(row: Row<'_>) -> Option<Self> {
-        if let Some(Response { status_code: status, request_id, body }) = row.response {
-            let request_id = request_id.unwrap_or_default().into_owned();
-            let body = body.get().as_bytes().to_vec();
-            return Some(Self::Answered(Answer { status, request_id, body, after: None }));
-        }
+/// What a line of a file says, if that is the last word: what may pass is asked again, as that of any line is.
+fn said(row: Row<'_>) -> Option<Said> {
+    let Some(Response { status_code: status, request_id, body }) = row.response else {
         let Why { code, message } = row.error?;
-        Some(Self::Failed(code.unwrap_or_default().into_owned(), message.unwrap_or_default().into_owned()))
+        return Some(Said::Failed(
+            code.unwrap_or_default().into_owned(),
+            message.unwrap_or_default().into_owned(),
+        ));
+    };
+    if tries::again(status, None).is_some() {
+        return None;
     }
-}
-
-fn is_good(answer: &Answer) -> bool {
-    (200..300).contains(&answer.status)
-}
-
-/// How the lines end of which this was said.
-fn ends(said: &Arc<HashMap<u64, Said>>) -> Ends {
-    let good = |said: &Said| matches!(said, Said::Answered(answer) if is_good(answer));
-    let lines = said.iter().map(|(line, said)| Settled { line: *line, good: good(said) }).collect();
-    let said = Arc::clone(said);
-    let text: LineText = Arc::new(move |line, payload| {
-        let end = Task::read(payload).zip(said.get(&line)).map(|(task, said)| match said {
-            Said::Answered(answer) => text::answered(&task, answer),
-            Said::Failed(code, message) => text::failed(&task, text::Why { code, message }),
-        });
-        end.map_or_else(Vec::new, |end| end.text)
-    });
-    Ends { lines, text }
+    let (request_id, body) = (request_id.unwrap_or_default().into_owned(), body.get().as_bytes().to_vec());
+    Some(Said::Answered(Answer { status, request_id, body, after: None }))
 }
 
 #[cfg(test)]
@@ -215,6 +196,10 @@ mod tests {
             r#"{"custom_id":"7","response":{"status_code":400,"body":{"error":{}}}}"#,
             Some(r#"400 {"error":{}}"#),
         );
+        for status in [429, 500, 503] {
+            let line = format!(r#"{{"custom_id":"7","response":{{"status_code":{status},"body":{{}}}}}}"#);
+            check(&line, None);
+        }
         check(
             r#"{"custom_id":"7","response":null,"error":{"code":"batch_expired","message":"late"}}"#,
             Some("batch_expired: late"),

@@ -2,14 +2,16 @@
 
 use super::super::courier::{Fault, Looked, Piece};
 use super::super::task::Task;
-use super::super::{Answer, text, tries};
-use super::{AGAIN, Carried, Carries, Halt, lost};
+use super::super::tries;
+use super::ends::Said;
+use super::stage::PAUSES;
+use super::{Carried, Carries, Halt};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::batches::{LineText, Stretch};
-use store::parcels::{Settled, Told};
+use store::batches::Stretch;
+use store::parcels::Told;
 use tokio::sync::mpsc;
 
 /// Lines read in one step.
@@ -84,24 +86,32 @@ impl Carries {
 
     /// The lines of a page as they are sent; those that can be answered here are.
     async fn write_page(&self, carried: &Carried<'_>, page: Page) -> Result<Vec<u8>, Halt> {
-        let (mut piece, mut answers) = (Vec::new(), HashMap::new());
+        let (mut piece, mut said, mut put_off) = (Vec::new(), HashMap::new(), None);
         for (line, payload) in &page.lines {
             let Some(task) = Task::read(payload) else { continue };
             let question = task.question(carried.context.tenant());
             match self.courier.look(&carried.notes.place, question).await {
                 // What is not the last word would be asked again, were the line asked by itself.
                 Looked::Answered(answer) if tries::again(answer.status, None).is_some() => {
-                    return Err(Halt::Later(answer.after.unwrap_or(AGAIN)));
+                    put_off = Some(answer.after.unwrap_or(PAUSES.0));
+                    break;
                 }
-                Looked::Answered(answer) => drop(answers.insert(*line, answer)),
+                Looked::Answered(answer) => drop(said.insert(*line, Said::Answered(answer))),
                 Looked::Send(body) => write_row(&mut piece, *line, &task.head.endpoint, &body),
-                Looked::Later => return Err(Halt::Later(AGAIN)),
+                Looked::Later => {
+                    put_off = Some(PAUSES.0);
+                    break;
+                }
             }
         }
-        if !answers.is_empty() {
-            self.settle(carried, answered(answers)).await?;
+        // Before anything is put off: what was answered was asked for, and would be once more.
+        if !said.is_empty() {
+            self.settle(carried, &Arc::new(said)).await?;
         }
-        Ok(piece)
+        match put_off {
+            Some(after) => Err(Halt::Later(after)),
+            None => Ok(piece),
+        }
     }
 
     /// Some of the lines that the parcel holds; `None` after the last.
@@ -110,41 +120,9 @@ impl Carries {
         let held = self.rows.parcels.held(carried.shelf(), stretch).await?;
         let Some((last, _)) = held.last() else { return Ok(None) };
         let last = *last;
-        let is_own = |told: &Told| {
-            Task::read(&told.1).is_some_and(|task| task.head.model.as_deref() == Some(carried.model.as_str()))
-        };
+        let is_own = |told: &Told| Task::read(&told.1).is_some_and(|task| task.is_part_of(&carried.model));
         Ok(Some(Page { lines: held.into_iter().filter(is_own).collect(), last }))
     }
-
-    /// Ends lines, if they are still held; those that were.
-    pub(super) async fn settle(&self, carried: &Carried<'_>, ends: Ends) -> Result<Vec<Told>, Halt> {
-        let Ends { lines, text } = ends;
-        let (lease, shelf) = (carried.context.lease(), carried.shelf());
-        let good: HashMap<u64, bool> = lines.iter().map(|line| (line.line, line.good)).collect();
-        let told = self.rows.parcels.settle(lease, shelf, lines, text).await?.ok_or_else(lost)?;
-        for (line, _) in &told {
-            self.rows.stats.ended(good.get(line).copied().unwrap_or(false), 1);
-        }
-        Ok(told)
-    }
-}
-
-/// How lines end.
-pub(super) struct Ends {
-    pub lines: Vec<Settled>,
-    pub text: LineText,
-}
-
-/// Lines that end with these answers.
-fn answered(answers: HashMap<u64, Answer>) -> Ends {
-    let good = |answer: &Answer| (200..300).contains(&answer.status);
-    let lines = answers.iter().map(|(line, answer)| Settled { line: *line, good: good(answer) }).collect();
-    let text: LineText = Arc::new(move |line, payload| {
-        let (task, answer) = (Task::read(payload), answers.get(&line));
-        let end = task.zip(answer).map(|(task, answer)| text::answered(&task, answer));
-        end.map_or_else(Vec::new, |end| end.text)
-    });
-    Ends { lines, text }
 }
 
 fn write_row(piece: &mut Vec<u8>, line: u64, url: &str, body: &[u8]) {

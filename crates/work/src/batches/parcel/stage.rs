@@ -8,10 +8,14 @@ use store::Time;
 use store::batches::{Batch, BatchState};
 use store::parcels::Parcel;
 
-/// Tries that a parcel gets before its lines are asked one by one.
-const ATTEMPTS_MAX: u32 = 5;
-/// How long a provider may be away before nothing of the parcel is there.
+/// Tries that a parcel gets before its lines are asked one by one: with the pauses between them, a quarter of an hour.
+const ATTEMPTS_MAX: u32 = 8;
+/// How long a provider may not do what it is asked, from the first time on, before its lines are asked one by one.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// The pauses after what a provider has not done: where it does not say, and the longest, whatever it says.
+pub(super) const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5 * 60));
+/// How long a try may be on its way of which nothing was heard; by default no call to a provider takes longer.
+const ON_ITS_WAY: Duration = Duration::from_secs(10 * 60);
 /// The pauses between looks at a batch: a tenth of the time since it was sent, within these bounds.
 const LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -28,6 +32,12 @@ pub struct Notes {
     /// The input's name at the provider, once it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// When it was last tried to have a batch created from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tried: Option<i64>,
+    /// From when on the provider has not done what it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing: Option<i64>,
     /// The batch's name at the provider, once it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<String>,
@@ -62,6 +72,8 @@ pub(super) enum Next {
     Unread,
     /// To bring the lines to the provider.
     Pack,
+    /// To have the batch created from the file that is there.
+    Create,
     /// To find out whether the batch was created.
     Recover,
     /// To look how the batch stands.
@@ -111,19 +123,18 @@ impl Notes {
     }
 
     /// What comes next.
-    pub(super) fn next(&self, want: Want, now: Time) -> Next {
-        let away = now.since(Time(self.made)) >= PATIENCE;
+    pub(super) fn next(&self, want: Want) -> Next {
         match (want, &self.file, &self.remote) {
             _ if self.is_empty => Next::End,
             _ if self.why.is_some() => Next::Return(self.why.clone().unwrap_or_default()),
             (Want::Read, ..) => Next::Unread,
             (_, _, Some(_)) => Next::See,
-            (_, Some(_), None) => Next::Recover,
-            (Want::Stop, None, None) => Next::End,
+            (_, Some(_), None) if self.tried.is_some() => Next::Recover,
+            (Want::Stop, _, None) => Next::End,
+            (Want::Run, Some(_), None) => Next::Create,
             (Want::Run, None, None) if self.attempt > ATTEMPTS_MAX => {
                 Next::Return("it could not be created".to_owned())
             }
-            (Want::Run, None, None) if away => Next::Return("the provider has been away for long".to_owned()),
             (Want::Run, None, None) => Next::Pack,
         }
     }
@@ -152,14 +163,42 @@ impl Notes {
         self.is_empty = true;
     }
 
+    /// The batch may be there from now on.
+    pub(super) fn tried(&mut self, now: Time) {
+        self.tried = Some(now.0);
+    }
+
+    /// It is not: it can be tried again with the same file.
+    pub(super) fn undone(&mut self) {
+        self.tried = None;
+    }
+
+    /// When to look for the batch after a try of which nothing was heard, but that the provider wants it so much
+    /// later: each time after twice as long.
+    pub(super) fn pause(&self, after: Option<Duration>) -> Duration {
+        let pause = PAUSES.0.saturating_mul(2_u32.saturating_pow(self.attempt.saturating_sub(1)));
+        pause.max(after.unwrap_or_default()).min(PAUSES.1)
+    }
+
+    /// How long the last try may be on its way yet.
+    pub(super) fn on_its_way(&self, now: Time) -> Duration {
+        ON_ITS_WAY.saturating_sub(now.since(Time(self.tried.unwrap_or_default()))).min(PAUSES.1)
+    }
+
     /// The batch is there.
     pub(super) fn created(&mut self, remote: String, now: Time) {
-        (self.remote, self.sent) = (Some(remote), now.0);
+        (self.remote, self.sent, self.failing) = (Some(remote), now.0, None);
     }
 
     /// The batch is not there, and will not be.
     pub(super) fn not_created(&mut self) {
-        (self.file, self.attempt) = (None, self.attempt + 1);
+        (self.file, self.tried, self.attempt) = (None, None, self.attempt + 1);
+    }
+
+    /// What was asked of the provider was not done; whether that has been so for long. Only whoever has asked says so:
+    /// a gateway that was away for as long asks once more.
+    pub(super) fn failed(&mut self, now: Time) -> bool {
+        now.since(Time(*self.failing.get_or_insert(now.0))) >= PATIENCE
     }
 
     /// The provider will not run it.
@@ -176,96 +215,4 @@ pub(in crate::batches) fn stopped_at(batch: &Batch) -> Option<Time> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-    use super::{Next, Notes, Sight, Want};
-    use crate::batches::courier::{Remote, RemoteState};
-    use std::time::Duration;
-    use store::Time;
-
-    const NOW: Time = Time(1_000_000);
-
-    fn notes() -> Notes {
-        Notes::new("openai/m".to_owned(), NOW)
-    }
-
-    fn packed() -> Notes {
-        Notes { file: Some("file-1".to_owned()), ..notes() }
-    }
-
-    fn sent() -> Notes {
-        let mut notes = packed();
-        notes.created("batch_1".to_owned(), NOW);
-        notes
-    }
-
-    /// In a word: `pack`, `return`, …
-    fn word(next: &Next) -> &'static str {
-        match next {
-            Next::Unread => "unread",
-            Next::Pack => "pack",
-            Next::Recover => "recover",
-            Next::See => "see",
-            Next::Return(_) => "return",
-            Next::End => "end",
-        }
-    }
-
-    #[test]
-    fn what_comes_next_follows_from_what_is_written() {
-        let check = |notes: Notes, expected: [&str; 3]| {
-            let found = [Want::Read, Want::Run, Want::Stop].map(|want| notes.next(want, NOW));
-            assert_eq!(found.each_ref().map(word), expected, "{notes:?}");
-        };
-        check(notes(), ["unread", "pack", "end"]);
-        check(packed(), ["unread", "recover", "recover"]);
-        check(sent(), ["unread", "see", "see"]);
-        check(Notes { is_empty: true, ..notes() }, ["end"; 3]);
-        check(Notes { why: Some(String::new()), ..packed() }, ["return"; 3]);
-        check(Notes { attempt: 6, ..notes() }, ["unread", "return", "end"]);
-        check(Notes { made: NOW.0 - 900_000, ..notes() }, ["unread", "return", "end"]);
-        check(Notes { made: NOW.0 - 900_000, ..sent() }, ["unread", "see", "see"]);
-    }
-
-    #[test]
-    fn a_batch_that_was_not_created_is_tried_anew() {
-        let mut notes = packed();
-        notes.not_created();
-        assert_eq!((notes.attempt, &notes.file), (2, &None));
-        assert_eq!(notes.next(Want::Run, NOW), Next::Pack);
-    }
-
-    #[test]
-    fn what_is_seen_at_the_provider_is_waited_for_fetched_or_given_back() {
-        let files = |count: usize| vec!["file-out".to_owned(); count];
-        let check = |state, count, want, seconds: i64, expected: &str| {
-            let remote = Remote { id: "batch_1".to_owned(), state, files: files(count), why: None };
-            let sight = match sent().sight(Some(&remote), want, Time(NOW.0 + seconds * 1000)) {
-                Sight::Wait(pause) => format!("wait {}", pause.as_secs()),
-                Sight::Cancel(pause) => format!("cancel {}", pause.as_secs()),
-                Sight::Fetch => "fetch".to_owned(),
-                Sight::Return(_) => "return".to_owned(),
-            };
-            assert_eq!(sight, expected, "{remote:?} {want:?}");
-        };
-        use RemoteState::{Failed, Over, Running};
-        check(Running, 0, Want::Run, 0, "wait 1");
-        check(Running, 0, Want::Run, 100, "wait 10");
-        check(Running, 0, Want::Run, 86_400, "wait 60");
-        check(Running, 0, Want::Stop, 86_400, "cancel 5");
-        check(Over, 2, Want::Run, 5, "fetch");
-        check(Over, 0, Want::Stop, 5, "fetch");
-        check(Failed, 0, Want::Run, 5, "return");
-        check(Failed, 1, Want::Run, 5, "fetch");
-        assert!(matches!(sent().sight(None, Want::Run, NOW), Sight::Return(_)), "it is not there any more");
-    }
-
-    #[test]
-    fn notes_are_read_as_they_were_written() {
-        let mut written = sent();
-        written.outputs = vec!["file-2".to_owned()];
-        assert_eq!(serde_json::from_slice::<Notes>(&written.to_json()).unwrap(), written);
-        assert!(Duration::from_millis(1) < super::PATIENCE);
-    }
-}
+mod tests;
