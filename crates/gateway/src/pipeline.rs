@@ -10,15 +10,15 @@
 
 mod answered;
 mod boarding;
+mod brought;
 mod look;
 
 pub use look::{Look, look_own};
 
 use crate::advice::{Fingerprint, fingerprint};
 use crate::alarm::Alarm;
-use crate::auth::Caller;
 use crate::coalesce::{self, Joins};
-use crate::desk::{Answer, Commission, Placed};
+use crate::desk::{Answer, Commission};
 use crate::dispatch::Opened;
 use crate::gateway::Shared;
 use crate::http::body::Body;
@@ -27,8 +27,7 @@ use crate::http::{compress, error, head, read};
 use crate::inquiry::{Inquiry, Standing};
 use crate::limits::Subject;
 use crate::observe::trail::Mark;
-use crate::plan::{Draw, Plan, affinity};
-use crate::pressure::Pressure;
+use crate::plan::Plan;
 use crate::recorder::Record;
 use crate::remember::question::{Form, Question};
 use crate::remember::replay::Replay;
@@ -39,10 +38,9 @@ use crate::snapshot::Snapshot;
 use crate::trace::{Carried, Traced};
 use ::http::{HeaderMap, Request, Response, StatusCode};
 use answered::{Answered, Content};
-use bytes::Bytes;
+use brought::Brought;
 use cache::clock::Millis;
 use cache::entry::Entry;
-use guard::pressure::Buffered;
 use hyper::body::Incoming;
 use measure::metrics::Outcome;
 use std::sync::Arc;
@@ -135,53 +133,6 @@ async fn undertake(
     let (body, placed) = (commission.body.clone(), commission.placed.clone());
     let brought = Brought { caller, timeout, body, placed };
     exchange(shared, snapshot, asked, &brought, Alarm::default(), record).await
-}
-
-/// Who asks, what, and how long they wait.
-struct Brought {
-    caller: Caller,
-    /// The caller's own limit to the whole.
-    timeout: Option<Duration>,
-    body: Bytes,
-    /// Whom it is for, where that was decided before.
-    placed: Option<Placed>,
-}
-
-impl Brought {
-    /// The answer, where the provider has given it already.
-    fn given(&self) -> Option<&Bytes> {
-        self.placed.as_ref()?.given.as_ref()
-    }
-
-    /// Room for its body, until the token is dropped; what is given is here already.
-    fn hold(&self, pressure: &Pressure) -> Result<Option<Buffered>, Failure> {
-        match self.given() {
-            None => pressure.hold(self.body.len()).map(Some),
-            Some(_) => Ok(None),
-        }
-    }
-
-    /// What is to be done for it, if the caller may ask for that: at a target that is drawn, unless it is known.
-    fn plan(
-        &self,
-        snapshot: &Snapshot,
-        asked: &Asked<'_>,
-        ask: &openai::Request<'_>,
-        at: Instant,
-    ) -> Result<Plan, Failure> {
-        let routes = &snapshot.routes;
-        if let Some(Placed { at: place, given: Some(_) }) = &self.placed {
-            return routes.plan_given(&ask.model, place);
-        }
-        self.caller.may_use(&ask.model)?;
-        let draw = Draw { affinity: None, dice: fastrand::u64(..), at };
-        let affinity = || affinity::of(asked.headers, self.caller.tenant(), ask);
-        let plan = routes.plan(asked.operation, &ask.model, draw, affinity)?;
-        Ok(match &self.placed {
-            Some(placed) => plan.at(&placed.at),
-            None => plan,
-        })
-    }
 }
 
 /// Completes an answer's head and hands it over; a stream takes the record along.
