@@ -167,6 +167,8 @@ async fn hand_over(
 
 /// A request that has been read and planned.
 struct Ready<'a> {
+    shared: &'a Arc<Shared>,
+    snapshot: &'a Arc<Snapshot>,
     asked: &'a Asked<'a>,
     brought: &'a Brought,
     ask: &'a openai::Request<'a>,
@@ -201,8 +203,8 @@ async fn exchange(
         Some(alias) => alias.hedge,
         None => snapshot.config.guard.hedge.enabled,
     };
-    let ready = Ready { asked, brought, ask: &ask, plan: &plan, standing, hedges };
-    let tally = Tally { metrics: &snapshot.cache_metrics, stats: &plan.hour };
+    let ready = Ready { shared, snapshot, asked, brought, ask: &ask, plan: &plan, standing, hedges };
+    let tally = ready.tally();
     let question = snapshot.remembered.question(&ready.to_remember(), &tally)?;
     if snapshot.config.advice.enabled && record.is_seen() {
         record.asks(Fingerprint::of(&ready.to_tell_apart(), &question), standing.tokens_max);
@@ -212,17 +214,17 @@ async fn exchange(
         Ok(question) => question,
         Err(bypass) => {
             tally.bypassed();
-            ready.admit(shared, record).await?;
-            return ready.ask_directly(shared, snapshot, Status::Bypass(bypass), alarm, record).await;
+            ready.admit(record).await?;
+            return ready.ask_directly(Status::Bypass(bypass), alarm, record).await;
         }
     };
-    if let Some(answered) = ready.recall(shared, snapshot, &question, record)? {
+    if let Some(answered) = ready.recall(&question, record)? {
         return Ok(answered);
     }
     tally.memory_missed();
-    ready.admit(shared, record).await?;
+    ready.admit(record).await?;
     // Boxed, as it is large and a hit has no need of it.
-    Box::pin(ready.board(shared, snapshot, &question, alarm, record)).await
+    Box::pin(ready.board(&question, alarm, record)).await
 }
 
 impl Ready<'_> {
@@ -244,8 +246,8 @@ impl Ready<'_> {
         }
     }
 
-    fn tally<'t>(&'t self, snapshot: &'t Snapshot) -> Tally<'t> {
-        Tally { metrics: &snapshot.cache_metrics, stats: &self.plan.hour }
+    fn tally(&self) -> Tally<'_> {
+        Tally { metrics: &self.snapshot.cache_metrics, stats: &self.plan.hour }
     }
 
     fn replay(&self, entry: &Entry, form: Form) -> Option<Replay> {
@@ -254,26 +256,20 @@ impl Ready<'_> {
     }
 
     /// The answer from memory, where there is one; one that is stale is fetched anew behind the caller's back.
-    fn recall(
-        &self,
-        shared: &Arc<Shared>,
-        snapshot: &Arc<Snapshot>,
-        question: &Question<'_>,
-        record: &mut Record,
-    ) -> Result<Option<Answered>, Failure> {
-        let now = Millis::now();
+    fn recall(&self, question: &Question<'_>, record: &mut Record) -> Result<Option<Answered>, Failure> {
+        let (remembered, now) = (&self.snapshot.remembered, Millis::now());
         let found = match question.terms.no_cache {
             true => None,
-            false => snapshot.remembered.peek(question, now),
+            false => remembered.peek(question, now),
         };
         record.passes(Mark::Remembered, Instant::now());
         let Some(found) = found else { return Ok(None) };
         let Some(replay) = self.replay(&found.entry, question.form) else { return Ok(None) };
-        self.tally(snapshot).remembered(is_stale(&found), &replay, now);
-        snapshot.remembered.note_hit(&question.key, &replay.notes);
-        shared.gateway.limits.note(&self.subject(), record.started());
+        self.tally().remembered(is_stale(&found), &replay, now);
+        remembered.note_hit(&question.key, &replay.notes);
+        self.shared.gateway.limits.note(&self.subject(), record.started());
         if is_stale(&found) {
-            self.refresh(shared, snapshot, question, record)?;
+            self.refresh(question, record)?;
         }
         Ok(Some(Answered::remembered(replay, Status::Hit(found.tier), found.age)))
     }
@@ -285,17 +281,17 @@ impl Ready<'_> {
     }
 
     /// Lets the request go on to a provider, or turns it away at the door: nobody waits here.
-    async fn admit(&self, shared: &Shared, record: &mut Record) -> Result<(), Failure> {
+    async fn admit(&self, record: &mut Record) -> Result<(), Failure> {
         if self.brought.given().is_some() {
             return Ok(());
         }
-        shared.gateway.pressure.admit(self.standing.band)?;
+        self.shared.gateway.pressure.admit(self.standing.band)?;
         let subject = self.subject();
         if subject.is_unlimited() {
             return Ok(());
         }
-        let admitted = shared.gateway.limits.admit(&subject, self.standing.tokens, Instant::now()).await;
-        match admitted {
+        let limits = &self.shared.gateway.limits;
+        match limits.admit(&subject, self.standing.tokens, Instant::now()).await {
             Ok(granted) => {
                 record.granted(granted);
                 record.passes(Mark::Admitted, Instant::now());
@@ -334,15 +330,13 @@ impl Ready<'_> {
     /// One request, one call: nothing is looked up, shared or kept.
     async fn ask_directly(
         &self,
-        shared: &Arc<Shared>,
-        snapshot: &Arc<Snapshot>,
         cache: Status,
         alarm: Alarm,
         record: &mut Record,
     ) -> Result<Answered, Failure> {
         let usage = if self.ask.usage_to_caller { UsageChunk::Pass } else { UsageChunk::Drop };
         let inquiry = self.inquiry(usage, self.brought.timeout, record);
-        let reached = coalesce::open(shared, snapshot, &inquiry, alarm, record).await?;
+        let reached = coalesce::open(self.shared, self.snapshot, &inquiry, alarm, record).await?;
         let mut cost = None;
         let (status, provider, content) = match reached.opened {
             Opened::Refusal(status, bytes) => {

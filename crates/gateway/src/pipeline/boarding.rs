@@ -4,7 +4,6 @@
 use super::Ready;
 use super::answered::{Answered, Content};
 use crate::alarm::Alarm;
-use crate::gateway::Shared;
 use crate::recorder::Record;
 use crate::remember::flight::{Job, fly};
 use crate::remember::is_stale;
@@ -13,7 +12,6 @@ use crate::remember::question::{Form, Question};
 use crate::remember::ride::{Lost, Ride, gone};
 use crate::remember::status::{Bypass, Status};
 use crate::remember::tally::Tally;
-use crate::snapshot::Snapshot;
 use cache::clock::Millis;
 use guard::flight::{Boarded, Seat};
 use std::sync::Arc;
@@ -32,18 +30,16 @@ impl Ready<'_> {
     /// Waits for the answer with whoever asks the same, or has it fetched for all of them.
     pub(super) async fn board(
         &self,
-        shared: &Arc<Shared>,
-        snapshot: &Arc<Snapshot>,
         question: &Question<'_>,
         mut alarm: Alarm,
         record: &mut Record,
     ) -> Result<Answered, Failure> {
         let mut anew = question.terms.no_cache;
-        let tally = self.tally(snapshot);
+        let tally = self.tally();
         let deadline = self.brought.timeout.map(|timeout| record.started() + timeout);
         for _ in 0..BOARDINGS_MAX {
-            let Some((seat, cache)) = self.seat(shared, snapshot, question, anew, record)? else {
-                return self.ask_directly(shared, snapshot, Status::Miss, alarm, record).await;
+            let Some((seat, cache)) = self.seat(question, anew, record)? else {
+                return self.ask_directly(Status::Miss, alarm, record).await;
             };
             let pays = cache != Status::Coalesced;
             record.waits(Instant::now());
@@ -75,18 +71,11 @@ impl Ready<'_> {
     }
 
     /// A seat in the flight that fetches the answer, begun where there is none. `None` where the request goes by itself.
-    fn seat(
-        &self,
-        shared: &Arc<Shared>,
-        snapshot: &Arc<Snapshot>,
-        question: &Question<'_>,
-        anew: bool,
-        record: &Record,
-    ) -> Result<Option<Seated>, Failure> {
-        match snapshot.remembered.departures.board((question.key, anew)) {
+    fn seat(&self, question: &Question<'_>, anew: bool, record: &Record) -> Result<Option<Seated>, Failure> {
+        match self.snapshot.remembered.departures.board((question.key, anew)) {
             Boarded::Pilot(pilot, seat) => {
-                let job = self.job(shared, snapshot, question, !anew, record)?;
-                shared.worker.background.spawn(fly(job, pilot));
+                let job = self.job(question, !anew, record)?;
+                self.shared.worker.background.spawn(fly(job, pilot));
                 let no_cache = question.terms.no_cache;
                 let cache = if no_cache { Status::Bypass(Bypass::NoCache) } else { Status::Miss };
                 Ok(Some((seat, cache)))
@@ -94,7 +83,7 @@ impl Ready<'_> {
             // Whoever brings the answer waits for nobody else's.
             Boarded::Seat(_) if self.brought.given().is_some() => Ok(None),
             Boarded::Seat(seat) => {
-                self.tally(snapshot).coalesced(Millis::now());
+                self.tally().coalesced(Millis::now());
                 Ok(Some((seat, Status::Coalesced)))
             }
             Boarded::Full => Ok(None),
@@ -148,15 +137,8 @@ impl Ready<'_> {
         }
     }
 
-    fn job(
-        &self,
-        shared: &Arc<Shared>,
-        snapshot: &Arc<Snapshot>,
-        question: &Question<'_>,
-        looks: bool,
-        record: &Record,
-    ) -> Result<Job, Failure> {
-        let remembered = &snapshot.remembered;
+    fn job(&self, question: &Question<'_>, looks: bool, record: &Record) -> Result<Job, Failure> {
+        let remembered = &self.snapshot.remembered;
         let other = match question.form {
             Form::Whole => Form::Stream,
             Form::Stream => Form::Whole,
@@ -167,8 +149,8 @@ impl Ready<'_> {
         };
         let lifetime = remembered.lifetime(&question.policy, question.terms.ttl);
         Ok(Job {
-            shared: Arc::clone(shared),
-            snapshot: Arc::clone(snapshot),
+            shared: Arc::clone(self.shared),
+            snapshot: Arc::clone(self.snapshot),
             key: question.key,
             sibling,
             form: question.form,
@@ -187,24 +169,19 @@ impl Ready<'_> {
     }
 
     /// Has a stale answer fetched anew behind the caller's back, unless somebody does already.
-    pub(super) fn refresh(
-        &self,
-        shared: &Arc<Shared>,
-        snapshot: &Arc<Snapshot>,
-        question: &Question<'_>,
-        record: &Record,
-    ) -> Result<(), Failure> {
-        if let Boarded::Pilot(pilot, mut seat) = snapshot.remembered.departures.board((question.key, true)) {
+    pub(super) fn refresh(&self, question: &Question<'_>, record: &Record) -> Result<(), Failure> {
+        let remembered = &self.snapshot.remembered;
+        if let Boarded::Pilot(pilot, mut seat) = remembered.departures.board((question.key, true)) {
             // Another refresh may have ended between our look and this boarding.
-            let found = snapshot.remembered.tiers.peek(&question.key, Millis::now());
+            let found = remembered.tiers.peek(&question.key, Millis::now());
             if found.is_some_and(|found| !is_stale(&found)) {
                 return Ok(());
             }
-            let job = self.job(shared, snapshot, question, false, record)?;
+            let job = self.job(question, false, record)?;
             // The seat keeps the flight in the air, and must read what it is handed.
             let listen = async move { while let Some(Ok(_)) = seat.next().await {} };
             // Where too many are fetched anew already this one stays stale, and that is counted.
-            let _ = shared.chores.refresh.submit(async move {
+            let _ = self.shared.chores.refresh.submit(async move {
                 tokio::join!(fly(job, pilot), listen);
             });
         }

@@ -2,12 +2,15 @@
 //! `TIDEGATE_SERVICE_HOST` and its like for every service of that name.
 
 use super::super::fault::{Finding, Findings};
-use super::super::schema::{self, Schema};
+use super::super::schema::Schema;
 use super::super::tree::Origin;
 use super::{ADMIN_KEY, Environment, PREFIX};
 
 /// Those with one underscore. The last two are of commands.
 const OURS: [&str; 3] = [ADMIN_KEY, "TIDEGATE_API_KEY", "TIDEGATE_AGAINST_API_KEY"];
+
+/// Slips of the pen by which one is still known. `TIDEGATE_ADMIN_PORT` is farther away than that.
+const SLIPS_MAX: usize = 2;
 
 /// Tells of those that are passed over although they were likely meant.
 pub(super) fn tell(environment: &Environment, warnings: &mut Findings) {
@@ -16,7 +19,8 @@ pub(super) fn tell(environment: &Environment, warnings: &mut Findings) {
         if name.starts_with(PREFIX) {
             continue;
         }
-        let meant = key(rest).or_else(|| schema::nearest(name, OURS).map(str::to_owned));
+        let near = OURS.into_iter().find(|ours| strsim::osa_distance(name, ours) <= SLIPS_MAX);
+        let meant = key(rest).or_else(|| near.map(str::to_owned));
         if let Some(meant) = meant {
             let finding =
                 Finding::new(format!("{name} means nothing here"), format!("did you mean {meant}?"));

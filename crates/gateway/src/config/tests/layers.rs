@@ -298,6 +298,8 @@ fn a_variable_that_is_nearly_one_of_ours_is_told() {
         ("TIDEGATE_SERVICE_PORT_HTTP", None),
         ("TIDEGATE_PORT_4000_TCP_ADDR", None),
         ("TIDEGATE_PORT", None),
+        ("TIDEGATE_ADMIN_PORT", None),
+        ("TIDEGATE_ADMIN_SERVICE_PORT", None),
     ] {
         let value = "a-key-of-thirty-two-bytes-or-more";
         let warnings = Given::toml("").variable(name, value).loaded().warnings;
