@@ -13,7 +13,7 @@ const ACCOUNTS_MAX: usize = 4096;
 /// Batches of gaps that do.
 const GAPS_MAX: usize = 4096;
 /// So many of either, and the observer is called before its time.
-const CALLED_AT: usize = 512;
+const CALLED_AT: usize = 128;
 /// Room that an emptied tray keeps.
 const KEPT_MAX: usize = 1024;
 /// Gaps in a batch.

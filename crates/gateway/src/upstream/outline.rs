@@ -63,11 +63,18 @@ impl Outline {
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers.clone();
         let headers = request.headers_mut();
-        headers.insert(X_REQUEST_ID, call.request_id.clone());
-        match call.body.len() {
-            0 => headers.remove(CONTENT_LENGTH),
-            length => headers.insert(CONTENT_LENGTH, HeaderValue::from(length)),
-        };
+        let length = call.body.len();
+        // What is in its place already is found sooner by a look at all than by name.
+        for (name, value) in headers.iter_mut() {
+            if *name == X_REQUEST_ID {
+                *value = call.request_id.clone();
+            } else if *name == CONTENT_LENGTH {
+                *value = HeaderValue::from(length);
+            }
+        }
+        if length == 0 {
+            headers.remove(CONTENT_LENGTH);
+        }
         call.carried.write(headers);
         request
     }

@@ -79,10 +79,30 @@ impl Member {
 pub(super) fn object(body: &[u8], rules: Rules) -> Result<Object<'_>, Fault> {
     let mut members = SmallVec::new();
     let (text, (end, data)) = whole(body, rules, |scanner| {
-        let end = scanner.whole_object(&mut members)?;
+        let end = scanner.whole_object(|member| members.push(member))?;
         Ok((end, scanner.data))
     })?;
     Ok(Object { text, members, end, data })
+}
+
+/// Reads such a text for one of its members alone: where the value under `key` stands, the last one where there
+/// are several.
+pub(super) fn member<'a>(
+    body: &'a [u8],
+    rules: Rules,
+    key: &str,
+) -> Result<Option<(&'a str, Member)>, Fault> {
+    let (text, found) = whole(body, rules, |scanner| {
+        let mut found = None;
+        scanner.whole_object(|member| {
+            let written = body.get(member.key()).unwrap_or_default();
+            if written == key.as_bytes() || (member.escaped && decoded(written) == key) {
+                found = Some(member);
+            }
+        })?;
+        Ok(found)
+    })?;
+    Ok(found.map(|member| (text, member)))
 }
 
 /// Checks a text whose top level may be anything.
@@ -128,10 +148,17 @@ fn ascii(body: &[u8]) -> &str {
 /// The members of the object whose brace stands at `start` of a checked text.
 pub(super) fn members_at(text: &str, start: usize) -> Option<Object<'_>> {
     let mut members = SmallVec::new();
+    let (end, data) = each_at(text, start, |member| members.push(member))?;
+    Some(Object { text, members, end: end - 1, data })
+}
+
+/// The same, one after the other; the offset behind the closing brace.
+#[inline(always)]
+pub(super) fn each_at(text: &str, start: usize, each: impl FnMut(Member)) -> Option<(usize, Data)> {
     // Depth was checked the first time, from further out.
     let mut scanner = Scanner::checked(text);
-    let (end, _) = scanner.object(start + 1, 0, |member| members.push(member)).ok()?;
-    Some(Object { text, members, end: end - 1, data: scanner.data })
+    let (end, _) = scanner.object(start + 1, 0, each).ok()?;
+    Some((end, scanner.data))
 }
 
 /// The element of a checked array that begins at `at` or behind the comma there; and its shape.
@@ -166,12 +193,13 @@ impl<'a> Scanner<'a> {
     }
 
     /// Gives the offset of the closing brace.
-    fn whole_object(&mut self, members: &mut SmallVec<[Member; 16]>) -> Result<usize, Stop> {
+    #[inline(always)]
+    fn whole_object(&mut self, each: impl FnMut(Member)) -> Result<usize, Stop> {
         let (at, byte) = tokens::next(self.bytes, 0);
         if byte != b'{' {
             return Err(Stop::new(at, Cause::Object));
         }
-        let (end, _) = self.object(at + 1, 1, |member| members.push(member))?;
+        let (end, _) = self.object(at + 1, 1, each)?;
         self.nothing_from(end)?;
         Ok(end - 1)
     }
@@ -278,9 +306,7 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     fn is_new(&mut self, siblings: &mut Siblings, key: &Range<usize>, escaped: bool) -> bool {
         if escaped {
-            // What is not UTF-8 is found at the end: see `whole`.
-            let raw = String::from_utf8_lossy(self.bytes.get(key.clone()).unwrap_or_default());
-            let decoded = strings::decode(&raw);
+            let decoded = decoded(self.bytes.get(key.clone()).unwrap_or_default());
             self.keys.add_decoded(self.bytes, siblings, key.start, &decoded)
         } else {
             self.keys.add(self.bytes, siblings, key)
@@ -307,6 +333,12 @@ impl<'a> Scanner<'a> {
             }
         }
     }
+}
+
+/// A key that is written with escapes. What of it is not UTF-8 is found at the end: see `whole`.
+#[cold]
+fn decoded(key: &[u8]) -> String {
+    strings::decode(&String::from_utf8_lossy(key))
 }
 
 #[cold]

@@ -212,6 +212,45 @@ fn a_reply_may_repeat_a_key_and_break_a_pair() {
 }
 
 #[test]
+fn one_member_of_a_reply_is_found_as_among_all() {
+    let texts = [
+        r#"{}"#,
+        r#" {"b":1} "#,
+        r#"{"a":1}"#,
+        r#"{"a":{"a":2},"b":3}"#,
+        r#"{"a":1,"b":2,"a":[3]}"#,
+        r#"{"\u0061":"x","b":{}}"#,
+        r#"{"a":1,"\u0061":2}"#,
+        r#"{"aa":1,"":2}"#,
+        r#"{"é":1,"a":"é"}"#,
+    ];
+    for text in texts {
+        for key in ["a", "b", "é", ""] {
+            let among_all = reply(text.as_bytes()).unwrap().get(key).map(|value| value.span());
+            let alone = reply_member(text.as_bytes(), key).unwrap().map(|value| value.span());
+            assert_eq!(alone, among_all, "{key:?} of {text}");
+        }
+    }
+    for text in [&b"[]"[..], b"", b"{\"a\":1", b"{\"a\":1}x", b"{\"a\":\"\xff\"}", b"{\"\\u0061\xff\":1}"] {
+        let fault = reply(text).unwrap_err().to_string();
+        assert_eq!(reply_member(text, "a").unwrap_err().to_string(), fault);
+    }
+}
+
+#[test]
+fn members_are_visited_in_their_order() {
+    let object = object(br#"{"o":{"b":1,"\u0061":[2],"b\"":{}},"n":[1]}"#).unwrap();
+    let visited = |key| {
+        let mut members = Vec::new();
+        let visit = |key: &str, value: Value<'_>| members.push((key.to_owned(), value.raw().to_owned()));
+        object.get(key).unwrap().each_member(visit).map(|()| members)
+    };
+    let members = [("b", "1"), ("a", "[2]"), ("b\"", "{}")];
+    assert_eq!(visited("o").unwrap(), members.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    assert_eq!(visited("n"), None);
+}
+
+#[test]
 fn every_place_in_a_word_is_looked_at() {
     for length in 0..40 {
         for (byte, ok) in

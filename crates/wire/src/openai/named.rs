@@ -8,7 +8,7 @@ const NAME_BYTES_MAX: usize = 256;
 /// The `model` of a whole answer, or of one chunk of a stream.
 #[must_use]
 pub fn model_of(body: &[u8]) -> Option<Box<str>> {
-    let model = json::reply(body).ok()?.get("model")?.as_str()?;
+    let model = json::reply_member(body, "model").ok()??.as_str()?;
     (!model.is_empty() && model.len() <= NAME_BYTES_MAX).then(|| model.into())
 }
 

@@ -22,27 +22,24 @@ pub struct Usage {
 /// # Errors
 /// The reply is not a JSON object.
 pub fn usage_of(body: &[u8]) -> Result<Option<Usage>, json::Fault> {
-    Ok(json::reply(body)?.get("usage").and_then(Usage::read))
+    Ok(json::reply_member(body, "usage")?.and_then(Usage::read))
 }
 
 impl Usage {
     /// Reads a `usage` object. What is missing or of a strange type counts as 0.
     pub(crate) fn read(usage: Value<'_>) -> Option<Self> {
-        let usage = usage.object()?;
         let (mut read, mut elsewhere) = (Self::default(), Elsewhere::default());
-        for (key, value) in usage.iter() {
-            match &*key {
-                "prompt_tokens" => read.input = count(value),
-                "completion_tokens" => read.output = count(value),
-                "total_tokens" => read.total = count(value),
-                "prompt_tokens_details" => read.cached_input = detail(value, "cached_tokens"),
-                "completion_tokens_details" => read.reasoning = detail(value, "reasoning_tokens"),
-                "prompt_cache_hit_tokens" => elsewhere.cached_by_deepseek = Some(count(value)),
-                "cached_tokens" => elsewhere.cached_by_moonshot = Some(count(value)),
-                "reasoning_tokens" => elsewhere.reasoning = count(value),
-                _ => {}
-            }
-        }
+        usage.each_member(|key, value| match key {
+            "prompt_tokens" => read.input = count(value),
+            "completion_tokens" => read.output = count(value),
+            "total_tokens" => read.total = count(value),
+            "prompt_tokens_details" => read.cached_input = detail(value, "cached_tokens"),
+            "completion_tokens_details" => read.reasoning = detail(value, "reasoning_tokens"),
+            "prompt_cache_hit_tokens" => elsewhere.cached_by_deepseek = Some(count(value)),
+            "cached_tokens" => elsewhere.cached_by_moonshot = Some(count(value)),
+            "reasoning_tokens" => elsewhere.reasoning = count(value),
+            _ => {}
+        })?;
         read.complete(&elsewhere);
         Some(read)
     }
