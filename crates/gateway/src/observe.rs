@@ -38,7 +38,6 @@ use door::Door;
 use measure::moment::Moment;
 use slow::SlowLog;
 use std::io;
-use std::iter::Peekable;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -216,8 +215,7 @@ impl Seen {
         for load in &mut *loads {
             load.gaps.drain(..).for_each(|gaps| self.figures.between_tokens(&gaps));
         }
-        let runs = loads.iter_mut().map(|load| load.accounts.drain(..).peekable());
-        let mut runs: Vec<_> = runs.collect();
+        let mut runs: Vec<_> = loads.iter_mut().map(|load| load.accounts.drain(..)).collect();
         while let Some(account) = first_to_end(&mut runs) {
             self.figures.note(&account);
             self.evidence.note(&account, now.at);
@@ -234,9 +232,10 @@ impl Seen {
 }
 
 /// The next in the order in which they ended: each worker's come in that order.
-fn first_to_end(runs: &mut [Peekable<Drain<'_, Account>>]) -> Option<Account> {
-    let ended = runs.iter_mut().map(|run| run.peek().map(Account::ended)).enumerate();
-    let (first, _) = ended.filter_map(|(run, ended)| Some((run, ended?))).min_by_key(|(_, ended)| *ended)?;
+fn first_to_end(runs: &mut [Drain<'_, Account>]) -> Option<Account> {
+    let next = runs.iter().map(|run| run.as_slice().first()).enumerate();
+    let ended = next.filter_map(|(run, account)| Some((run, account?.ended())));
+    let (first, _) = ended.min_by_key(|(_, ended)| *ended)?;
     runs.get_mut(first)?.next()
 }
 
