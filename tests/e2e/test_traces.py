@@ -290,7 +290,7 @@ def test_a_collector_that_is_busy_is_asked_again_and_one_that_refuses_is_not(lau
 
 
 def test_a_collector_that_reads_no_gzip_gets_none(launch, collector):
-    gateway = launch(traces(collector))
+    gateway = launch(traces(collector, compress=True))
 
     def until_there_are(total: int) -> None:
         for number in range(8):

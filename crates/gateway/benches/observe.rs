@@ -11,7 +11,7 @@ use gateway::observe::account::{Account, Role};
 use gateway::observe::door::Door;
 use gateway::observe::trail::{Label, Mark};
 use gateway::observe::tray::{Batch, Gaps, Load, Tray};
-use gateway::observe::{Bounds, Entry, Figures, Recent};
+use gateway::observe::{Bounds, Entry, Figures, Id, Recent};
 use gateway::trace::Peer;
 use http::HeaderValue;
 use measure::metrics::{AttemptResult, Outcome};
@@ -36,7 +36,7 @@ impl Prepared {
     }
 
     fn begin(&self) -> Account {
-        Account::new(self.id.clone(), Operation::ChatCompletions, Role::Request, Instant::now())
+        Account::new(Id::from(&self.id), Operation::ChatCompletions, Role::Request, Instant::now())
     }
 
     fn passes(&self, account: &mut Account, marks: &[Mark]) {
@@ -48,7 +48,7 @@ impl Prepared {
 
     fn end(&self, mut account: Account, tray: &Tray) {
         account.ends(Outcome::Ok, Duration::from_millis(1), Duration::from_micros(50));
-        tray.put(account.take());
+        tray.put(|| account.take());
     }
 
     fn hit(&self) -> Account {

@@ -154,12 +154,13 @@ impl Attempt {
         let collected =
             alarm.within(self.patience.deadline, pin!(answer.collect(judge::ANSWER_BYTES_MAX))).await;
         let (ending, failure) = match collected {
-            Ok(Ok(body)) => match openai::usage_of(&body) {
-                Ok(usage) => {
+            Ok(Ok(body)) => match openai::Summary::of(&body) {
+                Ok(summary) => {
+                    let usage = summary.usage;
                     if let Some(usage) = &usage {
                         record.used(usage);
                     }
-                    record.names_itself(|| openai::model_of(&body));
+                    record.names_itself(|| summary.model());
                     record.attempt_ends(&Ending::GOOD, Instant::now());
                     return Ok(Whole { head: parts.headers, body, usage });
                 }

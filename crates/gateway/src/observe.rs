@@ -15,6 +15,7 @@ pub mod archive;
 pub mod door;
 mod entry;
 mod figures;
+mod id;
 mod recent;
 pub mod search;
 pub mod show;
@@ -28,6 +29,7 @@ mod waterfall;
 pub use account::{Account, Role};
 pub use entry::Entry;
 pub use figures::{Figures, Reading};
+pub use id::Id;
 pub use recent::{Bounds, Recent};
 
 use crate::advice::Evidence;
@@ -232,7 +234,11 @@ impl Seen {
 }
 
 /// The next in the order in which they ended: each worker's come in that order.
+#[inline]
 fn first_to_end(runs: &mut [Drain<'_, Account>]) -> Option<Account> {
+    if let [run] = runs {
+        return run.next();
+    }
     let next = runs.iter().map(|run| run.as_slice().first()).enumerate();
     let ended = next.filter_map(|(run, account)| Some((run, account?.ended())));
     let (first, _) = ended.min_by_key(|(_, ended)| *ended)?;

@@ -35,7 +35,7 @@ use crate::remember::status::Status;
 use crate::remember::tally::Tally;
 use crate::remember::{is_stale, question};
 use crate::snapshot::Snapshot;
-use crate::trace::{Carried, Traced};
+use crate::trace::Traced;
 use ::http::{HeaderMap, Request, Response, StatusCode};
 use answered::{Answered, Content};
 use brought::Brought;
@@ -206,7 +206,8 @@ async fn exchange(
     let ready = Ready { shared, snapshot, asked, brought, ask: &ask, plan: &plan, standing, hedges };
     let tally = ready.tally();
     let question = snapshot.remembered.question(&ready.to_remember(), &tally)?;
-    if snapshot.config.advice.enabled && record.is_seen() {
+    // Advice is given on aliases alone: of other questions nobody asks whether they come again.
+    if plan.alias.is_some() && snapshot.config.advice.enabled && record.is_seen() {
         record.asks(Fingerprint::of(&ready.to_tell_apart(), &question), standing.tokens_max);
     }
     record.passes(Mark::Planned, Instant::now());
@@ -321,7 +322,7 @@ impl Ready<'_> {
             arrived: record.started(),
             standing: self.standing,
             request_id: record.id().clone(),
-            carried: Carried::of(self.asked.headers),
+            carried: record.carried(self.asked.headers),
             joins,
             given,
         }

@@ -14,7 +14,7 @@ use crate::auth::{Caller, Principal};
 use crate::ending::Ending;
 use crate::limits::{Denied, Granted, Levels, Measure};
 use crate::observe::trail::Mark;
-use crate::observe::{Account, Role};
+use crate::observe::{Account, Id, Role};
 use crate::plan::{Plan, Route, Target};
 use crate::protect::Lease;
 use crate::remember::part::Spent;
@@ -31,6 +31,7 @@ use wire::operation::Operation;
 
 /// One request's record.
 pub struct Record {
+    id: HeaderValue,
     /// What there will be to tell of it.
     account: Account,
     stopwatch: Stopwatch,
@@ -61,8 +62,8 @@ impl Record {
         now: Instant,
     ) -> Box<Self> {
         route.of(operation).begins();
-        let account = Account::new(id, operation, Role::Request, now);
-        Self::new(Account { traced, ..account }, route)
+        let account = Account::new(Id::from(&id), operation, Role::Request, now);
+        Self::new(id, Account { traced, ..account }, route)
     }
 
     /// The record of a flight: its attempts are counted and what they use, and no request, as those have records of
@@ -110,13 +111,14 @@ impl Record {
         route: Arc<Route>,
         who: Option<Arc<Principal>>,
     ) -> Box<Self> {
-        let mut account = Account::new(id, operation, Role::Errand, Instant::now());
+        let mut account = Account::new(Id::from(&id), operation, Role::Errand, Instant::now());
         (account.route, account.who) = (Some(Arc::clone(&route.name)), who);
-        Self::new(account, route)
+        Self::new(id, account, route)
     }
 
-    fn new(account: Account, route: Arc<Route>) -> Box<Self> {
+    fn new(id: HeaderValue, account: Account, route: Arc<Route>) -> Box<Self> {
         Box::new(Self {
+            id,
             stopwatch: Stopwatch::start(account.trail.began()),
             open: account.role == Role::Request,
             account,
@@ -132,7 +134,7 @@ impl Record {
 
     /// The request's id, as the caller reads it and the provider was told.
     pub fn id(&self) -> &HeaderValue {
-        &self.account.id
+        &self.id
     }
 
     fn operation(&self) -> Operation {
@@ -305,9 +307,7 @@ impl Record {
 
     /// Puts down what there is to tell.
     fn tell(&mut self) {
-        if self.route.tray.is_wanted() {
-            self.route.tray.put(self.account.take());
-        }
+        self.route.tray.put(|| self.account.take());
     }
 }
 

@@ -27,8 +27,11 @@ pub use exporter::{Exporter, Inlet, Queue};
 pub use sample::Sampler;
 pub use traced::{Traced, span_id};
 
+use crate::auth::Principal;
+use crate::observe::Id;
 use crate::observe::trail::Label;
-use http::HeaderMap;
+use crate::remember::status::Status;
+use http::{HeaderMap, HeaderValue};
 use measure::metrics::{AttemptResult, Outcome};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -62,13 +65,15 @@ pub struct Trace {
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Its id, as the caller knows it.
-    pub id: String,
-    /// The name under which it is counted.
-    pub route: Arc<str>,
+    pub id: Id,
+    /// The name under which it is counted, once that is known.
+    pub route: Option<Arc<str>>,
+    /// Whether that is an alias.
+    pub is_alias: bool,
+    /// Whom the name that was asked for led to first.
+    pub first_target: Option<Arc<Label>>,
     /// Whether it came over TLS.
     pub https: bool,
-    /// The model's name as it was asked for, once that is known to be one.
-    pub model: Option<Arc<str>>,
     /// Whether a stream was asked for.
     pub stream: bool,
     /// To the last byte of the answer.
@@ -82,21 +87,27 @@ pub struct Request {
     /// How it ended.
     pub outcome: Outcome,
     /// What went wrong, in one word of few.
-    pub error: Option<String>,
-    /// What the cache had to do with it, as the caller reads it.
-    pub cache: Option<String>,
+    pub error: Option<Box<str>>,
+    /// What the cache had to do with it.
+    pub cache: Option<Status>,
     /// Who answered, as the caller reads it.
-    pub target: Option<String>,
+    pub target: Option<HeaderValue>,
     /// How many tries were made.
     pub attempts: u32,
     /// What was used for it.
     pub usage: Option<Usage>,
     /// What it cost, in millionths of a US dollar.
     pub cost_micro_usd: Option<u64>,
-    /// The public part of the caller's key.
-    pub key: Option<String>,
-    /// Whose request it was.
-    pub tenant: Option<String>,
+    /// Whose request it was, where callers have keys.
+    pub who: Option<Arc<Principal>>,
+}
+
+impl Request {
+    /// The model's name as it was asked for, once that is known to be one: an alias, or whom it led to.
+    fn model(&self) -> Option<&str> {
+        let asked = self.first_target.as_ref().filter(|_| !self.is_alias).map(|target| &*target.name);
+        asked.or(self.route.as_deref())
+    }
 }
 
 /// A step within the gateway.
@@ -155,7 +166,7 @@ pub struct Attempt {
     /// What the provider says was used.
     pub usage: Option<Usage>,
     /// The model as the provider names it.
-    pub response_model: Option<Box<str>>,
+    pub response_model: Option<Arc<str>>,
 }
 
 /// Who is asked: what the spans of all tries at one target have in common.

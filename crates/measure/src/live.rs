@@ -159,11 +159,24 @@ impl Live {
 
     /// Records that something took so long.
     pub fn record(&mut self, scope: ScopeId, figure: Figure, value: Duration) {
-        let kept = match self.scopes.get_mut(scope) {
-            Some(scope) => scope.record(figure, buckets::of(value), self.slot, &mut self.budget),
-            None => false,
-        };
-        self.dropped += u64::from(!kept);
+        self.record_each([scope], figure, value);
+    }
+
+    /// The same for several scopes.
+    pub fn record_each(
+        &mut self,
+        scopes: impl IntoIterator<Item = ScopeId>,
+        figure: Figure,
+        value: Duration,
+    ) {
+        let bucket = buckets::of(value);
+        for scope in scopes {
+            let kept = match self.scopes.get_mut(scope) {
+                Some(scope) => scope.record(figure, bucket, self.slot, &mut self.budget),
+                None => false,
+            };
+            self.dropped += u64::from(!kept);
+        }
     }
 
     /// Counts a request that has ended.

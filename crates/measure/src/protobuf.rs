@@ -28,6 +28,10 @@ impl Writer {
     }
 
     fn varint(&mut self, number: u64) {
+        // Most are.
+        if number < 0x80 {
+            return self.bytes.push(number as u8);
+        }
         let (bytes, width) = varint(number);
         self.bytes.extend_from_slice(&bytes[..width]);
     }
@@ -116,11 +120,13 @@ impl Writer {
         let start = self.bytes.len();
         write(self);
         let end = self.bytes.len();
-        let (length, width) = varint((end - start) as u64);
-        if width > 1 {
-            self.bytes.resize(end + width - 1, 0);
-            self.bytes.copy_within(start..end, place + width);
+        if end - start < 0x80 {
+            self.bytes[place] = (end - start) as u8;
+            return;
         }
+        let (length, width) = varint((end - start) as u64);
+        self.bytes.resize(end + width - 1, 0);
+        self.bytes.copy_within(start..end, place + width);
         self.bytes[place..place + width].copy_from_slice(&length[..width]);
     }
 }

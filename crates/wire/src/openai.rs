@@ -10,13 +10,15 @@ mod named;
 mod request;
 pub mod stored;
 mod stream;
+mod summary;
 mod usage;
 
 pub use error::{error_body, error_body_with, error_event};
 pub use models::{ModelEntry, model_entry, models_list};
-pub use named::{model_of, model_of_frame};
+pub use named::model_of_frame;
 pub use request::{
     COMPLETION_TOKENS_DEFAULT, Determinism, LastUser, OUTPUT_TOKENS_DEFAULT, Request, TokensExpected, Traits,
 };
 pub use stream::{Observed, Relay, RelayOptions, UsageChunk};
-pub use usage::{Usage, usage_of};
+pub use summary::{Summary, usage_of};
+pub use usage::Usage;

@@ -153,9 +153,7 @@ impl Evidence {
 
     fn note_attempt(&mut self, attempt: &Attempt, slot: u64) {
         let Came::Ended(result) = attempt.came else { return };
-        let target = attempt.target.counted();
-        let name = target.split_once('/').map_or(target, |(provider, _)| provider);
-        if let Some(ring) = entry(&mut self.providers, name, PROVIDERS_MAX) {
+        if let Some(ring) = entry(&mut self.providers, attempt.target.provider(), PROVIDERS_MAX) {
             let of = ring.at(slot);
             of.tries += 1;
             of.answers += u64::from(result == AttemptResult::Ok);

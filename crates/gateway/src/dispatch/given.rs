@@ -19,15 +19,15 @@ impl Dispatch<'_> {
     /// Where it is no JSON object.
     pub(super) fn take(self, answer: &Bytes, record: &mut Record) -> Result<Reached, Failure> {
         let target = &self.inquiry.plan.target;
-        let usage = openai::usage_of(answer).map_err(|fault| {
+        let summary = openai::Summary::of(answer).map_err(|fault| {
             judge::nonsense(target.upstream.name(), &format!("what is not JSON: {fault}"))
         })?;
         record.given(target, Instant::now());
-        if let Some(usage) = &usage {
+        if let Some(usage) = &summary.usage {
             record.used(usage);
         }
-        record.names_itself(|| openai::model_of(answer));
-        let whole = Whole { head: HeaderMap::new(), body: answer.clone(), usage };
+        record.names_itself(|| summary.model());
+        let whole = Whole { head: HeaderMap::new(), body: answer.clone(), usage: summary.usage };
         Ok(Reached { target: Arc::clone(target), opened: Opened::Whole(whole) })
     }
 }

@@ -1,11 +1,11 @@
 //! What there is to tell of one request when it is over: one value that it fills in while it lives and hands over
 //! at its end. Nothing of what it said or was answered is in it.
 
+use super::id::Id;
 use super::trail::{Micros, Trail};
 use crate::auth::Principal;
 use crate::remember::status::Status;
 use crate::trace::Traced;
-use http::HeaderValue;
 use measure::metrics::Outcome;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -40,8 +40,8 @@ pub struct Tokens {
 /// One request, told.
 #[derive(Debug)]
 pub struct Account {
-    /// Its id. It may be a part of its whole head, so that it is not for keeping.
-    pub id: HeaderValue,
+    /// Its id.
+    pub id: Id,
     /// What it asked for.
     pub operation: Operation,
     /// Whose account it is.
@@ -88,7 +88,7 @@ pub struct Account {
 
 impl Account {
     /// A request has arrived.
-    pub fn new(id: HeaderValue, operation: Operation, role: Role, now: Instant) -> Self {
+    pub fn new(id: Id, operation: Operation, role: Role, now: Instant) -> Self {
         Self {
             id,
             operation,
@@ -149,8 +149,7 @@ impl Account {
 
     /// Takes the account, and leaves one behind of which nothing more is told.
     pub fn take(&mut self) -> Self {
-        let spent =
-            Self::new(const { HeaderValue::from_static("") }, self.operation, self.role, self.trail.began());
+        let spent = Self::new(Id::NONE, self.operation, self.role, self.trail.began());
         std::mem::replace(self, spent)
     }
 }
@@ -183,7 +182,7 @@ mod tests {
         let mut account = stage::account("r1");
         account.status = 200;
         let taken = account.take();
-        assert_eq!((taken.id.as_bytes(), taken.status), (&b"r1"[..], 200));
-        assert_eq!((account.id.as_bytes(), account.status), (&b""[..], 0));
+        assert_eq!((taken.id.as_str(), taken.status), ("r1", 200));
+        assert_eq!((account.id.as_str(), account.status), ("", 0));
     }
 }

@@ -1,17 +1,11 @@
-//! A request as it is kept: its account, with what it would be too dear to hold on to replaced. An id is a slice of
-//! the request's whole head, so that it is copied; names are shared with the configuration that they are of.
-//! Nothing is allocated for it where its id is no longer than those that are made here.
+//! A request as it is kept: its account, and its place among all. Names are shared with the configuration that they
+//! are of.
 
 use super::account::{Account, Role};
 use super::trail::{ATTEMPT_BYTES, Micros, Trail};
-use http::HeaderValue;
 use measure::metrics::Outcome;
 use measure::moment::Moment;
-use smallvec::SmallVec;
 use std::time::{Duration, SystemTime};
-
-/// Room for an id as they are made here: `req_` and 32 digits.
-const ID_BYTES: usize = 40;
 
 /// One request that is kept.
 #[derive(Debug)]
@@ -20,25 +14,22 @@ pub struct Entry {
     pub number: u64,
     /// When it arrived.
     pub at: SystemTime,
-    id: SmallVec<[u8; ID_BYTES]>,
-    /// The rest; without the id.
+    /// The rest.
     pub account: Account,
 }
 
 impl Entry {
     /// Keeps an account.
-    pub fn new(number: u64, mut account: Account, now: Moment) -> Self {
+    #[inline]
+    pub fn new(number: u64, account: Account, now: Moment) -> Self {
         let ago = now.at.saturating_duration_since(account.trail.began());
         let at = now.wall.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
-        let id = SmallVec::from_slice(account.id.as_bytes());
-        account.id = const { HeaderValue::from_static("") };
-        Self { number, at, id, account }
+        Self { number, at, account }
     }
 
     /// Its id.
     pub fn id(&self) -> &str {
-        // It was read as one before it was taken for the request's.
-        std::str::from_utf8(&self.id).unwrap_or_default()
+        self.account.id.as_str()
     }
 
     /// Whether we or a provider failed it. A caller's fault is none of these, or whoever sends nonsense would
@@ -58,7 +49,11 @@ impl Entry {
         let account = &self.account;
         let model = account.model.as_deref().map_or(0, str::len);
         let names: usize = account.trail.attempts().iter().map(|attempt| attempt.target.name.len()).sum();
-        size_of::<Self>() + self.id.len() + model + names + account.trail.attempts().len() * ATTEMPT_BYTES
+        size_of::<Self>()
+            + account.id.as_bytes().len()
+            + model
+            + names
+            + account.trail.attempts().len() * ATTEMPT_BYTES
     }
 
     /// What stands in a status column: what was sent, or what would have been to a caller who left before.

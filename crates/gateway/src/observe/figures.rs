@@ -180,17 +180,15 @@ impl Figures {
     /// How long it took.
     fn note_times(&mut self, account: &Account, scopes: &Scopes) {
         let trail = &account.trail;
-        self.record(scopes, Figure::Total, account.total.after());
+        let answered = Trail::answered(trail.asked()).map(|attempt| self.target(&attempt.target));
+        let of_all = scopes.iter().copied().chain(answered);
+        self.live.record_each(of_all, Figure::Total, account.total.after());
         self.record(scopes, Figure::Overhead, account.overhead.after());
         if let Some(first) = trail.passed(Mark::FirstToken) {
             self.record(scopes, Figure::FirstToken, first.after());
         }
         if let Some(took) = lookup(account) {
             self.record(scopes, Figure::Cache, took);
-        }
-        if let Some(attempt) = Trail::answered(trail.asked()) {
-            let target = self.target(&attempt.target);
-            self.live.record(target, Figure::Total, account.total.after());
         }
     }
 
@@ -201,8 +199,7 @@ impl Figures {
             let is_it = answered.is_some_and(|answered| std::ptr::eq(answered, attempt));
             let target = self.target(&attempt.target);
             if let Some(took) = attempt.took() {
-                self.record(scopes, Figure::External, took);
-                self.live.record(target, Figure::External, took);
+                self.live.record_each(scopes.iter().copied().chain([target]), Figure::External, took);
             }
             // What was used is that one's who answered.
             let spent = if is_it { spent(account) } else { Spent::default() };
@@ -219,7 +216,7 @@ impl Figures {
     }
 
     fn record(&mut self, scopes: &[ScopeId], figure: Figure, value: Duration) {
-        scopes.iter().for_each(|scope| self.live.record(*scope, figure, value));
+        self.live.record_each(scopes.iter().copied(), figure, value);
     }
 }
 

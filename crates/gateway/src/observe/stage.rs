@@ -4,6 +4,7 @@
 
 use super::account::{Account, Role};
 use super::entry::Entry;
+use super::id::Id;
 use super::trail::{Label, Micros};
 use crate::trace::Peer;
 use http::HeaderValue;
@@ -23,7 +24,7 @@ pub(crate) fn second(number: u64) -> SystemTime {
 }
 
 pub(crate) fn account(id: &str) -> Account {
-    let id = HeaderValue::from_str(id).unwrap();
+    let id = Id::from(&HeaderValue::from_str(id).unwrap());
     let mut account = Account::new(id, Operation::ChatCompletions, Role::Request, Instant::now());
     (account.outcome, account.status) = (Outcome::Ok, 200);
     account

@@ -87,6 +87,8 @@ pub struct Label {
     pub name: Box<str>,
     /// What it is counted as, where callers choose the name.
     counted: Option<Box<str>>,
+    /// Bytes of the provider's name in the name that it is counted as.
+    provider: usize,
     /// What traces say of it.
     pub peer: Peer,
 }
@@ -94,18 +96,32 @@ pub struct Label {
 impl Label {
     /// Of a model that the configuration names.
     pub fn named(name: &str, peer: Peer) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), counted: None, peer })
+        Arc::new(Self { name: name.into(), counted: None, provider: provider_of(name), peer })
     }
 
     /// Of a model of which callers alone know; it is counted with others as `counted`.
     pub fn unnamed(name: &str, counted: &str, peer: Peer) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), counted: Some(counted.into()), peer })
+        Arc::new(Self {
+            name: name.into(),
+            counted: Some(counted.into()),
+            provider: provider_of(counted),
+            peer,
+        })
     }
 
     /// The name under which it is counted, which no caller chose.
     pub fn counted(&self) -> &str {
         self.counted.as_deref().unwrap_or(&self.name)
     }
+
+    /// The provider's part of that.
+    pub fn provider(&self) -> &str {
+        self.counted().get(..self.provider).unwrap_or_default()
+    }
+}
+
+fn provider_of(name: &str) -> usize {
+    name.find('/').unwrap_or(name.len())
 }
 
 /// What came of a try.

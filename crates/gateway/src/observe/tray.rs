@@ -13,7 +13,7 @@ const ACCOUNTS_MAX: usize = 4096;
 /// Batches of gaps that do.
 const GAPS_MAX: usize = 4096;
 /// So many of either, and the observer is called before its time.
-const CALLED_AT: usize = 128;
+const CALLED_AT: usize = 256;
 /// Room that an emptied tray keeps.
 const KEPT_MAX: usize = 1024;
 /// Gaps in a batch.
@@ -106,8 +106,8 @@ impl Tray {
         self.wanted.store(wanted, Ordering::Relaxed);
     }
 
-    /// Tells of a request that is over.
-    pub fn put(&self, account: Account) {
+    /// Tells of a request that is over: what is told is handed over where somebody wants to know and there is room.
+    pub fn put(&self, account: impl FnOnce() -> Account) {
         if self.is_wanted() {
             self.push(|load| &mut load.accounts, ACCOUNTS_MAX, account);
         }
@@ -116,11 +116,12 @@ impl Tray {
     /// Tells of gaps.
     pub fn put_gaps(&self, gaps: Gaps) {
         if self.is_wanted() {
-            self.push(|load| &mut load.gaps, GAPS_MAX, gaps);
+            self.push(|load| &mut load.gaps, GAPS_MAX, || gaps);
         }
     }
 
-    fn push<T>(&self, place: impl FnOnce(&mut Load) -> &mut Vec<T>, max: usize, what: T) {
+    #[inline]
+    fn push<T>(&self, place: impl FnOnce(&mut Load) -> &mut Vec<T>, max: usize, what: impl FnOnce() -> T) {
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
         let place = place(&mut load);
         if place.len() >= max {
@@ -128,7 +129,7 @@ impl Tray {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        place.push(what);
+        place.push(what());
         let call = place.len() == CALLED_AT;
         drop(load);
         if call {
@@ -165,11 +166,11 @@ mod tests {
     #[test]
     fn what_finds_no_room_is_dropped_and_counted() {
         let tray = Tray::new(Arc::new(Door::default()));
-        (0..ACCOUNTS_MAX + 3).for_each(|_| tray.put(account()));
+        (0..ACCOUNTS_MAX + 3).for_each(|_| tray.put(account));
         let mut load = Load::default();
         tray.swap(&mut load);
         assert_eq!((load.accounts.len(), tray.dropped()), (ACCOUNTS_MAX, 3));
-        tray.put(account());
+        tray.put(account);
         load.accounts.clear();
         tray.swap(&mut load);
         assert_eq!(load.accounts.len(), 1);
@@ -180,7 +181,7 @@ mod tests {
     fn a_tray_that_nobody_wants_stays_empty() {
         let tray = Tray::new(Arc::new(Door::default()));
         tray.want(false);
-        tray.put(account());
+        tray.put(account);
         let mut load = Load::default();
         tray.swap(&mut load);
         assert_eq!((load.accounts.len(), tray.dropped()), (0, 0));

@@ -5,6 +5,7 @@ use super::collector::{Collector, Said};
 use super::span::Attribute;
 use super::{Trace, otlp, tree};
 use crate::config;
+use crate::observe::OTHER;
 use crate::runtimes::Runtimes;
 use crate::upstream;
 use guard::retry::Backoff;
@@ -312,7 +313,7 @@ impl Courier {
 pub(super) fn exemplify(trace: &Trace, examples: &Examples) {
     let (id, began) = (trace.context.trace_id, trace.began);
     if let Some(request) = &trace.request {
-        let of = (trace.operation.name(), &*request.route);
+        let of = (trace.operation.name(), request.route.as_deref().unwrap_or(OTHER));
         examples.request(id, of, began + request.total, (request.total, request.overhead));
     }
     for attempt in &trace.attempts {

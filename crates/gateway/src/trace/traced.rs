@@ -2,13 +2,13 @@
 //! else. At its end account and this become its trace, where that is to be kept; until then nothing is written as text.
 
 use super::context::{Context, new_span_id};
-use super::{Attempt, Request, Step, StepKind, Trace, Tracer, short};
-use crate::auth::Principal;
+use super::{Attempt, Request, Step, StepKind, Trace, Tracer};
 use crate::observe::trail::{self, Came, Mark, Micros, Trail};
-use crate::observe::{Account, OTHER, Role};
+use crate::observe::{Account, Role};
 use http::{HeaderMap, HeaderValue};
 use measure::metrics::{AttemptResult, Outcome};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use wire::failure::{Failure, Source};
@@ -28,7 +28,7 @@ pub struct Traced {
     /// Why there is no answer, in one word of few.
     error: Option<Box<str>>,
     /// The model as the provider names it.
-    response_model: Option<Box<str>>,
+    response_model: Option<Arc<str>>,
 }
 
 impl Traced {
@@ -64,6 +64,12 @@ impl Traced {
         self.response_model = beside.response_model.take().or(self.response_model.take());
     }
 
+    /// Whether its caller named no trace that it is part of.
+    #[must_use]
+    pub fn begins_here(&self) -> bool {
+        self.context.parent == 0
+    }
+
     /// The header for the try whose span this is, where the request is recorded whatever becomes of it.
     #[must_use]
     pub fn traceparent(&self, span_id: u64) -> Option<HeaderValue> {
@@ -71,9 +77,9 @@ impl Traced {
     }
 
     /// The model names itself, perhaps. Asked only of what is recorded whatever becomes of it.
-    pub fn names_itself(&mut self, model: impl FnOnce() -> Option<Box<str>>) {
+    pub fn names_itself<'m>(&mut self, model: impl FnOnce() -> Option<Cow<'m, str>>) {
         if self.context.is_sampled() {
-            self.response_model = model();
+            self.response_model = model().map(Arc::from);
         }
     }
 
@@ -112,30 +118,25 @@ impl Traced {
     }
 
     fn request(&self, account: &Account) -> Request {
-        let text = |value: &HeaderValue| short(&String::from_utf8_lossy(value.as_bytes())).to_owned();
-        let (key, tenant) = match account.who.as_deref() {
-            Some(Principal { key: Some(key), tenant }) => (Some(key.to_string()), Some(tenant.to_string())),
-            _ => (None, None),
-        };
         Request {
-            id: String::from_utf8_lossy(account.id.as_bytes()).into_owned(),
-            route: account.route.clone().unwrap_or_else(|| OTHER.into()),
+            id: account.id.clone(),
+            route: account.route.clone(),
+            is_alias: account.is_alias,
+            first_target: account.trail.attempts().first().map(|attempt| Arc::clone(&attempt.target)),
             https: self.tracer.https,
-            model: model(account).map(|name| short(name).into()),
             stream: self.stream,
             total: account.total.after(),
             overhead: account.overhead.after(),
             first_token: account.trail.passed(Mark::FirstToken).map(Micros::after),
             status: Some(account.status).filter(|status| *status != 0),
             outcome: account.outcome,
-            error: self.error.as_deref().map(str::to_owned),
-            cache: account.cache.map(|status| text(&status.header())),
-            target: self.target.as_ref().map(text),
+            error: self.error.clone(),
+            cache: account.cache,
+            target: self.target.clone(),
             attempts: account.trail.made(),
             usage: self.usage,
             cost_micro_usd: account.cost_micro_usd.map(u64::from),
-            key,
-            tenant,
+            who: account.who.clone(),
         }
     }
 
@@ -155,7 +156,7 @@ impl Traced {
                 status: Some(attempt.status).filter(|status| *status != 0),
                 first_token: attempt.first_token().map(|at| at.after().saturating_sub(began)),
                 usage: self.usage.filter(|_| is_it),
-                response_model: self.response_model.clone().filter(|_| is_it),
+                response_model: self.response_model.as_ref().filter(|_| is_it).map(Arc::clone),
             }
         };
         let mut attempts: SmallVec<[Attempt; 2]> = trail.own().map(told).collect();
@@ -173,12 +174,6 @@ pub fn span_id(traced: Option<&Traced>) -> u64 {
 /// Whoever is nobody's caller does not decide what is recorded.
 fn decides(account: &Account) -> bool {
     account.outcome != Outcome::CallerError || account.trail.passed(Mark::Identified).is_some()
-}
-
-/// The model's name as it was asked for: an alias, or whom it led to.
-fn model(account: &Account) -> Option<&str> {
-    let asked = account.trail.attempts().first().map(|attempt| &*attempt.target.name);
-    if account.is_alias { account.route.as_deref() } else { asked.or(account.route.as_deref()) }
 }
 
 /// What it waited for. The tiers are looked at by flights, for all who wait for them.

@@ -4,6 +4,8 @@
 
 use super::span::{Kind, Span};
 use super::{Attempt, Request, Step, Trace, short};
+use crate::auth::Principal;
+use http::HeaderValue;
 use measure::metrics::{AttemptResult, Outcome};
 use wire::openai::Usage;
 use wire::operation::Operation;
@@ -42,7 +44,7 @@ fn of_request<'a>(trace: &'a Trace, request: &'a Request) -> Span<'a> {
     span.say("url.scheme", if request.https { "https" } else { "http" });
     span.say_if("http.response.status_code", request.status.map(u64::from));
     span.say("gen_ai.operation.name", trace.operation.name());
-    span.say_if("gen_ai.request.model", request.model.as_deref());
+    span.say_if("gen_ai.request.model", request.model().map(short));
     span.say_if("gen_ai.request.stream", request.stream.then_some(true));
     usage(&mut span, request.usage.as_ref());
     if request.outcome != Outcome::Ok {
@@ -50,15 +52,22 @@ fn of_request<'a>(trace: &'a Trace, request: &'a Request) -> Span<'a> {
     }
     span.say("tidegate.request.id", request.id.as_str());
     span.say("tidegate.outcome", request.outcome.name());
-    span.say_if("tidegate.cache", request.cache.as_deref());
-    span.say_if("tidegate.target", request.target.as_deref());
+    span.say_if("tidegate.cache", request.cache.map(|status| text(&status.header())));
+    span.say_if("tidegate.target", request.target.as_ref().map(text));
     span.say("tidegate.attempts", u64::from(request.attempts));
     span.say("tidegate.overhead_ms", request.overhead.as_secs_f64() * 1e3);
     span.say_if("tidegate.first_token_ms", request.first_token.map(|delay| delay.as_secs_f64() * 1e3));
     span.say_if("tidegate.cost_usd", request.cost_micro_usd.map(|cost| cost as f64 / 1e6));
-    span.say_if("tidegate.key.id", request.key.as_deref());
-    span.say_if("tidegate.tenant", request.tenant.as_deref());
+    if let Some(Principal { key: Some(key), tenant }) = request.who.as_deref() {
+        span.say("tidegate.key.id", &**key);
+        span.say("tidegate.tenant", &**tenant);
+    }
     span
+}
+
+/// As much of a header's value as is told.
+fn text(value: &HeaderValue) -> String {
+    short(&String::from_utf8_lossy(value.as_bytes())).to_owned()
 }
 
 fn of_step<'a>(trace: &Trace, step: &Step) -> Span<'a> {

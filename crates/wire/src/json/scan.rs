@@ -85,24 +85,24 @@ pub(super) fn object(body: &[u8], rules: Rules) -> Result<Object<'_>, Fault> {
     Ok(Object { text, members, end, data })
 }
 
-/// Reads such a text for one of its members alone: where the value under `key` stands, the last one where there
-/// are several.
-pub(super) fn member<'a>(
+/// Reads such a text for some of its members alone: those under `keys`, of each the last one where there are several.
+pub(super) fn members<'a, const N: usize>(
     body: &'a [u8],
     rules: Rules,
-    key: &str,
-) -> Result<Option<(&'a str, Member)>, Fault> {
-    let (text, found) = whole(body, rules, |scanner| {
-        let mut found = None;
+    keys: [&str; N],
+) -> Result<(&'a str, [Option<Member>; N]), Fault> {
+    whole(body, rules, |scanner| {
+        let mut found = [None; N];
         scanner.whole_object(|member| {
             let written = body.get(member.key()).unwrap_or_default();
-            if written == key.as_bytes() || (member.escaped && decoded(written) == key) {
-                found = Some(member);
+            let is_it =
+                |key: &&str| written == key.as_bytes() || (member.escaped && decoded(written) == **key);
+            for (found, _) in found.iter_mut().zip(&keys).filter(|(_, key)| is_it(key)) {
+                *found = Some(member);
             }
         })?;
         Ok(found)
-    })?;
-    Ok(found.map(|member| (text, member)))
+    })
 }
 
 /// Checks a text whose top level may be anything.

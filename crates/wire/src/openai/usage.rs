@@ -1,6 +1,6 @@
 //! What a reply cost, as its `usage` says.
 
-use crate::json::{self, Value};
+use crate::json::Value;
 
 /// Tokens of one reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,14 +15,6 @@ pub struct Usage {
     pub cached_input: u64,
     /// Those of the output that were reasoning.
     pub reasoning: u64,
-}
-
-/// Reads the `usage` of a whole reply that is not a stream. `None` where it has none.
-///
-/// # Errors
-/// The reply is not a JSON object.
-pub fn usage_of(body: &[u8]) -> Result<Option<Usage>, json::Fault> {
-    Ok(json::reply_member(body, "usage")?.and_then(Usage::read))
 }
 
 impl Usage {
@@ -79,6 +71,7 @@ fn count(value: Value<'_>) -> u64 {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::openai::usage_of;
 
     #[test]
     fn usage_is_read_wherever_providers_put_it() {

@@ -23,8 +23,8 @@ pub(in crate::config) struct Traces {
     pub(in crate::config) ca_file: Option<String>,
     /// How long one request to it may take.
     pub(in crate::config) timeout: Span,
-    /// Whether requests to it are compressed (gzip).
-    pub(in crate::config) compress: bool,
+    /// Whether requests to it are compressed (gzip); by default where it is on another machine.
+    pub(in crate::config) compress: Option<bool>,
     /// The share of requests that is recorded. A caller who says whether its trace is recorded decides for its own.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(in crate::config) ratio: f64,
@@ -44,7 +44,7 @@ impl Default for Traces {
             headers: BTreeMap::new(),
             ca_file: None,
             timeout: Span::seconds(10),
-            compress: true,
+            compress: None,
             ratio: 0.1,
             slow: Span::seconds(5),
             service_name: "tidegate".to_owned(),

@@ -29,6 +29,31 @@ fn a_collector_is_where_the_file_says_and_spoken_to_as_its_port_says() {
 }
 
 #[test]
+fn what_goes_to_another_machine_is_compressed_unless_it_is_said() {
+    let coding = |coding| ("OTEL_EXPORTER_OTLP_COMPRESSION", coding);
+    let (near, far) = ("http://localhost:4317", "https://c");
+    let endpoint = |endpoint| ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+    for (lines, variables, expected) in [
+        ("endpoint = 'https://c'", vec![], true),
+        ("endpoint = 'http://10.0.0.7:4317'", vec![], true),
+        ("endpoint = 'http://localhost:4317'", vec![], false),
+        ("endpoint = 'http://127.0.0.1:4318'", vec![], false),
+        ("endpoint = 'http://[::1]:4318'", vec![], false),
+        ("endpoint = 'http://localhost:4317'\ncompress = true", vec![], true),
+        ("endpoint = 'https://c'\ncompress = false", vec![], false),
+        ("", vec![endpoint(near)], false),
+        ("", vec![endpoint(near), coding("gzip")], true),
+        ("", vec![endpoint(far)], true),
+        ("", vec![endpoint(far), coding("none")], false),
+        ("compress = false", vec![endpoint(far), coding("gzip")], false),
+    ] {
+        let given = Given::toml(&format!("[traces]\n{lines}"));
+        let given = variables.into_iter().fold(given, |given, (name, value)| given.variable(name, value));
+        assert_eq!(given.config().traces.collector.unwrap().gzip, expected, "{lines}");
+    }
+}
+
+#[test]
 fn opentelemetrys_variables_fill_in_what_the_file_does_not_say() {
     let base = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://base:4318");
     let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://own:4318/in");

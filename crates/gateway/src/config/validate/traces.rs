@@ -83,7 +83,8 @@ impl Judge<'_> {
         if protocol == TraceProtocol::Http && !self.is_whole(&endpoint_at, &url) {
             url.path.push_str(TRACES_PATH);
         }
-        Some(Collector { url, protocol, headers, ca_file, timeout, gzip: raw.compress })
+        let gzip = raw.compress.unwrap_or(!url.is_loopback());
+        Some(Collector { url, protocol, headers, ca_file, timeout, gzip })
     }
 
     /// Whether the address is the one that takes traces, and not the one beneath which that lies.
