@@ -18,6 +18,11 @@ const FIXED32: u8 = 5;
 const VARINT_BYTES_MAX: usize = 10;
 
 impl Writer {
+    /// With room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes) }
+    }
+
     /// What was written.
     pub fn finish(self) -> Vec<u8> {
         self.bytes

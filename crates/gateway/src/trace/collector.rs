@@ -75,15 +75,15 @@ impl Collector {
     }
 
     /// Sends an export request and waits for the answer, as long as the configuration says.
-    pub async fn send(&mut self, request: &[u8]) -> Said {
+    pub async fn send(&mut self, request: &Bytes) -> Said {
         let worth_it = self.gzip && request.len() > GZIP_ABOVE;
         let Some(smaller) = worth_it.then(|| compress::encode(Coding::Gzip, request)).flatten() else {
-            return self.exchange(request, false).await;
+            return self.exchange(request.clone(), false).await;
         };
-        match self.exchange(&smaller, true).await {
+        match self.exchange(smaller, true).await {
             Said::Refused(why) => {
                 // Perhaps it is the coding: asked once more without it, and never with it again if that helps.
-                let plain = self.exchange(request, false).await;
+                let plain = self.exchange(request.clone(), false).await;
                 self.gzip = matches!(plain, Said::Refused(_));
                 if self.gzip { Said::Refused(why) } else { plain }
             }
@@ -91,9 +91,9 @@ impl Collector {
         }
     }
 
-    async fn exchange(&mut self, content: &[u8], gzip: bool) -> Said {
+    async fn exchange(&mut self, content: Bytes, gzip: bool) -> Said {
         let grpc = self.settings.protocol == config::TraceProtocol::Grpc;
-        let message = if grpc { self.grpc_message(content, gzip) } else { self.http_message(content, gzip) };
+        let message = if grpc { self.grpc_message(&content, gzip) } else { self.http_message(content, gzip) };
         let sent = self.line.send(message, ANSWER_BYTES_MAX);
         match tokio::time::timeout(self.settings.timeout, sent).await {
             Err(_) => Said::Again(None, "no answer in time".to_owned()),
@@ -103,13 +103,12 @@ impl Collector {
         }
     }
 
-    fn http_message(&self, content: &[u8], gzip: bool) -> Message {
+    fn http_message(&self, body: Bytes, gzip: bool) -> Message {
         let mut headers = self.headers.clone();
         if gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        let (target, body) = (self.settings.url.path.clone(), Bytes::copy_from_slice(content));
-        Message { method: Method::POST, target, headers, body }
+        Message { method: Method::POST, target: self.settings.url.path.clone(), headers, body }
     }
 
     fn grpc_message(&self, content: &[u8], gzip: bool) -> Message {

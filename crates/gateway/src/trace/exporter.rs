@@ -8,6 +8,7 @@ use crate::config;
 use crate::observe::OTHER;
 use crate::runtimes::Runtimes;
 use crate::upstream;
+use bytes::Bytes;
 use guard::retry::Backoff;
 use measure::metrics::{Dropped, Examples, Metrics, PoolMetrics, TraceMetrics};
 use std::pin::pin;
@@ -154,7 +155,7 @@ impl Exporting {
         let collector = Collector::new(&self.collector, self.lookups.clone())?;
         let Self { resource, metrics, examples, .. } = self;
         let (resource, metrics, examples) = (resource.clone(), metrics.clone(), examples.clone());
-        Ok(Courier { collector, resource, metrics, examples, well: None })
+        Ok(Courier { collector, resource, metrics, examples, well: None, bytes: 0 })
     }
 
     async fn run(mut self, leave: CancellationToken) {
@@ -207,6 +208,8 @@ pub(super) struct Courier {
     examples: Examples,
     /// How it went last, so that only changes are told.
     well: Option<bool>,
+    /// Bytes of the last request: the next one has about as many.
+    bytes: usize,
 }
 
 impl Courier {
@@ -268,8 +271,10 @@ impl Courier {
         self.metrics.dropped(Dropped::Leaving, batch.len() + waiting.len());
     }
 
-    fn encode(&self, traces: &[Trace]) -> Vec<u8> {
-        otlp::request(&self.resource, traces.iter().flat_map(tree::spans))
+    fn encode(&mut self, traces: &[Trace]) -> Bytes {
+        let request = otlp::request(&self.resource, traces.iter().flat_map(tree::spans), self.bytes);
+        self.bytes = request.len();
+        request.into()
     }
 
     /// Counts and tells what became of traces.

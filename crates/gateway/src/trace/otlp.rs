@@ -13,10 +13,14 @@ const FAILED: u64 = 2;
 const HAS_IS_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
-/// The request that exports `spans` of the service that `resource` describes.
+/// The request that exports `spans` of the service that `resource` describes; it has about so many bytes.
 #[must_use]
-pub fn request<'a>(resource: &[Attribute<'_>], spans: impl Iterator<Item = Span<'a>>) -> Vec<u8> {
-    let mut writer = Writer::default();
+pub fn request<'a>(
+    resource: &[Attribute<'_>],
+    spans: impl Iterator<Item = Span<'a>>,
+    bytes: usize,
+) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(bytes);
     writer.message(1, |resource_spans| {
         resource_spans.message(1, |writer| attributes(writer, 1, resource));
         resource_spans.message(2, |scope_spans| {
