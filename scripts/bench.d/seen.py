@@ -31,6 +31,8 @@ enabled = true
 [traces]
 endpoint = "http://127.0.0.1:{collector}"
 protocol = "http"
+# As it would be to a collector on another machine.
+compress = true
 ratio = 0.1
 """
 NOTHING = """

@@ -154,10 +154,8 @@ impl Dispatch<'_> {
         now: Instant,
     ) -> Result<Lease, Closed> {
         let granted = self.provider_grants(target, now).await?;
-        // Only who counts with other replicas has waited.
-        let now = if granted.is_some() { Instant::now() } else { now };
         if !self.guard().enabled {
-            return Ok(Lease::unguarded(now).granted(granted));
+            return Ok(Lease::unguarded().granted(granted));
         }
         let wish = Wish {
             target,
@@ -228,7 +226,7 @@ impl Dispatch<'_> {
         record: &mut Record,
     ) -> Result<Reached, Broken> {
         let mut call = self.inquiry.call(target).map_err(Broken::ours)?;
-        let attempt = self.inquiry.attempt(target, lease.since());
+        let attempt = self.inquiry.attempt(target, Instant::now());
         record.attempt_begins(target, lease, attempt.patience.began);
         if let Some(traceparent) = record.traceparent() {
             call.carried.traceparent = Some(traceparent);

@@ -31,6 +31,7 @@ use wire::operation::Operation;
 
 /// One request's record.
 pub struct Record {
+    /// Its id as it is sent on; the account has one that is kept.
     id: HeaderValue,
     /// What there will be to tell of it.
     account: Account,

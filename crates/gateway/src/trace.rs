@@ -7,8 +7,8 @@
 //! ```
 //!
 //! What an account tells anyhow is what a trace is made of; only its place in the trace and a few things besides are
-//! kept for it. Nothing is written as text for a request of which nothing is kept. A collector that is slow, hangs or is gone costs a full queue, and what is dropped there is
-//! counted. Nothing of what callers and models say to each other is ever in it.
+//! kept for it. Text is made of it by the exporter's thread alone. A collector that is slow, hangs or is gone costs a
+//! full queue, and what is dropped there is counted. Nothing of what callers and models say to each other is ever in it.
 
 mod collector;
 mod context;

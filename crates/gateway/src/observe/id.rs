@@ -3,8 +3,8 @@
 
 use http::HeaderValue;
 
-/// Room for an id as they are made here, `req_` and 32 digits, and a part's number behind it.
-const SHORT: usize = 38;
+/// Room for an id as they are made here, `req_` and 32 digits, and behind it the number of a part of a batch.
+const SHORT: usize = 46;
 
 /// An id.
 #[derive(Clone, Debug)]

@@ -88,7 +88,7 @@ pub struct Label {
     /// What it is counted as, where callers choose the name.
     counted: Option<Box<str>>,
     /// Bytes of the provider's name in the name that it is counted as.
-    provider: usize,
+    provider_bytes: usize,
     /// What traces say of it.
     pub peer: Peer,
 }
@@ -96,7 +96,7 @@ pub struct Label {
 impl Label {
     /// Of a model that the configuration names.
     pub fn named(name: &str, peer: Peer) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), counted: None, provider: provider_of(name), peer })
+        Arc::new(Self { name: name.into(), counted: None, provider_bytes: provider_bytes(name), peer })
     }
 
     /// Of a model of which callers alone know; it is counted with others as `counted`.
@@ -104,7 +104,7 @@ impl Label {
         Arc::new(Self {
             name: name.into(),
             counted: Some(counted.into()),
-            provider: provider_of(counted),
+            provider_bytes: provider_bytes(counted),
             peer,
         })
     }
@@ -116,11 +116,11 @@ impl Label {
 
     /// The provider's part of that.
     pub fn provider(&self) -> &str {
-        self.counted().get(..self.provider).unwrap_or_default()
+        self.counted().get(..self.provider_bytes).unwrap_or_default()
     }
 }
 
-fn provider_of(name: &str) -> usize {
+fn provider_bytes(name: &str) -> usize {
     name.find('/').unwrap_or(name.len())
 }
 

@@ -106,7 +106,8 @@ impl Tray {
         self.wanted.store(wanted, Ordering::Relaxed);
     }
 
-    /// Tells of a request that is over: what is told is handed over where somebody wants to know and there is room.
+    /// Tells of a request that is over: `account` hands it over where somebody wants to know and there is room,
+    /// under the lock: it neither waits nor takes another.
     pub fn put(&self, account: impl FnOnce() -> Account) {
         if self.is_wanted() {
             self.push(|load| &mut load.accounts, ACCOUNTS_MAX, account);

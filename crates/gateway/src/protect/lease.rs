@@ -21,7 +21,6 @@ pub struct Lease {
     /// What the provider's own limits granted: large, and few providers have any.
     granted: Option<Box<Granted>>,
     tokens: u64,
-    since: Instant,
 }
 
 struct Held {
@@ -29,24 +28,20 @@ struct Held {
     passes: Passes,
     permit: Permit,
     load: InFlight,
+    since: Instant,
     delay: Option<Duration>,
 }
 
 impl Lease {
     pub(super) fn new(lane: Arc<Lane>, passes: Passes, permit: Permit, now: Instant) -> Self {
         let load = lane.load.begin();
-        let held = Held { lane, passes, permit, load, delay: None };
-        Self { held: Some(held), ..Self::unguarded(now) }
+        let held = Held { lane, passes, permit, load, since: now, delay: None };
+        Self { held: Some(held), ..Self::unguarded() }
     }
 
     /// Where nothing is protected.
-    pub fn unguarded(now: Instant) -> Self {
-        Self { held: None, granted: None, tokens: 0, since: now }
-    }
-
-    /// Since when it is held.
-    pub fn since(&self) -> Instant {
-        self.since
+    pub fn unguarded() -> Self {
+        Self { held: None, granted: None, tokens: 0 }
     }
 
     /// With what the provider's own limits granted, if there are any.
@@ -84,13 +79,13 @@ impl Lease {
             granted.settle(self.tokens, now);
         }
         if let Some(held) = self.held {
-            held.settle(ending, self.tokens, self.since, now);
+            held.settle(ending, self.tokens, now);
         }
     }
 }
 
 impl Held {
-    fn settle(self, ending: &Ending, tokens: u64, since: Instant, now: Instant) {
+    fn settle(self, ending: &Ending, tokens: u64, now: Instant) {
         let lane = &*self.lane;
         lane.seen.note(ending.fault, now);
         match ending.fault {
@@ -111,7 +106,7 @@ impl Held {
         }
         self.passes.0.settle(account, now);
         self.passes.1.settle(own, now);
-        let took = now.saturating_duration_since(since);
+        let took = now.saturating_duration_since(self.since);
         self.permit.finish(outcome(ending), tokens, now);
         self.load.end(self.delay.unwrap_or(took), now);
     }

@@ -1,5 +1,5 @@
 //! What a request keeps for its trace beside its account: its place in it, and the few things that are told nowhere
-//! else. At its end account and this become its trace, where that is to be kept; until then nothing is written as text.
+//! else. At its end account and this become its trace, where that is to be kept; text is made of it elsewhere.
 
 use super::context::{Context, new_span_id};
 use super::{Attempt, Request, Step, StepKind, Trace, Tracer};

@@ -118,7 +118,7 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 const FIXED: usize = 7;
 
 pub(super) fn fixed_headers(settings: &config::Provider, host: HeaderValue) -> Result<HeaderMap, Error> {
-    // With room to spare, which a copy has too: an insertion asks for it even where it replaces.
+    // With room to spare, which a copy has too: for a trace's headers.
     let mut headers = HeaderMap::with_capacity(2 * FIXED);
     headers.insert(HOST, host);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -146,4 +146,56 @@ pub(super) fn fixed_headers(settings: &config::Provider, host: HeaderValue) -> R
 pub(super) fn header_value(text: &str) -> Result<HeaderValue, Error> {
     HeaderValue::try_from(text)
         .map_err(|_| Error::Unreachable("a header of this provider has characters that HTTP forbids".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::{Outline, X_REQUEST_ID};
+    use crate::config::{Config, Override, Sources};
+    use crate::trace::Carried;
+    use crate::upstream::Call;
+    use http::HeaderValue;
+    use http::header::{CONTENT_LENGTH, HOST};
+    use wire::operation::Operation;
+    use wire::splice::splice;
+
+    /// Of a provider whose operator has an id of its own for every request.
+    fn outline() -> Outline {
+        let provider = r#"{"preset": "vllm", "headers": {"x-request-id": "fixed", "x-team": "a"}}"#;
+        let overrides = vec![Override::new("--test", "providers", format!(r#"{{"p": {provider}}}"#))];
+        let config = Config::load(&Sources { overrides, ..Sources::default() }).unwrap().config;
+        let settings = &config.providers["p"];
+        Outline::new(settings, settings.base_url.as_ref().unwrap()).unwrap()
+    }
+
+    fn call(operation: Operation, body: &'static [u8]) -> Call {
+        Call {
+            operation,
+            body: splice(&body.into(), &[]),
+            request_id: HeaderValue::from_static("req_1"),
+            carried: Carried { traceparent: Some(HeaderValue::from_static("00-1-2-01")), tracestate: None },
+        }
+    }
+
+    #[test]
+    fn a_request_says_once_what_is_its_own_beside_what_all_say() {
+        let outline = outline();
+        for (operation, body, length) in
+            [(Operation::ChatCompletions, &b"{\"a\":1}"[..], Some("7")), (Operation::Models, b"", None)]
+        {
+            let request = outline.request_http1(&call(operation, body));
+            let said = |name: &str| {
+                let values = request.headers().get_all(name);
+                values.iter().map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+            };
+            assert_eq!(said(X_REQUEST_ID.as_str()), ["req_1"]);
+            assert_eq!(said(CONTENT_LENGTH.as_str()), Vec::from_iter(length));
+            assert_eq!((said("x-team"), said("traceparent")), (vec!["a".into()], vec!["00-1-2-01".into()]));
+            assert_eq!(said(HOST.as_str()).len(), 1);
+        }
+        let request = outline.request_http2(&call(Operation::ChatCompletions, b"{}"));
+        assert!(!request.headers().contains_key(HOST) && request.uri().authority().is_some());
+    }
 }

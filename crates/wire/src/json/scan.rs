@@ -95,8 +95,10 @@ pub(super) fn members<'a, const N: usize>(
         let mut found = [None; N];
         scanner.whole_object(|member| {
             let written = body.get(member.key()).unwrap_or_default();
-            let is_it =
-                |key: &&str| written == key.as_bytes() || (member.escaped && decoded(written) == **key);
+            let is_it = |key: &&str| match member.escaped {
+                true => decoded(written) == **key,
+                false => written == key.as_bytes(),
+            };
             for (found, _) in found.iter_mut().zip(&keys).filter(|(_, key)| is_it(key)) {
                 *found = Some(member);
             }

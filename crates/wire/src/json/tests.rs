@@ -222,11 +222,12 @@ fn a_few_members_of_a_reply_are_found_as_among_all() {
         r#"{"\u0061":"x","b":{}}"#,
         r#"{"a":1,"\u0061":2}"#,
         r#"{"aa":1,"":2}"#,
+        r#"{"a\\b":1}"#,
         r#"{"é":1,"a":"é"}"#,
     ];
     for text in texts {
         let span = |value: Option<Value<'_>>| value.map(|value| value.span());
-        let keys = ["a", "b", "é", ""];
+        let keys = ["a", "b", "é", "", r"a\\b", r"a\b"];
         let among_all = keys.map(|key| span(reply(text.as_bytes()).unwrap().get(key)));
         assert_eq!(reply_members(text.as_bytes(), keys).unwrap().map(span), among_all, "{text}");
     }

@@ -1,11 +1,11 @@
-//! What a whole reply that is not a stream says of itself: what it cost, and which model gave it.
+//! What a reply, or one chunk of a stream, says of itself: what it cost, and which model gave it.
 
 use super::Usage;
 use super::named::name;
 use crate::json::{self, Value};
 use std::borrow::Cow;
 
-/// Both, from one reading.
+/// What a reply cost and which model gave it, from one reading.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary<'a> {
     /// What it cost; `None` where it does not say.

@@ -2,31 +2,33 @@
 //! `TIDEGATE_SERVICE_HOST` and its like for every service of that name.
 
 use super::super::fault::{Finding, Findings};
-use super::super::schema::Schema;
+use super::super::schema::{self, Schema};
 use super::super::tree::Origin;
 use super::{ADMIN_KEY, Environment, PREFIX};
 
 /// Those with one underscore. The last two are of commands.
 const OURS: [&str; 3] = [ADMIN_KEY, "TIDEGATE_API_KEY", "TIDEGATE_AGAINST_API_KEY"];
 
-/// Slips of the pen by which one is still known. `TIDEGATE_ADMIN_PORT` is farther away than that.
-const SLIPS_MAX: usize = 2;
-
 /// Tells of those that are passed over although they were likely meant.
 pub(super) fn tell(environment: &Environment, warnings: &mut Findings) {
     for name in environment.0.keys().filter(|name| !OURS.contains(&name.as_str())) {
         let Some(rest) = name.strip_prefix("TIDEGATE_") else { continue };
-        if name.starts_with(PREFIX) {
+        if name.starts_with(PREFIX) || is_of_a_service(rest) {
             continue;
         }
-        let near = OURS.into_iter().find(|ours| strsim::osa_distance(name, ours) <= SLIPS_MAX);
-        let meant = key(rest).or_else(|| near.map(str::to_owned));
+        let meant = key(rest).or_else(|| schema::nearest(name, OURS).map(str::to_owned));
         if let Some(meant) = meant {
             let finding =
                 Finding::new(format!("{name} means nothing here"), format!("did you mean {meant}?"));
             warnings.push(finding.given_at(Origin::Variable(name.clone())));
         }
     }
+}
+
+/// Whether a cluster sets it, for a service whose name begins like ours.
+fn is_of_a_service(rest: &str) -> bool {
+    let rest = format!("_{rest}_");
+    ["_SERVICE_HOST_", "_SERVICE_PORT_", "_PORT_"].iter().any(|part| rest.contains(part))
 }
 
 /// The variable of the key that was named with single underscores, in whole or in part: `SERVER_LISTEN`.

@@ -72,11 +72,12 @@ fn add_collector(tree: &mut Node, environment: &Environment, warnings: &mut Find
         }
     }
     if let Some((variable, coding)) = of_signal(environment, "COMPRESSION") {
-        let compress = coding == "gzip";
-        if !compress && coding != "none" {
-            pass_over(&variable, "is no coding that is known", "write gzip or none", warnings);
+        match coding {
+            "gzip" | "none" => {
+                put(tree, &["traces", "compress"], Kind::Bool(coding == "gzip"), Origin::Variable(variable));
+            }
+            _ => pass_over(&variable, "is no coding that is known", "write gzip or none", warnings),
         }
-        put(tree, &["traces", "compress"], Kind::Bool(compress), Origin::Variable(variable));
     }
 }
 

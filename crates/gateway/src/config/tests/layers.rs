@@ -288,6 +288,8 @@ fn aliases_and_keys_arrive_whole() {
 fn a_variable_that_is_nearly_one_of_ours_is_told() {
     for (name, meant) in [
         ("TIDEGATE_ADMNI_KEY", Some("TIDEGATE_ADMIN_KEY")),
+        ("TIDEGATE_ADMIN_TOKEN", Some("TIDEGATE_ADMIN_KEY")),
+        ("TIDEGATE_KEY", Some("TIDEGATE_API_KEY")),
         ("TIDEGATE_ADMIN__KEY", Some("TIDEGATE__ADMIN__KEY")),
         ("TIDEGATE_SERVER_LISTEN", Some("TIDEGATE__SERVER__LISTEN")),
         ("TIDEGATE_SERVER__TIMEOUTS__DRAIN", Some("TIDEGATE__SERVER__TIMEOUTS__DRAIN")),
@@ -299,7 +301,10 @@ fn a_variable_that_is_nearly_one_of_ours_is_told() {
         ("TIDEGATE_PORT_4000_TCP_ADDR", None),
         ("TIDEGATE_PORT", None),
         ("TIDEGATE_ADMIN_PORT", None),
+        ("TIDEGATE_ADMIN_PORT_4001_TCP_ADDR", None),
+        ("TIDEGATE_ADMIN_SERVICE_HOST", None),
         ("TIDEGATE_ADMIN_SERVICE_PORT", None),
+        ("TIDEGATE_ADMIN_SERVICE_PORT_HTTP", None),
     ] {
         let value = "a-key-of-thirty-two-bytes-or-more";
         let warnings = Given::toml("").variable(name, value).loaded().warnings;

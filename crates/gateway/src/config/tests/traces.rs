@@ -45,6 +45,7 @@ fn what_goes_to_another_machine_is_compressed_unless_it_is_said() {
         ("", vec![endpoint(near), coding("gzip")], true),
         ("", vec![endpoint(far)], true),
         ("", vec![endpoint(far), coding("none")], false),
+        ("", vec![endpoint(far), coding("lzma")], true),
         ("compress = false", vec![endpoint(far), coding("gzip")], false),
     ] {
         let given = Given::toml(&format!("[traces]\n{lines}"));
