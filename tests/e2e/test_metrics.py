@@ -164,8 +164,8 @@ def when(exemplar) -> float:
 
 def test_a_trace_that_the_collector_refused_stands_behind_nothing(launch, mock):
     with over_http() as collector:
-        sent = configuration.table("traces", endpoint=collector.endpoint, protocol="http", ratio=1.0)
-        gateway = gateway_with(launch, mock, sent)
+        members = {"endpoint": collector.endpoint, "protocol": "http", "ratio": 1.0, "compress": True}
+        gateway = gateway_with(launch, mock, configuration.table("traces", **members))
         # Compressed, and once more as it is.
         collector.answers += [(400, {}), (400, {})]
         stream(gateway, 1)
