@@ -82,7 +82,7 @@ fn requests(bench: &mut Criterion) {
                 prepared.end(black_box(make()), &tray);
                 put += 1;
                 // As the observer does, who is paid for below.
-                if put % 250 == 0 {
+                if put % 500 == 0 {
                     tray.swap(&mut load);
                     load.accounts.clear();
                 }

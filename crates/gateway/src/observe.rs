@@ -234,7 +234,6 @@ impl Seen {
 }
 
 /// The next in the order in which they ended: each worker's come in that order.
-#[inline]
 fn first_to_end(runs: &mut [Drain<'_, Account>]) -> Option<Account> {
     if let [run] = runs {
         return run.next();

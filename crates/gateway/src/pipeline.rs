@@ -206,7 +206,7 @@ async fn exchange(
     let ready = Ready { shared, snapshot, asked, brought, ask: &ask, plan: &plan, standing, hedges };
     let tally = ready.tally();
     let question = snapshot.remembered.question(&ready.to_remember(), &tally)?;
-    // Advice is given on aliases alone: of other questions nobody asks whether they come again.
+    // Whether questions come again is asked of aliases alone.
     if plan.alias.is_some() && snapshot.config.advice.enabled && record.is_seen() {
         record.asks(Fingerprint::of(&ready.to_tell_apart(), &question), standing.tokens_max);
     }

@@ -20,7 +20,6 @@ pub struct Entry {
 
 impl Entry {
     /// Keeps an account.
-    #[inline]
     pub fn new(number: u64, account: Account, now: Moment) -> Self {
         let ago = now.at.saturating_duration_since(account.trail.began());
         let at = now.wall.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);

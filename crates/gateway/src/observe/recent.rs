@@ -38,7 +38,6 @@ struct Ring {
 }
 
 impl Ring {
-    #[inline]
     fn push(&mut self, entry: Entry) {
         self.bytes += entry.weight();
         self.entries.push_back(entry);
@@ -73,7 +72,6 @@ impl Recent {
     }
 
     /// Keeps one; it is newer than all that are kept.
-    #[inline]
     pub fn push(&mut self, entry: Entry) {
         self.newest.push(entry);
         self.bound();

@@ -190,6 +190,18 @@ fn a_provider_is_told_of_the_try_that_asks_it_where_the_request_is_recorded() {
 }
 
 #[test]
+fn of_a_head_that_names_no_trace_nothing_is_carried_on() {
+    let queue = Queue::new(&settings(1), &Metrics::new("0", 1));
+    for (traceparent, begins_here) in
+        [(Some(PARENT), false), (Some(UNSAMPLED), false), (Some("00-not-a-trace"), true), (None, true)]
+    {
+        assert_eq!(traced(traceparent, &queue).begins_here(), begins_here, "{traceparent:?}");
+        // Whoever knows the one need not look for the other.
+        assert_eq!(Carried::of(&head(traceparent)) == Carried::default(), begins_here, "{traceparent:?}");
+    }
+}
+
+#[test]
 fn what_others_did_for_a_request_is_told_by_their_own_traces() {
     let (traced, mut account) = told(Some(PARENT), &Metrics::new("0", 1));
     let (beside, mut errand) = (traced.beside(), stage::account("req_1"));

@@ -64,7 +64,7 @@ impl Outline {
         *request.headers_mut() = self.headers.clone();
         let headers = request.headers_mut();
         let length = call.body.len();
-        // What is in its place already is found sooner by a look at all than by name.
+        // They have their places: to look at each is cheaper than to find two by their hashes.
         for (name, value) in headers.iter_mut() {
             if *name == X_REQUEST_ID {
                 *value = call.request_id.clone();
