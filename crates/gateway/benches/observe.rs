@@ -5,7 +5,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use gateway::advice::fingerprint;
 use gateway::observe::account::{Account, Role};
 use gateway::observe::door::Door;
@@ -20,6 +20,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::operation::Operation;
+
+/// Accounts that the observer finds at a look.
+const LOAD: u64 = 500;
 
 /// What a configuration has prepared.
 struct Prepared {
@@ -82,7 +85,7 @@ fn requests(bench: &mut Criterion) {
                 prepared.end(black_box(make()), &tray);
                 put += 1;
                 // As the observer does, who is paid for below.
-                if put % 500 == 0 {
+                if put % LOAD == 0 {
                     tray.swap(&mut load);
                     load.accounts.clear();
                 }
@@ -119,18 +122,24 @@ fn observer(bench: &mut Criterion) {
     let bounds =
         Bounds { newest: 2000, slow: 500, failed: 500, bytes: 4 << 20, slow_after: Duration::from_secs(5) };
     let (mut figures, mut recent) = (Figures::new(8 << 20, now), Recent::new(bounds));
-    let mut number = 0;
-    bench.bench_function("observer: figures, ring", |b| {
+    let mut told = 0;
+    let mut group = bench.benchmark_group("observer");
+    group.throughput(Throughput::Elements(LOAD));
+    group.bench_function("figures, ring", |b| {
         b.iter_batched(
-            || prepared.asked(),
-            |account| {
-                figures.note(&account);
-                number += 1;
-                recent.push(Entry::new(number, account, now));
+            || (0..LOAD).map(|_| prepared.asked()).collect::<Vec<_>>(),
+            |mut accounts| {
+                accounts.iter().for_each(|account| figures.note(account));
+                let (first, entries) = (told, accounts.drain(..).enumerate());
+                told += LOAD;
+                let entries = entries.map(|(place, account)| Entry::new(first + place as u64, account, now));
+                recent.extend(entries, |_| {});
+                accounts
             },
-            BatchSize::SmallInput,
+            BatchSize::PerIteration,
         );
     });
+    group.finish();
 }
 
 /// What a request pays whose question no cache has made a key for.

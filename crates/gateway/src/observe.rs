@@ -43,7 +43,6 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use std::vec::Drain;
 use tokio::sync::oneshot;
 use tray::{Load, Tray};
 
@@ -217,31 +216,34 @@ impl Seen {
         for load in &mut *loads {
             load.gaps.drain(..).for_each(|gaps| self.figures.between_tokens(&gaps));
         }
-        let mut runs: Vec<_> = loads.iter_mut().map(|load| load.accounts.drain(..)).collect();
-        while let Some(account) = first_to_end(&mut runs) {
-            self.figures.note(&account);
-            self.evidence.note(&account, now.at);
-            if account.role == Role::Request {
-                let entry = Entry::new(self.told, account, now);
-                self.told += 1;
-                if entry.is_slow(self.recent.bounds().slow_after) {
-                    self.slow.tell(&entry);
-                }
-                self.recent.push(entry);
-            }
+        self.evidence.tick(now.at);
+        let mut several = Vec::new();
+        let accounts = in_order(loads, &mut several);
+        for account in &*accounts {
+            self.figures.note(account);
+            self.evidence.note(account);
         }
+        accounts.retain(|account| account.role == Role::Request);
+        let told = self.told;
+        self.told += accounts.len() as u64;
+        let entries = accounts.drain(..).enumerate();
+        let entries = entries.map(|(place, account)| Entry::new(told + place as u64, account, now));
+        self.recent.extend(entries, |entry| self.slow.tell(entry));
     }
 }
 
-/// The next in the order in which they ended: each worker's come in that order.
-fn first_to_end(runs: &mut [Drain<'_, Account>]) -> Option<Account> {
-    if let [run] = runs {
-        return run.next();
+/// All accounts of some loads in the order in which they ended, as each worker's are already: in `several` where they
+/// are of more than one.
+fn in_order<'a>(loads: &'a mut [Load], several: &'a mut Vec<Account>) -> &'a mut Vec<Account> {
+    let mut told = loads.iter_mut().map(|load| &mut load.accounts).filter(|accounts| !accounts.is_empty());
+    match (told.next(), told.next()) {
+        (Some(one), None) => one,
+        (one, other) => {
+            one.into_iter().chain(other).chain(told).for_each(|accounts| several.append(accounts));
+            several.sort_by_key(Account::ended);
+            several
+        }
     }
-    let next = runs.iter().map(|run| run.as_slice().first()).enumerate();
-    let ended = next.filter_map(|(run, account)| Some((run, account?.ended())));
-    let (first, _) = ended.min_by_key(|(_, ended)| *ended)?;
-    runs.get_mut(first)?.next()
 }
 
 fn bounds(settings: &config::Observe) -> Bounds {

@@ -35,6 +35,8 @@ pub struct Record {
     id: HeaderValue,
     /// What there will be to tell of it.
     account: Account,
+    /// What is kept for its trace, until that is handed over.
+    traced: Option<Traced>,
     stopwatch: Stopwatch,
     route: Arc<Route>,
     /// Who is asked by the attempt under way.
@@ -59,12 +61,12 @@ impl Record {
         id: HeaderValue,
         operation: Operation,
         route: Arc<Route>,
-        traced: Option<Box<Traced>>,
+        traced: Option<Traced>,
         now: Instant,
     ) -> Box<Self> {
         route.of(operation).begins();
         let account = Account::new(Id::from(&id), operation, Role::Request, now);
-        Self::new(id, Account { traced, ..account }, route)
+        Self::new(id, account, traced, route)
     }
 
     /// The record of a flight: its attempts are counted and what they use, and no request, as those have records of
@@ -97,10 +99,10 @@ impl Record {
     fn behind(&self, route: Arc<Route>) -> impl FnOnce() -> Box<Self> + use<> {
         let (id, operation) = (self.id().clone(), self.operation());
         let is_alias = self.account.is_alias;
-        let traced = self.account.traced.as_ref().map(|traced| traced.beside());
+        let traced = self.traced.as_ref().map(Traced::beside);
         move || {
             let mut record = Self::of_errand(id, operation, route, None);
-            (record.account.is_alias, record.account.traced) = (is_alias, traced);
+            (record.account.is_alias, record.traced) = (is_alias, traced);
             record
         }
     }
@@ -114,15 +116,16 @@ impl Record {
     ) -> Box<Self> {
         let mut account = Account::new(Id::from(&id), operation, Role::Errand, Instant::now());
         (account.route, account.who) = (Some(Arc::clone(&route.name)), who);
-        Self::new(id, account, route)
+        Self::new(id, account, None, route)
     }
 
-    fn new(id: HeaderValue, account: Account, route: Arc<Route>) -> Box<Self> {
+    fn new(id: HeaderValue, account: Account, traced: Option<Traced>, route: Arc<Route>) -> Box<Self> {
         Box::new(Self {
             id,
             stopwatch: Stopwatch::start(account.trail.began()),
             open: account.role == Role::Request,
             account,
+            traced,
             route,
             target: None,
             lease: None,
@@ -163,7 +166,7 @@ impl Record {
         self.route = Arc::clone(&plan.route);
         self.account.route = Some(Arc::clone(&plan.route.name));
         self.account.is_alias = plan.alias.is_some();
-        if let Some(traced) = &mut self.account.traced {
+        if let Some(traced) = &mut self.traced {
             traced.stream = stream;
         }
     }
@@ -224,7 +227,7 @@ impl Record {
         if let Some(lease) = &mut self.lease {
             lease.used(usage);
         }
-        if let Some(traced) = &mut self.account.traced {
+        if let Some(traced) = &mut self.traced {
             traced.usage = Some(*usage);
         }
     }
@@ -268,7 +271,7 @@ impl Record {
         if self.account.status == 0 {
             self.account.status = kind.status();
         }
-        if let Some(traced) = &mut self.account.traced {
+        if let Some(traced) = &mut self.traced {
             traced.fails(failure);
         }
         self.end(outcome_of(failure), now);

@@ -12,6 +12,7 @@
 
 mod collector;
 mod context;
+mod examples;
 mod exporter;
 mod otlp;
 mod sample;
@@ -58,7 +59,7 @@ pub struct Trace {
     /// What it waited for within the gateway.
     pub steps: SmallVec<[Step; 2]>,
     /// Whom it asked, in the order in which they were.
-    pub attempts: SmallVec<[Attempt; 2]>,
+    pub attempts: SmallVec<[Attempt; 1]>,
 }
 
 /// A request that is over.
@@ -166,7 +167,7 @@ pub struct Attempt {
     /// What the provider says was used.
     pub usage: Option<Usage>,
     /// The model as the provider names it.
-    pub response_model: Option<Arc<str>>,
+    pub response_model: Option<Id>,
 }
 
 /// Who is asked: what the spans of all tries at one target have in common.

@@ -29,7 +29,7 @@ pub mod workflows;
 
 pub use cache::{CacheMetrics, CacheResult, Contents};
 pub use database::{DatabaseMetrics, QueryTimes};
-pub use examples::Examples;
+pub use examples::{Examples, OfAttempts, OfRequests};
 pub use format::Format;
 pub use histogram::Times;
 pub use pools::{Lookup, PoolMetrics, PoolStand, PoolTotals};

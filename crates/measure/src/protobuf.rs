@@ -28,15 +28,23 @@ impl Writer {
         self.bytes
     }
 
+    #[inline]
     fn tag(&mut self, field: u32, kind: u8) {
         self.varint(u64::from(field) << 3 | u64::from(kind));
     }
 
+    #[inline]
     fn varint(&mut self, number: u64) {
-        // Most are.
         if number < 0x80 {
-            return self.bytes.push(number as u8);
+            self.bytes.push(number as u8);
+        } else {
+            self.long_varint(number);
         }
+    }
+
+    /// Few are.
+    #[cold]
+    fn long_varint(&mut self, number: u64) {
         let (bytes, width) = varint(number);
         self.bytes.extend_from_slice(&bytes[..width]);
     }
@@ -111,27 +119,44 @@ impl Writer {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
+    /// Fields as another writer has written them.
+    pub fn encoded(&mut self, fields: &[u8]) {
+        self.bytes.extend_from_slice(fields);
+    }
+
     /// A message within this one, there even where it is empty.
     pub fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
         self.tag(field, LENGTH);
         self.delimited(write);
     }
 
+    /// The same, which has about so many bytes: where its length takes as many as that one's would, nothing of it is
+    /// moved.
+    pub fn message_about(&mut self, field: u32, bytes: usize, write: impl FnOnce(&mut Self)) {
+        self.tag(field, LENGTH);
+        let (_, room) = varint(bytes as u64);
+        self.delimited_by(room, write);
+    }
+
     /// A message with its length before it and no number, as streams of messages have them.
     pub fn delimited(&mut self, write: impl FnOnce(&mut Self)) {
-        // Its length is known only afterwards: most are of one byte, for which there is room.
+        // Most lengths are of one byte.
+        self.delimited_by(1, write);
+    }
+
+    /// The length is known only afterwards: there is room for one of so many bytes.
+    fn delimited_by(&mut self, room: usize, write: impl FnOnce(&mut Self)) {
         let place = self.bytes.len();
-        self.bytes.push(0);
-        let start = self.bytes.len();
+        let start = place + room;
+        self.bytes.resize(start, 0);
         write(self);
         let end = self.bytes.len();
-        if end - start < 0x80 {
-            self.bytes[place] = (end - start) as u8;
-            return;
-        }
         let (length, width) = varint((end - start) as u64);
-        self.bytes.resize(end + width - 1, 0);
-        self.bytes.copy_within(start..end, place + width);
+        if width != room {
+            self.bytes.resize(end.max(end - room + width), 0);
+            self.bytes.copy_within(start..end, place + width);
+            self.bytes.truncate(end - room + width);
+        }
         self.bytes[place..place + width].copy_from_slice(&length[..width]);
     }
 }
@@ -252,6 +277,19 @@ mod tests {
         let Some(Field::Bytes(inner)) = Fields(outer).last(2) else { panic!("{outer:?}") };
         assert_eq!(Fields(inner).last(3), Some(Field::Bytes(&[7; 300])));
         assert_eq!(bytes.len(), 300 + 3 + 3 + 3);
+    }
+
+    #[test]
+    fn however_long_a_message_was_thought_to_be_its_length_is_written_in_short() {
+        for long in [0, 1, 127, 128, 300, 20_000] {
+            for about in [0, 127, 128, 20_000, 3 << 20] {
+                let (mut plain, mut about_so_long) = (Writer::default(), Writer::default());
+                let write = |inner: &mut Writer| inner.bytes(3, &vec![7; long]);
+                plain.message(1, write);
+                about_so_long.message_about(1, about, write);
+                assert_eq!(about_so_long.finish(), plain.finish(), "{long} and about {about}");
+            }
+        }
     }
 
     proptest! {

@@ -25,6 +25,8 @@ const PROVIDERS_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Evidence {
     began: Instant,
+    /// How long after that what is noted ended, as far as that matters.
+    since: Duration,
     repeats: Repeats,
     aliases: HashMap<Arc<str>, Of>,
     providers: Vec<(Box<str>, Ring<OfProvider>)>,
@@ -117,7 +119,13 @@ impl<T: Sum> Ring<T> {
 impl Evidence {
     /// Nothing is known yet.
     pub fn new(now: Instant) -> Self {
-        Self { began: now, repeats: Repeats::default(), aliases: HashMap::new(), providers: Vec::new() }
+        Self {
+            began: now,
+            since: Duration::ZERO,
+            repeats: Repeats::default(),
+            aliases: HashMap::new(),
+            providers: Vec::new(),
+        }
     }
 
     /// How long it is looked back by now: up to an hour.
@@ -127,10 +135,14 @@ impl Evidence {
         since.saturating_sub(SLOT * u32::try_from(oldest).unwrap_or(u32::MAX))
     }
 
+    /// It is `now`: what is noted from here on ended by then.
+    pub fn tick(&mut self, now: Instant) {
+        self.since = now.saturating_duration_since(self.began);
+    }
+
     /// A request, or an errand, is over.
-    pub fn note(&mut self, account: &Account, now: Instant) {
-        let since = now.saturating_duration_since(self.began);
-        let slot = slot(since);
+    pub fn note(&mut self, account: &Account) {
+        let (since, slot) = (self.since, slot(self.since));
         account.trail.own().for_each(|attempt| self.note_attempt(attempt, slot));
         let Some(name) = account.route.as_ref().filter(|_| account.is_alias) else { return };
         let answered = Trail::answered(account.trail.own());

@@ -8,10 +8,12 @@
 
 mod accept;
 mod coding;
+mod gzip;
 
 pub use accept::accepts;
 pub use accept::negotiate;
 pub use coding::Coding;
+pub use gzip::Gzip;
 
 use bytes::Bytes;
 use coding::SMALL_BYTES_MAX;

@@ -5,7 +5,6 @@ use super::id::Id;
 use super::trail::{Micros, Trail};
 use crate::auth::Principal;
 use crate::remember::status::Status;
-use crate::trace::Traced;
 use measure::metrics::Outcome;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -82,8 +81,6 @@ pub struct Account {
     pub cost_micro_usd: Option<u32>,
     /// Whether sums of what was used take it from here: where several accounts tell of one call, one of them pays.
     pub pays: bool,
-    /// What is kept for its trace, until that is handed over.
-    pub traced: Option<Box<Traced>>,
 }
 
 impl Account {
@@ -111,7 +108,6 @@ impl Account {
             tokens: Tokens::default(),
             cost_micro_usd: None,
             pays: true,
-            traced: None,
         }
     }
 
@@ -161,11 +157,11 @@ mod tests {
     use super::super::stage;
     use super::Account;
 
-    /// It lies in every request's record and is copied once: 296 bytes, and 16 for advice.
+    /// It lies in every request's record and is copied twice: 248 bytes, and 16 for advice.
     #[test]
     fn it_stays_small() {
         let size = size_of::<Account>();
-        assert!(size <= 312, "{size} bytes");
+        assert!(size <= 264, "{size} bytes");
     }
 
     #[test]

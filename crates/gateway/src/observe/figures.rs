@@ -137,7 +137,7 @@ impl Figures {
                 && known.is_alias == is_alias
         };
         if let Some(known) = self.known.find(is_it) {
-            return known.scopes.clone();
+            return Scopes::from_slice(&known.scopes);
         }
         let scopes = self.look_up(route.map(|name| &**name), is_alias, who.map(|who| &**who));
         let (route, who) = (route.cloned(), who.cloned());

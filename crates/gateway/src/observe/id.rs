@@ -1,4 +1,4 @@
-//! A request's id as it is kept: a copy, as the header it came in may be a slice of the request's whole head; and
+//! A request's id as it is kept, and a model's of a provider's own: a copy, as the header it came in may be a slice of the request's whole head; and
 //! none that is allocated by one thread and let go of by another, where it is no longer than those that are made here.
 
 use http::HeaderValue;
@@ -20,6 +20,17 @@ impl Id {
     /// None.
     pub const NONE: Self = Self(Text::Short([0; SHORT], 0));
 
+    fn of(text: &[u8]) -> Self {
+        let mut bytes = [0; SHORT];
+        Self(match bytes.get_mut(..text.len()) {
+            Some(start) => {
+                start.copy_from_slice(text);
+                Text::Short(bytes, text.len() as u8)
+            }
+            None => Text::Long(text.into()),
+        })
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         // It was read as text before it was taken for an id.
@@ -37,15 +48,13 @@ impl Id {
 
 impl From<&HeaderValue> for Id {
     fn from(value: &HeaderValue) -> Self {
-        let value = value.as_bytes();
-        let mut bytes = [0; SHORT];
-        Self(match bytes.get_mut(..value.len()) {
-            Some(start) => {
-                start.copy_from_slice(value);
-                Text::Short(bytes, value.len() as u8)
-            }
-            None => Text::Long(value.into()),
-        })
+        Self::of(value.as_bytes())
+    }
+}
+
+impl From<&str> for Id {
+    fn from(text: &str) -> Self {
+        Self::of(text.as_bytes())
     }
 }
 
@@ -63,6 +72,7 @@ mod tests {
             let text: String = ('a'..='z').cycle().take(length).collect();
             let id = Id::from(&HeaderValue::from_str(&text).unwrap());
             assert_eq!(id.as_str(), text);
+            assert_eq!(Id::from(text.as_str()).as_str(), text);
         }
     }
 }

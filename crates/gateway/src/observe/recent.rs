@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 use std::iter::Peekable;
 use std::time::Duration;
 
+/// So many are taken in before the oldest give way to them, and no more room is taken than that.
+const AT_ONCE: usize = 16;
+
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -43,11 +46,25 @@ impl Ring {
         self.entries.push_back(entry);
     }
 
-    /// Gives up the oldest, where there is more than may be.
-    fn give_way(&mut self, count_max: usize, bytes_max: usize) -> Option<Entry> {
-        if self.entries.len() <= count_max && self.bytes <= bytes_max {
-            return None;
-        }
+    /// How many of the oldest are more than may be.
+    fn surplus(&self, count_max: usize, bytes_max: usize) -> usize {
+        let (mut count, mut bytes) = (self.entries.len(), self.bytes);
+        let is_over = |entry: &&Entry| {
+            let is_over = count > count_max || bytes > bytes_max;
+            (count, bytes) = (count - 1, bytes - entry.weight());
+            is_over
+        };
+        self.entries.iter().take_while(is_over).count()
+    }
+
+    /// Gives up so many of the oldest.
+    fn forget(&mut self, count: usize) {
+        self.bytes -= self.entries.iter().take(count).map(Entry::weight).sum::<usize>();
+        self.entries.drain(..count);
+    }
+
+    /// Gives up the oldest.
+    fn pop(&mut self) -> Option<Entry> {
         let oldest = self.entries.pop_front()?;
         self.bytes -= oldest.weight();
         Some(oldest)
@@ -71,23 +88,50 @@ impl Recent {
         &self.bounds
     }
 
-    /// Keeps one; it is newer than all that are kept.
+    /// Keeps some; they are newer than all that are kept, and come in their order. Of those that were slow `tell` is
+    /// told.
+    pub fn extend(
+        &mut self,
+        mut entries: impl ExactSizeIterator<Item = Entry>,
+        mut tell: impl FnMut(&Entry),
+    ) {
+        while entries.len() > 0 {
+            let known = self.newest.entries.len();
+            self.newest.entries.extend(entries.by_ref().take(AT_ONCE));
+            for entry in self.newest.entries.range(known..) {
+                self.newest.bytes += entry.weight();
+                if entry.is_slow(self.bounds.slow_after) {
+                    tell(entry);
+                }
+            }
+            self.bound();
+        }
+    }
+
+    /// Keeps one.
+    #[cfg(test)]
     pub fn push(&mut self, entry: Entry) {
-        self.newest.push(entry);
-        self.bound();
+        self.extend(std::iter::once(entry), |_| {});
     }
 
     fn bound(&mut self) {
         let Bounds { newest, slow, failed, bytes, slow_after } = self.bounds;
-        while let Some(oldest) = self.newest.give_way(newest, bytes / 2) {
-            if oldest.is_failed() {
-                self.failed.push(oldest);
-            } else if oldest.is_slow(slow_after) {
-                self.slow.push(oldest);
+        let mut surplus = self.newest.surplus(newest, bytes / 2);
+        while surplus > 0 {
+            let oldest = self.newest.entries.iter().take(surplus);
+            let unremarkable =
+                oldest.take_while(|entry| !entry.is_failed() && !entry.is_slow(slow_after)).count();
+            self.newest.forget(unremarkable);
+            surplus -= unremarkable;
+            if surplus > 0
+                && let Some(oldest) = self.newest.pop()
+            {
+                surplus -= 1;
+                if oldest.is_failed() { self.failed.push(oldest) } else { self.slow.push(oldest) }
             }
         }
-        while self.slow.give_way(slow, bytes / 4).is_some() {}
-        while self.failed.give_way(failed, bytes / 4).is_some() {}
+        self.slow.forget(self.slow.surplus(slow, bytes / 4));
+        self.failed.forget(self.failed.surplus(failed, bytes / 4));
     }
 
     /// All of them, the newest first.

@@ -1,5 +1,5 @@
 //! Where a request has been: the moments that it passed and the tries that were made for it, as microseconds since
-//! it began. Small, and filled in without allocating but where a third try is made.
+//! it began. Small, and filled in without allocating but where a second try is made.
 //!
 //! A flight and a joint call have trails of their own, which those who wait for them borrow. What a trail means as
 //! a picture is told in `waterfall`.
@@ -236,7 +236,7 @@ fn told(at: Micros) -> Option<Micros> {
 pub struct Trail {
     began: Instant,
     marks: [Micros; Mark::COUNT],
-    attempts: SmallVec<[Attempt; 2]>,
+    attempts: SmallVec<[Attempt; 1]>,
     /// When the right to ask the next target was asked for.
     turned: Micros,
     made: u32,

@@ -9,12 +9,12 @@ impl Record {
     /// The `traceparent` for the try under way, where the request is recorded.
     pub fn traceparent(&self) -> Option<HeaderValue> {
         let asking = self.account.trail.asking()?;
-        self.account.traced.as_ref()?.traceparent(asking.span_id)
+        self.traced.as_ref()?.traceparent(asking.span_id)
     }
 
     /// What of the caller's trace goes on to whoever is asked.
     pub fn carried(&self, headers: &HeaderMap) -> Carried {
-        match &self.account.traced {
+        match &self.traced {
             // The head was looked through for a trace at the beginning, and has none.
             Some(traced) if traced.begins_here() => Carried::default(),
             _ => Carried::of(headers),
@@ -28,22 +28,23 @@ impl Record {
 
     /// The model names itself, perhaps; asked only of what is recorded.
     pub fn names_itself<'m>(&mut self, model: impl FnOnce() -> Option<Cow<'m, str>>) {
-        if let Some(traced) = &mut self.account.traced {
+        if let Some(traced) = &mut self.traced {
             traced.names_itself(model);
         }
     }
 
     /// The caller is about to read who answered.
     pub fn answered_by(&mut self, target: &HeaderValue) {
-        if let Some(traced) = &mut self.account.traced {
+        if let Some(traced) = &mut self.traced {
             traced.target = Some(target.clone());
         }
     }
 
     /// Hands over its trace, where that is to be kept. It is over.
     pub(super) fn hand_over_trace(&mut self) {
-        if let Some(traced) = self.account.traced.take() {
+        if let Some(traced) = &self.traced {
             traced.end(&self.account);
+            self.traced = None;
         }
     }
 }

@@ -53,7 +53,7 @@ impl Record {
 
     /// `target` is asked, by right of `lease`.
     pub fn attempt_begins(&mut self, target: &Arc<Target>, lease: Lease, now: Instant) {
-        let span_id = trace::span_id(self.account.traced.as_deref());
+        let span_id = trace::span_id(self.traced.as_ref());
         self.account.trail.attempt_begins(&target.label, span_id, now);
         self.target = Some(Arc::clone(target));
         self.lease = Some(lease);
@@ -63,7 +63,7 @@ impl Record {
 
     /// `target` has given the answer in a batch of its own: nobody is asked, and nothing takes any time.
     pub fn given(&mut self, target: &Arc<Target>, now: Instant) {
-        let span_id = trace::span_id(self.account.traced.as_deref());
+        let span_id = trace::span_id(self.traced.as_ref());
         self.account.trail.given(&target.label, span_id, now);
         self.target = Some(Arc::clone(target));
     }
@@ -121,7 +121,7 @@ impl Record {
             self.attempt_is_over(began, &Ending::CANCELLED, now);
         }
         self.account.trail.goes_on_as(&mut aside.account.trail);
-        if let (Some(own), Some(other)) = (&mut self.account.traced, &mut aside.account.traced) {
+        if let (Some(own), Some(other)) = (&mut self.traced, &mut aside.traced) {
             own.goes_on_as(other);
         }
         if aside.tokens.is_some() {

@@ -3,7 +3,7 @@
 
 use super::otlp::{self, Partial};
 use crate::config;
-use crate::http::compress::{self, Coding};
+use crate::http::compress::Gzip;
 use crate::upstream;
 use crate::upstream::line::Line;
 use crate::upstream::post::{Message, Reply};
@@ -43,8 +43,8 @@ pub struct Collector {
     settings: config::Collector,
     line: Line,
     headers: HeaderMap,
-    /// It has not said yet that it cannot read this.
-    gzip: bool,
+    /// Where requests are compressed, and it has not said yet that it cannot read this.
+    gzip: Option<Gzip>,
 }
 
 /// What it says to a request.
@@ -69,24 +69,26 @@ impl Collector {
         Ok(Self {
             line: Line::new(&settings.url, grpc, settings.ca_file.as_deref(), connect, lookups)?,
             headers: headers(settings),
-            gzip: settings.gzip,
+            gzip: settings.gzip.then(Gzip::default),
             settings: settings.clone(),
         })
     }
 
     /// Sends an export request and waits for the answer, as long as the configuration says.
     pub async fn send(&mut self, request: &Bytes) -> Said {
-        let worth_it = self.gzip && request.len() > GZIP_ABOVE;
-        let Some(smaller) = worth_it.then(|| compress::encode(Coding::Gzip, request)).flatten() else {
+        let gzip = self.gzip.as_mut().filter(|_| request.len() > GZIP_ABOVE);
+        let Some(smaller) = gzip.and_then(|gzip| gzip.encode(request)) else {
             return self.exchange(request.clone(), false).await;
         };
-        match self.exchange(smaller, true).await {
-            Said::Refused(why) => {
-                // Perhaps it is the coding: asked once more without it, and never with it again if that helps.
-                let plain = self.exchange(request.clone(), false).await;
-                self.gzip = matches!(plain, Said::Refused(_));
-                if self.gzip { Said::Refused(why) } else { plain }
-            }
+        match self.exchange(smaller.into(), true).await {
+            // Perhaps it is the coding: asked once more without it, and never with it again if that helps.
+            Said::Refused(why) => match self.exchange(request.clone(), false).await {
+                Said::Refused(_) => Said::Refused(why),
+                plain => {
+                    self.gzip = None;
+                    plain
+                }
+            },
             said => said,
         }
     }

@@ -2,10 +2,9 @@
 //! nothing that happens to a collector can hold up a request; and it leaves within a second.
 
 use super::collector::{Collector, Said};
-use super::span::Attribute;
-use super::{Trace, otlp, tree};
+use super::otlp::{self, Resource};
+use super::{Trace, examples, tree};
 use crate::config;
-use crate::observe::OTHER;
 use crate::runtimes::Runtimes;
 use crate::upstream;
 use bytes::Bytes;
@@ -143,7 +142,7 @@ impl Exporter {
 struct Exporting {
     waiting: mpsc::Receiver<Trace>,
     collector: config::Collector,
-    resource: Vec<Attribute<'static>>,
+    resource: Resource,
     metrics: TraceMetrics,
     examples: Examples,
     lookups: PoolMetrics,
@@ -169,8 +168,9 @@ impl Exporting {
         };
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while leave.run_until_cancelled(gather(&mut self.waiting, &mut batch)).await == Some(true) {
-            let traces = std::mem::take(&mut batch);
-            if !courier.deliver_or_leave(&traces, &leave).await {
+            let goes_on = courier.deliver_or_leave(&batch, &leave).await;
+            batch.clear();
+            if !goes_on {
                 break;
             }
         }
@@ -202,7 +202,7 @@ async fn gather(waiting: &mut mpsc::Receiver<Trace>, batch: &mut Vec<Trace>) -> 
 /// What takes batches to the collector.
 pub(super) struct Courier {
     collector: Collector,
-    resource: Vec<Attribute<'static>>,
+    resource: Resource,
     metrics: TraceMetrics,
     /// Who is told which traces the collector has.
     examples: Examples,
@@ -284,7 +284,7 @@ impl Courier {
                 self.metrics.exported(traces.len());
                 // Which ones it rejected it does not say, and no figure is to lead to one of those.
                 if partial.as_ref().is_none_or(|partial| partial.rejected == 0) {
-                    traces.iter().for_each(|trace| exemplify(trace, &self.examples));
+                    examples::tell(traces, &self.examples);
                 }
                 self.tell(true, "");
                 if let Some(partial) = partial {
@@ -314,36 +314,18 @@ impl Courier {
     }
 }
 
-/// Tells of a trace that the collector has to whatever its request was counted in.
-pub(super) fn exemplify(trace: &Trace, examples: &Examples) {
-    let (id, began) = (trace.context.trace_id, trace.began);
-    if let Some(request) = &trace.request {
-        let of = (trace.operation.name(), request.route.as_deref().unwrap_or(OTHER));
-        examples.request(id, of, began + request.total, (request.total, request.overhead));
-    }
-    for attempt in &trace.attempts {
-        let Some(of) = attempt.target.counted().split_once('/') else { continue };
-        examples.attempt(id, of, began + attempt.ended, attempt.ended.saturating_sub(attempt.began));
-        if let Some(first_token) = attempt.first_token {
-            examples.first_token(id, of, began + attempt.began + first_token, first_token);
-        }
-    }
-}
-
 /// What describes this service.
-fn resource(settings: &config::Traces) -> Vec<Attribute<'static>> {
+fn resource(settings: &config::Traces) -> Resource {
+    let instance = format!("{:032x}", fastrand::u128(..));
     let own = [
-        ("service.name", settings.service_name.clone()),
-        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("service.instance.id", format!("{:032x}", fastrand::u128(..))),
-        ("telemetry.sdk.name", "tidegate".to_owned()),
-        ("telemetry.sdk.language", "rust".to_owned()),
-        ("telemetry.sdk.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("service.name", settings.service_name.as_str()),
+        ("service.version", env!("CARGO_PKG_VERSION")),
+        ("service.instance.id", &instance),
+        ("telemetry.sdk.name", "tidegate"),
+        ("telemetry.sdk.language", "rust"),
+        ("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
     ];
     let own = own.into_iter().filter(|(key, _)| !settings.attributes.contains_key(*key));
-    let own = own.map(|(key, value)| (key.into(), value));
-    let given = settings.attributes.iter().map(|(key, value)| (key.clone().into(), value.clone()));
-    own.chain(given)
-        .map(|(key, value): (std::borrow::Cow<'static, str>, String)| Attribute { key, value: value.into() })
-        .collect()
+    let given = settings.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    Resource::new(own.chain(given))
 }

@@ -2,6 +2,7 @@
 //! field; and what a collector answers to it.
 
 use super::span::{Attribute, Span, Value};
+use super::tree::Alike;
 use measure::protobuf::{Field, Fields, Writer};
 use std::time::{Duration, SystemTime};
 
@@ -9,27 +10,44 @@ use std::time::{Duration, SystemTime};
 const SCHEMA: &str = "https://opentelemetry.io/schemas/1.41.0";
 /// `Status.STATUS_CODE_ERROR`.
 const FAILED: u64 = 2;
+/// `Span.attributes`.
+const SPAN_ATTRIBUTES: u32 = 9;
+/// About as many bytes has a span that says much; its length takes two from 128 on.
+const SPAN_BYTES: usize = 512;
 /// `SpanFlags`: the next one is known; the parent is another process's.
 const HAS_IS_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
+/// What describes a service, as it is written into every request.
+#[derive(Clone, Debug)]
+pub struct Resource(Vec<u8>);
+
+impl Resource {
+    /// A service of which this is known.
+    pub fn new<'a>(known: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut writer = Writer::default();
+        for (key, value) in known {
+            attribute(&mut writer, 1, &Attribute { key, value: value.into() });
+        }
+        Self(writer.finish())
+    }
+}
+
 /// The request that exports `spans` of the service that `resource` describes; it has about so many bytes.
 #[must_use]
-pub fn request<'a>(
-    resource: &[Attribute<'_>],
-    spans: impl Iterator<Item = Span<'a>>,
-    bytes: usize,
-) -> Vec<u8> {
+pub fn request<'a>(resource: &Resource, spans: impl Iterator<Item = Span<'a>>, bytes: usize) -> Vec<u8> {
     let mut writer = Writer::with_capacity(bytes);
-    writer.message(1, |resource_spans| {
-        resource_spans.message(1, |writer| attributes(writer, 1, resource));
-        resource_spans.message(2, |scope_spans| {
+    writer.message_about(1, bytes, |resource_spans| {
+        resource_spans.bytes(1, &resource.0);
+        resource_spans.message_about(2, bytes, |scope_spans| {
             scope_spans.message(1, |scope| {
                 scope.text(1, "tidegate");
                 scope.text(2, env!("CARGO_PKG_VERSION"));
             });
+            let mut encoded = Encoded::default();
             for span in spans {
-                scope_spans.message(2, |writer| write_span(writer, &span));
+                let about = if span.alike.is_some() { SPAN_BYTES } else { 0 };
+                scope_spans.message_about(2, about, |writer| write_span(writer, &span, &mut encoded));
             }
             scope_spans.text(3, SCHEMA);
         });
@@ -38,7 +56,29 @@ pub fn request<'a>(
     writer.finish()
 }
 
-fn write_span(writer: &mut Writer, span: &Span<'_>) {
+/// Most kinds of spans that are held; of more, those that come are encoded anew.
+const ENCODED_MAX: usize = 16;
+
+/// What spans say alike, as it is written.
+#[derive(Default)]
+struct Encoded<'a>(Vec<(Alike<'a>, Vec<u8>)>);
+
+impl<'a> Encoded<'a> {
+    fn write(&mut self, writer: &mut Writer, alike: Alike<'a>) {
+        if let Some((_, encoded)) = self.0.iter().find(|(known, _)| *known == alike) {
+            return writer.encoded(encoded);
+        }
+        let mut fresh = Writer::default();
+        alike.attributes().iter().for_each(|each| attribute(&mut fresh, SPAN_ATTRIBUTES, each));
+        let fresh = fresh.finish();
+        writer.encoded(&fresh);
+        if self.0.len() < ENCODED_MAX {
+            self.0.push((alike, fresh));
+        }
+    }
+}
+
+fn write_span<'a>(writer: &mut Writer, span: &Span<'a>, encoded: &mut Encoded<'a>) {
     writer.bytes(1, &span.trace_id.to_be_bytes());
     writer.bytes(2, &span.span_id.to_be_bytes());
     if span.parent != 0 {
@@ -48,7 +88,10 @@ fn write_span(writer: &mut Writer, span: &Span<'_>) {
     writer.number(6, span.kind as u64);
     writer.fixed64(7, nanoseconds(span.began));
     writer.fixed64(8, nanoseconds(span.ended));
-    attributes(writer, 9, &span.attributes);
+    if let Some(alike) = span.alike {
+        encoded.write(writer, alike);
+    }
+    span.attributes.iter().for_each(|each| attribute(writer, SPAN_ATTRIBUTES, each));
     if span.failed {
         writer.message(15, |status| status.number(3, FAILED));
     }
@@ -56,18 +99,16 @@ fn write_span(writer: &mut Writer, span: &Span<'_>) {
     writer.fixed32(16, u32::from(span.flags) | HAS_IS_REMOTE | remote);
 }
 
-fn attributes(writer: &mut Writer, field: u32, attributes: &[Attribute<'_>]) {
-    for Attribute { key, value } in attributes {
-        writer.message(field, |pair| {
-            pair.text(1, key);
-            pair.message(2, |any| match value {
-                Value::Text(text) => any.text(1, text),
-                Value::Flag(flag) => any.flag(2, *flag),
-                Value::Integer(number) => any.signed(3, *number),
-                Value::Number(number) => any.double(4, *number),
-            });
+fn attribute(writer: &mut Writer, field: u32, Attribute { key, value }: &Attribute<'_>) {
+    writer.message(field, |pair| {
+        pair.text(1, key);
+        pair.message(2, |any| match value {
+            Value::Text(text) => any.text(1, text),
+            Value::Flag(flag) => any.flag(2, *flag),
+            Value::Integer(number) => any.signed(3, *number),
+            Value::Number(number) => any.double(4, *number),
         });
-    }
+    });
 }
 
 fn nanoseconds(at: SystemTime) -> u64 {

@@ -2,6 +2,7 @@
 //! borrowed from what they tell of.
 
 use super::context::Context;
+use super::tree::Alike;
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
@@ -26,7 +27,9 @@ pub struct Span<'a> {
     pub began: SystemTime,
     /// When it ended.
     pub ended: SystemTime,
-    /// What is known of it, each key once.
+    /// What it says that many others say alike.
+    pub alike: Option<Alike<'a>>,
+    /// What else is known of it. Each key is said once, be it here or there.
     pub attributes: Vec<Attribute<'a>>,
     /// Whether it failed.
     pub failed: bool,
@@ -47,7 +50,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribute<'a> {
     /// The key, as the semantic conventions have it; our own begin with `tidegate.`.
-    pub key: Cow<'a, str>,
+    pub key: &'a str,
     /// The value.
     pub value: Value<'a>,
 }
@@ -74,6 +77,12 @@ impl<'a> From<&'a str> for Value<'a> {
 impl From<String> for Value<'_> {
     fn from(text: String) -> Self {
         Self::Text(Cow::Owned(text))
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Value<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self::Text(text)
     }
 }
 
@@ -108,7 +117,8 @@ impl<'a> Span<'a> {
             kind,
             began: SystemTime::UNIX_EPOCH,
             ended: SystemTime::UNIX_EPOCH,
-            attributes: Vec::with_capacity(20),
+            alike: None,
+            attributes: Vec::new(),
             failed: false,
         }
     }
@@ -119,16 +129,23 @@ impl<'a> Span<'a> {
         self.ended = start + ended.max(began);
         self
     }
+}
 
+/// What grows by what is said.
+pub(super) trait Say<'a> {
     /// Says what is known.
-    pub(super) fn say(&mut self, key: &'static str, value: impl Into<Value<'a>>) {
-        self.attributes.push(Attribute { key: Cow::Borrowed(key), value: value.into() });
-    }
+    fn say(&mut self, key: &'static str, value: impl Into<Value<'a>>);
 
     /// Says it where it is known.
-    pub(super) fn say_if<V: Into<Value<'a>>>(&mut self, key: &'static str, value: Option<V>) {
+    fn say_if<V: Into<Value<'a>>>(&mut self, key: &'static str, value: Option<V>) {
         if let Some(value) = value {
             self.say(key, value);
         }
+    }
+}
+
+impl<'a> Say<'a> for Vec<Attribute<'a>> {
+    fn say(&mut self, key: &'static str, value: impl Into<Value<'a>>) {
+        self.push(Attribute { key, value: value.into() });
     }
 }

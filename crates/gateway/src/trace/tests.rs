@@ -12,6 +12,7 @@ use crate::observe::{Account, Role, stage};
 use crate::protect::Reason;
 use crate::runtimes::Runtimes;
 use measure::metrics::{Format, Metrics};
+use measure::protobuf::{Field, Fields};
 use std::collections::BTreeMap;
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -51,12 +52,12 @@ fn head(traceparent: Option<&'static str>) -> HeaderMap {
     traceparent.map(value).into_iter().collect()
 }
 
-fn traced(traceparent: Option<&'static str>, queue: &Queue) -> Box<Traced> {
+fn traced(traceparent: Option<&'static str>, queue: &Queue) -> Traced {
     Traced::begin(&tracer(queue), &head(traceparent))
 }
 
 /// A request that fell back from one model to another, and what was kept for its trace.
-fn told(traceparent: Option<&'static str>, metrics: &Metrics) -> (Box<Traced>, Account) {
+fn told(traceparent: Option<&'static str>, metrics: &Metrics) -> (Traced, Account) {
     let mut account = stage::account("req_1");
     let began = account.trail.began();
     let at = |millis| began + Duration::from_millis(millis);
@@ -91,11 +92,13 @@ fn trace_told() -> Trace {
     traced.trace(&account)
 }
 
-fn said<'s>(span: &'s Span<'_>, key: &str) -> Option<&'s Value<'s>> {
-    let mut values = span.attributes.iter().filter(|attribute| attribute.key == key);
+fn said<'s>(span: &Span<'s>, key: &str) -> Option<Value<'s>> {
+    let alike = span.alike.map(tree::Alike::attributes).unwrap_or_default();
+    let all = alike.into_iter().chain(span.attributes.iter().cloned());
+    let mut values = all.filter(|attribute| attribute.key == key);
     let value = values.next();
     assert!(values.next().is_none(), "{key} is said twice");
-    value.map(|attribute| &attribute.value)
+    value.map(|attribute| attribute.value)
 }
 
 fn text(text: &str) -> Option<Value<'_>> {
@@ -157,9 +160,44 @@ fn attributes_are_those_of_the_conventions() {
         (answered, "server.port", Some(443_u64.into())),
         (answered, "tidegate.target", text("openai/gpt-4o-mini")),
     ] {
-        assert_eq!(said(span, key), expected.as_ref(), "{} of {}", key, span.name);
+        assert_eq!(said(span, key), expected, "{} of {}", key, span.name);
     }
     assert!(failed.failed && !answered.failed && !root.failed);
+}
+
+/// The spans of an export, as they are written.
+fn written(traces: &[&Trace]) -> Vec<Vec<u8>> {
+    let spans = traces.iter().flat_map(|trace| tree::spans(trace));
+    let request = otlp::request(&otlp::Resource::new([("service.name", "tested")]), spans, 0);
+    let field = |message: &[u8], number| match Fields(message).last(number) {
+        Some(Field::Bytes(field)) => field.to_vec(),
+        other => panic!("{other:?}"),
+    };
+    let scope_spans = field(&field(&request, 1), 2);
+    let spans = Fields(&scope_spans).filter(|(number, _)| *number == 2);
+    spans
+        .map(|(_, span)| if let Field::Bytes(span) = span { span.to_vec() } else { panic!("{span:?}") })
+        .collect()
+}
+
+#[test]
+fn what_spans_say_alike_is_written_as_if_each_were_alone() {
+    let of_trace = |change: &dyn Fn(&mut Account)| {
+        let (traced, mut account) = told(Some(PARENT), &Metrics::new("0", 1));
+        change(&mut account);
+        let mut trace = traced.trace(&account);
+        // Spans of steps have ids of their own each time that they are made.
+        trace.steps.clear();
+        trace
+    };
+    let plain = || of_trace(&|_| {});
+    let failed = of_trace(&|account| account.outcome = Outcome::ProviderError);
+    let elsewhere = of_trace(&|account| account.route = Some("other".into()));
+    let all = [&plain(), &failed, &plain(), &elsewhere, &failed, &plain()];
+    let alone: Vec<_> = all.iter().flat_map(|trace| written(&[trace])).collect();
+    assert_eq!(alone.len(), 3 * all.len());
+    assert_eq!(written(&all), alone);
+    assert!(written(&[all[1]])[0] != written(&[all[0]])[0]);
 }
 
 #[test]
@@ -174,7 +212,7 @@ fn how_a_request_failed_is_said_and_only_our_faults_and_providers_mark_it() {
         account.outcome = outcome;
         let trace = traced.trace(&account);
         let root = &spans(&trace)[0];
-        assert_eq!((said(root, "error.type"), root.failed), (text(kind).as_ref(), failed));
+        assert_eq!((said(root, "error.type"), root.failed), (text(kind), failed));
     }
 }
 
@@ -234,7 +272,7 @@ fn what_was_done_beside_a_request_and_answered_it_is_told_as_its_own() {
     let trace = own.trace(&account);
     let [attempt] = trace.attempts.as_slice() else { panic!("{trace:?}") };
     assert_eq!(
-        (attempt.usage.map(|usage| usage.input), attempt.response_model.as_deref()),
+        (attempt.usage.map(|usage| usage.input), attempt.response_model.as_ref().map(Id::as_str)),
         (Some(2), Some("m-2026"))
     );
 }
@@ -282,7 +320,7 @@ fn a_trace_stands_behind_whatever_its_request_was_counted_in() {
     for model in ["gpt-4o", "gpt-4o-mini", "other"] {
         metrics.shard(0).target("openai", model).attempted(AttemptResult::Ok, Duration::ZERO);
     }
-    exporter::exemplify(&traced.trace(&account), &metrics.examples());
+    examples::tell(&[traced.trace(&account)], &metrics.examples());
     let open = String::from_utf8(metrics.told(Format::Open).unwrap()).unwrap();
     let behind = open.lines().filter_map(|line| {
         let (series, exemplar) = line.split_once(" # {trace_id=\"0af7651916cd43dd8448eb211c80319c\"} ")?;

@@ -4,7 +4,7 @@
 use super::context::{Context, new_span_id};
 use super::{Attempt, Request, Step, StepKind, Trace, Tracer};
 use crate::observe::trail::{self, Came, Mark, Micros, Trail};
-use crate::observe::{Account, Role};
+use crate::observe::{Account, Id, Role};
 use http::{HeaderMap, HeaderValue};
 use measure::metrics::{AttemptResult, Outcome};
 use smallvec::SmallVec;
@@ -28,18 +28,18 @@ pub struct Traced {
     /// Why there is no answer, in one word of few.
     error: Option<Box<str>>,
     /// The model as the provider names it.
-    response_model: Option<Arc<str>>,
+    response_model: Option<Id>,
 }
 
 impl Traced {
     /// Of a request with this head.
     #[must_use]
-    pub fn begin(tracer: &Arc<Tracer>, headers: &HeaderMap) -> Box<Self> {
+    pub fn begin(tracer: &Arc<Tracer>, headers: &HeaderMap) -> Self {
         Self::at(tracer, tracer.begin(headers))
     }
 
-    fn at(tracer: &Arc<Tracer>, context: Context) -> Box<Self> {
-        Box::new(Self {
+    fn at(tracer: &Arc<Tracer>, context: Context) -> Self {
+        Self {
             tracer: Arc::clone(tracer),
             context,
             stream: false,
@@ -47,12 +47,12 @@ impl Traced {
             usage: None,
             error: None,
             response_model: None,
-        })
+        }
     }
 
     /// Of work that is done for this request beside it: its spans hang beneath this one's.
     #[must_use]
-    pub fn beside(&self) -> Box<Self> {
+    pub fn beside(&self) -> Self {
         let mut beside = Self::at(&self.tracer, self.context);
         beside.stream = self.stream;
         beside
@@ -79,7 +79,7 @@ impl Traced {
     /// The model names itself, perhaps. Asked only of what is recorded whatever becomes of it.
     pub fn names_itself<'m>(&mut self, model: impl FnOnce() -> Option<Cow<'m, str>>) {
         if self.context.is_sampled() {
-            self.response_model = model().map(Arc::from);
+            self.response_model = model().map(|model| Id::from(&*model));
         }
     }
 
@@ -141,7 +141,7 @@ impl Traced {
     }
 
     /// Those of its own, as they began; what others did for it among others is told by their traces.
-    fn attempts(&self, trail: &Trail, now: Duration) -> SmallVec<[Attempt; 2]> {
+    fn attempts(&self, trail: &Trail, now: Duration) -> SmallVec<[Attempt; 1]> {
         let answered = Trail::answered(trail.own());
         let told = |attempt: &trail::Attempt| {
             let began = attempt.began().unwrap_or(Micros::ZERO).after();
@@ -156,10 +156,10 @@ impl Traced {
                 status: Some(attempt.status).filter(|status| *status != 0),
                 first_token: attempt.first_token().map(|at| at.after().saturating_sub(began)),
                 usage: self.usage.filter(|_| is_it),
-                response_model: self.response_model.as_ref().filter(|_| is_it).map(Arc::clone),
+                response_model: self.response_model.as_ref().filter(|_| is_it).cloned(),
             }
         };
-        let mut attempts: SmallVec<[Attempt; 2]> = trail.own().map(told).collect();
+        let mut attempts: SmallVec<[Attempt; 1]> = trail.own().map(told).collect();
         attempts.sort_by_key(|attempt| attempt.began);
         attempts
     }

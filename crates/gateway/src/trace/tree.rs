@@ -2,11 +2,14 @@
 //! try. Names and attributes are OpenTelemetry's: those of HTTP (semantic conventions 1.41) and of generative AI
 //! (as of the same time; still in development there). What was said is never among them.
 
-use super::span::{Kind, Span};
-use super::{Attempt, Request, Step, Trace, short};
+use super::span::{Attribute, Kind, Say as _, Span};
+use super::{Attempt, Peer, Request, Step, Trace, short};
 use crate::auth::Principal;
+use crate::observe::Id;
+use crate::remember::status::Status;
 use http::HeaderValue;
 use measure::metrics::{AttemptResult, Outcome};
+use std::borrow::Cow;
 use wire::openai::Usage;
 use wire::operation::Operation;
 
@@ -28,46 +31,167 @@ fn name(operation: Operation) -> &'static str {
     }
 }
 
+/// What a span says that many others say alike: most requests are of few routes, and end well. It is encoded once for
+/// all spans of an export that say the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Alike<'a> {
+    /// Of a request.
+    Request(AlikeRequest<'a>),
+    /// Of a try.
+    Attempt(AlikeAttempt<'a>),
+}
+
+/// What requests have in common.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AlikeRequest<'a> {
+    operation: Operation,
+    https: bool,
+    stream: bool,
+    model: Option<&'a str>,
+    status: Option<u16>,
+    outcome: Outcome,
+    error: Option<&'a str>,
+    cache: Option<Status>,
+    target: Option<&'a HeaderValue>,
+    attempts: u32,
+    who: Option<(&'a str, &'a str)>,
+}
+
+/// What tries have in common.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AlikeAttempt<'a> {
+    operation: Operation,
+    target: &'a str,
+    peer: &'a Peer,
+    stream: bool,
+    response_model: Option<&'a str>,
+    status: Option<u16>,
+    result: AttemptResult,
+    index: usize,
+}
+
+impl<'a> Alike<'a> {
+    /// It as attributes.
+    pub fn attributes(self) -> Vec<Attribute<'a>> {
+        let mut said = Vec::with_capacity(16);
+        match self {
+            Self::Request(request) => request.say(&mut said),
+            Self::Attempt(attempt) => attempt.say(&mut said),
+        }
+        said
+    }
+}
+
+impl<'a> AlikeRequest<'a> {
+    fn of(trace: &'a Trace, request: &'a Request) -> Self {
+        let who = match request.who.as_deref() {
+            Some(Principal { key: Some(key), tenant }) => Some((&**key, &**tenant)),
+            _ => None,
+        };
+        Self {
+            operation: trace.operation,
+            https: request.https,
+            stream: request.stream,
+            model: request.model(),
+            status: request.status,
+            outcome: request.outcome,
+            error: request.error.as_deref(),
+            cache: request.cache,
+            target: request.target.as_ref(),
+            attempts: request.attempts,
+            who,
+        }
+    }
+
+    fn say(self, said: &mut Vec<Attribute<'a>>) {
+        let name = name(self.operation);
+        let route = name.strip_prefix("POST ").unwrap_or(name);
+        said.say("http.request.method", "POST");
+        said.say("http.route", route);
+        said.say("url.path", route);
+        said.say("url.scheme", if self.https { "https" } else { "http" });
+        said.say_if("http.response.status_code", self.status.map(u64::from));
+        said.say("gen_ai.operation.name", self.operation.name());
+        said.say_if("gen_ai.request.model", self.model.map(short));
+        said.say_if("gen_ai.request.stream", self.stream.then_some(true));
+        if self.outcome != Outcome::Ok {
+            said.say("error.type", self.error.unwrap_or(self.outcome.name()));
+        }
+        said.say("tidegate.outcome", self.outcome.name());
+        said.say_if("tidegate.cache", self.cache.map(|status| text(&status.header()).into_owned()));
+        said.say_if("tidegate.target", self.target.map(text));
+        said.say("tidegate.attempts", u64::from(self.attempts));
+        if let Some((key, tenant)) = self.who {
+            said.say("tidegate.key.id", key);
+            said.say("tidegate.tenant", tenant);
+        }
+    }
+}
+
+impl<'a> AlikeAttempt<'a> {
+    fn of(trace: &'a Trace, index: usize, attempt: &'a Attempt) -> Self {
+        Self {
+            operation: trace.operation,
+            target: &attempt.target.name,
+            peer: &attempt.target.peer,
+            stream: attempt.stream,
+            response_model: attempt.response_model.as_ref().map(Id::as_str),
+            status: attempt.status,
+            result: attempt.result,
+            index,
+        }
+    }
+
+    fn say(self, said: &mut Vec<Attribute<'a>>) {
+        said.say("gen_ai.operation.name", self.operation.name());
+        said.say("gen_ai.provider.name", &*self.peer.provider);
+        said.say("gen_ai.request.model", &*self.peer.model);
+        said.say_if("gen_ai.request.stream", self.stream.then_some(true));
+        said.say_if("gen_ai.response.model", self.response_model);
+        said.say("http.request.method", "POST");
+        said.say_if("http.response.status_code", self.status.map(u64::from));
+        // Not those that were begun before it and went on beside it; but whoever reads it sees those too.
+        said.say_if("http.request.resend_count", (self.index > 0).then_some(self.index as u64));
+        if let Some((address, port)) = &self.peer.server {
+            said.say("server.address", &**address);
+            said.say("server.port", u64::from(*port));
+        }
+        if self.result != AttemptResult::Ok {
+            match self.status.filter(|status| *status >= 400) {
+                Some(status) => said.say("error.type", status.to_string()),
+                None => said.say("error.type", self.result.name()),
+            }
+        }
+        said.say("tidegate.target", short(self.target));
+        said.say("tidegate.result", self.result.name());
+    }
+}
+
 fn of_request<'a>(trace: &'a Trace, request: &'a Request) -> Span<'a> {
     let context = &trace.context;
-    let name = name(trace.operation);
-    let route = name.trim_start_matches("POST ");
-    let mut span = Span::beneath(context, name, Kind::Server);
+    let mut span = Span::beneath(context, name(trace.operation), Kind::Server);
     span.span_id = context.span_id;
     span.parent = context.parent;
     span.parent_is_remote = context.parent != 0;
     span = span.lasting(trace.began, std::time::Duration::ZERO, request.total);
     span.failed = matches!(request.outcome, Outcome::ProviderError | Outcome::GatewayError);
-    span.say("http.request.method", "POST");
-    span.say("http.route", route);
-    span.say("url.path", route);
-    span.say("url.scheme", if request.https { "https" } else { "http" });
-    span.say_if("http.response.status_code", request.status.map(u64::from));
-    span.say("gen_ai.operation.name", trace.operation.name());
-    span.say_if("gen_ai.request.model", request.model().map(short));
-    span.say_if("gen_ai.request.stream", request.stream.then_some(true));
-    usage(&mut span, request.usage.as_ref());
-    if request.outcome != Outcome::Ok {
-        span.say("error.type", request.error.as_deref().unwrap_or(request.outcome.name()));
-    }
-    span.say("tidegate.request.id", request.id.as_str());
-    span.say("tidegate.outcome", request.outcome.name());
-    span.say_if("tidegate.cache", request.cache.map(|status| text(&status.header())));
-    span.say_if("tidegate.target", request.target.as_ref().map(text));
-    span.say("tidegate.attempts", u64::from(request.attempts));
-    span.say("tidegate.overhead_ms", request.overhead.as_secs_f64() * 1e3);
-    span.say_if("tidegate.first_token_ms", request.first_token.map(|delay| delay.as_secs_f64() * 1e3));
-    span.say_if("tidegate.cost_usd", request.cost_micro_usd.map(|cost| cost as f64 / 1e6));
-    if let Some(Principal { key: Some(key), tenant }) = request.who.as_deref() {
-        span.say("tidegate.key.id", &**key);
-        span.say("tidegate.tenant", &**tenant);
-    }
+    span.alike = Some(Alike::Request(AlikeRequest::of(trace, request)));
+    let said = &mut span.attributes;
+    said.reserve(8);
+    usage(said, request.usage.as_ref());
+    said.say("tidegate.request.id", request.id.as_str());
+    said.say("tidegate.overhead_ms", request.overhead.as_secs_f64() * 1e3);
+    said.say_if("tidegate.first_token_ms", request.first_token.map(|delay| delay.as_secs_f64() * 1e3));
+    said.say_if("tidegate.cost_usd", request.cost_micro_usd.map(|cost| cost as f64 / 1e6));
     span
 }
 
 /// As much of a header's value as is told.
-fn text(value: &HeaderValue) -> String {
-    short(&String::from_utf8_lossy(value.as_bytes())).to_owned()
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => short(text).into(),
+        Err(_) => short(&String::from_utf8_lossy(value.as_bytes())).to_owned().into(),
+    }
 }
 
 fn of_step<'a>(trace: &Trace, step: &Step) -> Span<'a> {
@@ -76,48 +200,27 @@ fn of_step<'a>(trace: &Trace, step: &Step) -> Span<'a> {
     span.lasting(trace.began, step.began, step.ended)
 }
 
-fn of_attempt<'a>(trace: &Trace, index: usize, attempt: &'a Attempt) -> Span<'a> {
-    let peer = &attempt.target.peer;
-    let operation = trace.operation.name();
-    let mut span = Span::beneath(&trace.context, format!("{operation} {}", peer.model), Kind::Client);
+fn of_attempt<'a>(trace: &'a Trace, index: usize, attempt: &'a Attempt) -> Span<'a> {
+    let name = [trace.operation.name(), " ", &*attempt.target.peer.model].concat();
+    let mut span = Span::beneath(&trace.context, name, Kind::Client);
     span.span_id = attempt.span_id;
     span = span.lasting(trace.began, attempt.began, attempt.ended);
     span.failed = !matches!(attempt.result, AttemptResult::Ok | AttemptResult::Cancelled);
-    span.say("gen_ai.operation.name", operation);
-    span.say("gen_ai.provider.name", &*peer.provider);
-    span.say("gen_ai.request.model", &*peer.model);
-    span.say_if("gen_ai.request.stream", attempt.stream.then_some(true));
-    span.say_if("gen_ai.response.model", attempt.response_model.as_deref());
+    span.alike = Some(Alike::Attempt(AlikeAttempt::of(trace, index, attempt)));
     let first = attempt.first_token.map(|delay| delay.as_secs_f64());
-    span.say_if("gen_ai.response.time_to_first_chunk", first);
-    usage(&mut span, attempt.usage.as_ref());
-    span.say("http.request.method", "POST");
-    span.say_if("http.response.status_code", attempt.status.map(u64::from));
-    // Not those that were begun before it and went on beside it; but whoever reads it sees those too.
-    span.say_if("http.request.resend_count", (index > 0).then_some(index as u64));
-    if let Some((address, port)) = &peer.server {
-        span.say("server.address", &**address);
-        span.say("server.port", u64::from(*port));
-    }
-    if attempt.result != AttemptResult::Ok {
-        let status = attempt.status.filter(|status| *status >= 400);
-        match status {
-            Some(status) => span.say("error.type", status.to_string()),
-            None => span.say("error.type", attempt.result.name()),
-        }
-    }
-    span.say("tidegate.target", short(&attempt.target.name));
-    span.say("tidegate.result", attempt.result.name());
+    span.attributes.reserve(4);
+    span.attributes.say_if("gen_ai.response.time_to_first_chunk", first);
+    usage(&mut span.attributes, attempt.usage.as_ref());
     span
 }
 
-fn usage(span: &mut Span<'_>, usage: Option<&Usage>) {
+fn usage(said: &mut Vec<Attribute<'_>>, usage: Option<&Usage>) {
     let Some(usage) = usage else { return };
-    span.say("gen_ai.usage.input_tokens", usage.input);
-    span.say("gen_ai.usage.output_tokens", usage.output);
+    said.say("gen_ai.usage.input_tokens", usage.input);
+    said.say("gen_ai.usage.output_tokens", usage.output);
     let some = |tokens: u64| (tokens > 0).then_some(tokens);
-    span.say_if("gen_ai.usage.cache_read.input_tokens", some(usage.cached_input));
-    span.say_if("gen_ai.usage.reasoning.output_tokens", some(usage.reasoning));
+    said.say_if("gen_ai.usage.cache_read.input_tokens", some(usage.cached_input));
+    said.say_if("gen_ai.usage.reasoning.output_tokens", some(usage.reasoning));
 }
 
 #[cfg(test)]

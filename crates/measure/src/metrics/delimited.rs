@@ -307,7 +307,11 @@ mod tests {
             let route = metrics.shard(shard).route("chat", "m");
             route.begins();
             route.ends(Outcome::Ok, total, Duration::ZERO);
-            metrics.examples().request(second.into(), ("chat", "m"), at(second), (total, Duration::ZERO));
+            metrics.examples().of_requests("chat", "m").note(
+                second.into(),
+                at(second),
+                (total, Duration::ZERO),
+            );
         }
         let told = metrics.told(Format::Protobuf).unwrap();
         let families = by_name(&told);

@@ -4,7 +4,7 @@
 //! there. Nothing is made for it: what is not counted has no example.
 
 use super::Metrics;
-use super::histogram::{Exemplar, Histograms, Labels, labels};
+use super::histogram::{Exemplar, Histogram, Histograms, labels};
 use std::time::{Duration, SystemTime};
 
 /// Where traces are told of. Copies lead to the same histograms.
@@ -14,6 +14,20 @@ pub struct Examples {
     overhead: Histograms,
     attempts: Histograms,
     first_token: Histograms,
+}
+
+/// What requests of one kind are counted in, as far as there is any.
+#[derive(Clone, Debug)]
+pub struct OfRequests {
+    duration: Option<Histogram>,
+    overhead: Option<Histogram>,
+}
+
+/// What tries at one target are counted in, as far as there is any.
+#[derive(Clone, Debug)]
+pub struct OfAttempts {
+    duration: Option<Histogram>,
+    first_token: Option<Histogram>,
 }
 
 impl Metrics {
@@ -29,37 +43,46 @@ impl Metrics {
 }
 
 impl Examples {
-    /// A request for this operation, counted under this model, ended at that time: it took `total`, of which
-    /// `overhead` was ours.
-    pub fn request(
-        &self,
-        trace_id: u128,
-        of: (&str, &str),
-        at: SystemTime,
-        (total, overhead): (Duration, Duration),
-    ) {
-        let (operation, model) = (("operation", of.0), ("model", of.1));
-        note(&self.duration, &labels([operation, model]), trace_id, total, at);
-        note(&self.overhead, &labels([operation]), trace_id, overhead, at);
+    /// Requests for this operation, counted under this model.
+    #[must_use]
+    pub fn of_requests(&self, operation: &str, model: &str) -> OfRequests {
+        let (operation, model) = (("operation", operation), ("model", model));
+        OfRequests {
+            duration: self.duration.find(&labels([operation, model])),
+            overhead: self.overhead.find(&labels([operation])),
+        }
     }
 
-    /// A try at this provider and model ended at that time, after so long.
-    pub fn attempt(&self, trace_id: u128, of: (&str, &str), at: SystemTime, took: Duration) {
-        note(&self.attempts, &target(of), trace_id, took, at);
-    }
-
-    /// The first token of such a try came at that time, so long after its beginning.
-    pub fn first_token(&self, trace_id: u128, of: (&str, &str), at: SystemTime, after: Duration) {
-        note(&self.first_token, &target(of), trace_id, after, at);
+    /// Tries at this provider and model.
+    #[must_use]
+    pub fn of_attempts(&self, provider: &str, model: &str) -> OfAttempts {
+        let labels = labels([("gen_ai_provider_name", provider), ("gen_ai_request_model", model)]);
+        OfAttempts { duration: self.attempts.find(&labels), first_token: self.first_token.find(&labels) }
     }
 }
 
-fn target((provider, model): (&str, &str)) -> Labels {
-    labels([("gen_ai_provider_name", provider), ("gen_ai_request_model", model)])
+impl OfRequests {
+    /// One ended at that time: it took `total`, of which `overhead` was ours.
+    pub fn note(&self, trace_id: u128, at: SystemTime, (total, overhead): (Duration, Duration)) {
+        note(self.duration.as_ref(), trace_id, total, at);
+        note(self.overhead.as_ref(), trace_id, overhead, at);
+    }
 }
 
-fn note(histograms: &Histograms, labels: &Labels, trace_id: u128, value: Duration, at: SystemTime) {
-    if let Some(histogram) = histograms.find(labels) {
+impl OfAttempts {
+    /// One ended at that time, after so long.
+    pub fn note(&self, trace_id: u128, at: SystemTime, took: Duration) {
+        note(self.duration.as_ref(), trace_id, took, at);
+    }
+
+    /// The first token of one came at that time, so long after its beginning.
+    pub fn first_token(&self, trace_id: u128, at: SystemTime, after: Duration) {
+        note(self.first_token.as_ref(), trace_id, after, at);
+    }
+}
+
+fn note(histogram: Option<&Histogram>, trace_id: u128, value: Duration, at: SystemTime) {
+    if let Some(histogram) = histogram {
         histogram.exemplify(Exemplar { trace_id, value: value.as_secs_f64(), at });
     }
 }
@@ -80,9 +103,9 @@ mod tests {
         target.attempted(AttemptResult::Ok, total);
         target.first_token(overhead);
         let (examples, at) = (metrics.examples(), SystemTime::UNIX_EPOCH + Duration::from_millis(1500));
-        examples.request(0xabc, ("chat", "a \"b\""), at, (total, overhead));
-        examples.attempt(0xdef, ("p", "m"), at, total);
-        examples.first_token(0xdef, ("p", "m"), at, overhead);
+        examples.of_requests("chat", "a \"b\"").note(0xabc, at, (total, overhead));
+        examples.of_attempts("p", "m").note(0xdef, at, total);
+        examples.of_attempts("p", "m").first_token(0xdef, at, overhead);
         metrics
     }
 
@@ -139,13 +162,9 @@ mod tests {
         let before = told(&metrics, Format::Open);
         for number in 0..1000 {
             let (name, at) = (format!("invented-{number}"), SystemTime::now());
-            metrics.examples().request(
-                1,
-                ("chat", &name),
-                SystemTime::UNIX_EPOCH,
-                (Duration::MAX, Duration::ZERO),
-            );
-            metrics.examples().attempt(1, (&name, "m"), at, Duration::ZERO);
+            let (times, began) = ((Duration::MAX, Duration::ZERO), SystemTime::UNIX_EPOCH);
+            metrics.examples().of_requests("chat", &name).note(1, began, times);
+            metrics.examples().of_attempts(&name, "m").note(1, at, Duration::ZERO);
         }
         let of_overhead = |line: &&str| !line.starts_with("tidegate_overhead_seconds_bucket");
         let after = told(&metrics, Format::Open);

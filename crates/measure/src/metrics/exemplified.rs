@@ -97,7 +97,7 @@ mod tests {
             let total = Duration::from_millis(millis);
             metrics.shard(0).route("chat", model).ends(Outcome::Ok, total, Duration::ZERO);
             let at = SystemTime::UNIX_EPOCH;
-            metrics.examples().request(millis.into(), ("chat", model), at, (total, Duration::ZERO));
+            metrics.examples().of_requests("chat", model).note(millis.into(), at, (total, Duration::ZERO));
         }
     }
 

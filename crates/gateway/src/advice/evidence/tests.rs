@@ -24,6 +24,12 @@ fn tried(account: &mut Account, target: &str, result: AttemptResult) {
     account.trail.attempt_ends(result, account.trail.began());
 }
 
+/// What ended by `now`.
+fn note(evidence: &mut Evidence, account: &Account, now: Instant) {
+    evidence.tick(now);
+    evidence.note(account);
+}
+
 const OFF: Status = Status::Bypass(Bypass::Disabled);
 const SAMPLED: Status = Status::Bypass(Bypass::Temperature);
 
@@ -44,7 +50,7 @@ fn a_question_that_was_paid_for_twice_counts_by_why_it_was() {
         for question in [1, 2, 1, 1] {
             let mut account = request(question, cache);
             account.sampled = sampled;
-            evidence.note(&account, now);
+            note(&mut evidence, &account, now);
         }
         let of = evidence.of_alias("smart", now);
         assert_eq!((of.requests, of.questions.asked, count(&of)), (4, 4, 2), "{cache:?}");
@@ -58,19 +64,19 @@ fn a_question_that_was_paid_for_twice_counts_by_why_it_was() {
 fn what_the_cache_answered_or_nobody_wanted_from_it_is_not_paid_for_twice() {
     let now = Instant::now();
     let mut evidence = Evidence::new(now);
-    evidence.note(&request(1, Status::Miss), now);
+    note(&mut evidence, &request(1, Status::Miss), now);
     for cache in [Status::Hit(TierName::Memory), Status::Alike(0.9), Status::Coalesced] {
-        evidence.note(&request(1, cache), now);
+        note(&mut evidence, &request(1, cache), now);
     }
     for cache in [Status::Bypass(Bypass::NoStore), Status::Bypass(Bypass::NoCache)] {
-        evidence.note(&request(1, cache), now);
+        note(&mut evidence, &request(1, cache), now);
     }
     let mut failed = request(1, Status::Miss);
     failed.outcome = Outcome::ProviderError;
-    evidence.note(&failed, now);
+    note(&mut evidence, &failed, now);
     let mut unknown = request(1, OFF);
     unknown.question = None;
-    evidence.note(&unknown, now);
+    note(&mut evidence, &unknown, now);
     let of = evidence.of_alias("smart", now);
     assert_eq!((of.requests, of.questions.asked), (8, 4));
     assert_eq!((of.questions.missed.count, of.questions.off.count), (0, 0));
@@ -81,7 +87,7 @@ fn misses_tell_how_long_before_the_same_was_fetched() {
     let now = Instant::now();
     let mut evidence = Evidence::new(now);
     for minutes in [0, 0, 7, 37] {
-        evidence.note(&request(1, Status::Miss), now + MINUTE * minutes);
+        note(&mut evidence, &request(1, Status::Miss), now + MINUTE * minutes);
     }
     let of = evidence.of_alias("smart", now + MINUTE * 37);
     assert_eq!(of.questions.missed_by_age, [1, 0, 0, 1, 1, 0]);
@@ -92,8 +98,8 @@ fn an_hour_is_looked_back_by_and_no_more() {
     let now = Instant::now();
     let mut evidence = Evidence::new(now);
     assert_eq!(evidence.span(now), Duration::ZERO);
-    evidence.note(&request(1, OFF), now);
-    evidence.note(&request(1, OFF), now + MINUTE * 30);
+    note(&mut evidence, &request(1, OFF), now);
+    note(&mut evidence, &request(1, OFF), now + MINUTE * 30);
     let at = |minutes: u32| {
         let of = evidence.of_alias("smart", now + MINUTE * minutes);
         (of.requests, of.questions.off.count, evidence.span(now + MINUTE * minutes).as_secs() / 60)
@@ -101,7 +107,7 @@ fn an_hour_is_looked_back_by_and_no_more() {
     assert_eq!((at(30), at(59)), ((2, 1, 30), (2, 1, 59)));
     assert_eq!((at(61), at(89)), ((1, 1, 56), (1, 1, 59)));
     assert_eq!(at(91), (0, 0, 56));
-    evidence.note(&request(1, OFF), now + MINUTE * 1000);
+    note(&mut evidence, &request(1, OFF), now + MINUTE * 1000);
     assert_eq!(evidence.of_alias("smart", now + MINUTE * 1000).requests, 1);
 }
 
@@ -113,15 +119,15 @@ fn tries_count_for_their_provider_and_answers_for_their_target() {
     account.tokens = Tokens { input: 100, output: 20, cached: 60 };
     tried(&mut account, "a/m", AttemptResult::RateLimited);
     tried(&mut account, "b/m", AttemptResult::Ok);
-    evidence.note(&account, now);
+    note(&mut evidence, &account, now);
     // Of a flight the same is told by whoever made it, and of a plain model there is no alias to tell of.
     let mut waited = request(1, Status::Miss);
     waited.trail.borrows(&account.trail);
-    evidence.note(&waited, now);
+    note(&mut evidence, &waited, now);
     let mut plain = request(1, Status::Miss);
     plain.is_alias = false;
     tried(&mut plain, "b/m", AttemptResult::Ok);
-    evidence.note(&plain, now);
+    note(&mut evidence, &plain, now);
 
     let expected = OfTarget { answers: 1, tokens_in: 100, tokens_cached: 60, cost_micro_usd: 100 };
     assert_eq!(evidence.of_target("smart", "b/m", now), expected);
@@ -137,7 +143,7 @@ fn bounds_are_held_against_what_was_written() {
     for (allowed, written) in [(1000, 50), (500, 70), (0, 90), (1000, 0)] {
         let mut account = request(1, SAMPLED);
         (account.max_tokens, account.tokens.output) = (allowed, written);
-        evidence.note(&account, now);
+        note(&mut evidence, &account, now);
     }
     let bounds = evidence.of_alias("smart", now).bounds;
     let found = (bounds.requests, bounds.asked_tokens, bounds.written_tokens, bounds.written_tokens_max);
@@ -152,10 +158,10 @@ fn what_callers_invent_takes_no_room_beyond_the_bounds() {
         let mut account = request(number + 1, OFF);
         account.route = Some(format!("m{number}").into());
         tried(&mut account, &format!("p{number}/m"), AttemptResult::Ok);
-        evidence.note(&account, now);
+        note(&mut evidence, &account, now);
         let mut account = request(number + 1, OFF);
         tried(&mut account, &format!("p/{number}"), AttemptResult::Ok);
-        evidence.note(&account, now);
+        note(&mut evidence, &account, now);
     }
     assert_eq!((evidence.aliases.len(), evidence.providers.len()), (ALIASES_MAX, PROVIDERS_MAX));
     assert!(evidence.aliases.values().all(|of| of.targets.len() <= TARGETS_MAX));
