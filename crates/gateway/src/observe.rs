@@ -178,6 +178,8 @@ pub struct Seen {
     archive: Archive,
     /// Requests told so far.
     told: u64,
+    /// Room to put what several workers tell in order.
+    several: Vec<Account>,
 }
 
 impl Seen {
@@ -190,7 +192,7 @@ impl Seen {
         archive.last_day(now.wall, |minute| figures.restore(&minute));
         let recent = Recent::new(bounds(settings));
         let evidence = Evidence::new(now.at);
-        Self { figures, recent, evidence, slow: SlowLog::default(), archive, told: 0 }
+        Self { figures, recent, evidence, slow: SlowLog::default(), archive, told: 0, several: Vec::new() }
     }
 
     fn tick(&mut self, now: Moment) {
@@ -217,8 +219,8 @@ impl Seen {
             load.gaps.drain(..).for_each(|gaps| self.figures.between_tokens(&gaps));
         }
         self.evidence.tick(now.at);
-        let mut several = Vec::new();
-        let accounts = in_order(loads, &mut several);
+        let several_max = loads.len() * tray::KEPT_MAX;
+        let accounts = in_order(loads, &mut self.several);
         for account in &*accounts {
             self.figures.note(account);
             self.evidence.note(account);
@@ -229,11 +231,12 @@ impl Seen {
         let entries = accounts.drain(..).enumerate();
         let entries = entries.map(|(place, account)| Entry::new(told + place as u64, account, now));
         self.recent.extend(entries, |entry| self.slow.tell(entry));
+        self.several.shrink_to(several_max);
     }
 }
 
-/// All accounts of some loads in the order in which they ended, as each worker's are already: in `several` where they
-/// are of more than one.
+/// All accounts of some loads in the order in which they ended, as each worker's requests are already; of errands it
+/// is told when they began. In `several` where they are of more than one worker.
 fn in_order<'a>(loads: &'a mut [Load], several: &'a mut Vec<Account>) -> &'a mut Vec<Account> {
     let mut told = loads.iter_mut().map(|load| &mut load.accounts).filter(|accounts| !accounts.is_empty());
     match (told.next(), told.next()) {

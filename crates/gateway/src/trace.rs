@@ -1,7 +1,7 @@
 //! Traces: whose a request is, what is recorded of it, and how that gets to a collector.
 //!
 //! ```text
-//! traceparent ─► Context ─► the request's Account ─► its end: keep it? ─► Trace ─► queue ─┐   on the worker
+//! traceparent ─► Context ─► the request's Record ──► its end: keep it? ─► Trace ─► queue ─┐   on the worker
 //!                   └► traceparent of each call                                           │
 //!                                         spans ─► OTLP ─► collector   ◄──────────────────┘   on a thread of its own
 //! ```

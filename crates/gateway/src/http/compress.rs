@@ -1,4 +1,4 @@
-//! Answers made smaller for callers who ask for it.
+//! Answers made smaller for callers who ask for it; and [`Gzip`], for whoever sends much to one who reads that.
 //!
 //! Whole answers only. An encoder holds bytes back until it has enough of them, and a stream's next token
 //! must not wait in it: streams never come here. Nor do errors, which are short, and no body is encoded
@@ -77,7 +77,7 @@ async fn large(turns: &'static Semaphore, coding: Coding, body: Bytes) -> Option
 }
 
 /// Encodes a body here and now; `None` where it got no smaller.
-pub fn encode(coding: Coding, body: &[u8]) -> Option<Bytes> {
+fn encode(coding: Coding, body: &[u8]) -> Option<Bytes> {
     let encoded = coding.encode(body).ok()?;
     (encoded.len() < body.len()).then(|| encoded.into())
 }

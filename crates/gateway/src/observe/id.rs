@@ -1,5 +1,6 @@
-//! A request's id as it is kept, and a model's of a provider's own: a copy, as the header it came in may be a slice of the request's whole head; and
-//! none that is allocated by one thread and let go of by another, where it is no longer than those that are made here.
+//! A request's id as it is kept, or the name that a provider gives its model: a copy, as the header that an id came in
+//! may be a slice of the request's whole head; and none that is allocated by one thread and let go of by another, where
+//! it is no longer than the ids that are made here.
 
 use http::HeaderValue;
 

@@ -117,18 +117,18 @@ impl Recent {
     fn bound(&mut self) {
         let Bounds { newest, slow, failed, bytes, slow_after } = self.bounds;
         let mut surplus = self.newest.surplus(newest, bytes / 2);
-        while surplus > 0 {
+        loop {
             let oldest = self.newest.entries.iter().take(surplus);
             let unremarkable =
                 oldest.take_while(|entry| !entry.is_failed() && !entry.is_slow(slow_after)).count();
             self.newest.forget(unremarkable);
             surplus -= unremarkable;
-            if surplus > 0
-                && let Some(oldest) = self.newest.pop()
-            {
-                surplus -= 1;
-                if oldest.is_failed() { self.failed.push(oldest) } else { self.slow.push(oldest) }
+            if surplus == 0 {
+                break;
             }
+            let Some(oldest) = self.newest.pop() else { break };
+            surplus -= 1;
+            if oldest.is_failed() { self.failed.push(oldest) } else { self.slow.push(oldest) }
         }
         self.slow.forget(self.slow.surplus(slow, bytes / 4));
         self.failed.forget(self.failed.surplus(failed, bytes / 4));
@@ -197,6 +197,31 @@ mod tests {
         assert_eq!((numbers(&recent), recent.counts()), (vec![6, 5, 4, 2, 1, 0], [3, 2, 1]));
         (7..20).for_each(|number| recent.push(stage::entry(number, slow)));
         assert_eq!(numbers(&recent), [19, 18, 17, 16, 15, 1], "the oldest of a kind gives way to its own");
+    }
+
+    #[test]
+    fn many_at_once_are_kept_as_if_each_had_come_alone() {
+        let entry = |number: u64| {
+            stage::entry(number, |account| match number % 7 {
+                2 | 3 => account.total = stage::millis(6_000),
+                5 => account.outcome = Outcome::GatewayError,
+                _ => {}
+            })
+        };
+        for bounds in
+            [BOUNDS, Bounds { newest: 20, slow: 9, failed: 4, ..BOUNDS }, Bounds { bytes: 9_000, ..BOUNDS }]
+        {
+            let (mut alone, mut together) = (Recent::new(bounds), Recent::new(bounds));
+            let mut slow = Vec::new();
+            (0..100).for_each(|number| alone.push(entry(number)));
+            for (from, to) in [(0, 1), (1, 60), (60, 100)] {
+                let entries: Vec<_> = (from..to).map(entry).collect();
+                together.extend(entries.into_iter(), |entry| slow.push(entry.number));
+            }
+            assert_eq!(numbers(&together), numbers(&alone), "{bounds:?}");
+            assert_eq!((together.counts(), together.bytes()), (alone.counts(), alone.bytes()), "{bounds:?}");
+            assert_eq!(slow, (0..100).filter(|number| matches!(number % 7, 2 | 3)).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where a worker puts down what it tells the observer: bounded, and emptied by being swapped for an empty one, so
-//! that the lock is held for a copy of a few hundred bytes and is hardly ever contended. What finds no room is
-//! dropped and counted: looking never delays a request.
+//! that the lock is held for a copy of a few hundred bytes, of a few thousand now and then, and is hardly ever
+//! contended. What finds no room is dropped and counted: looking never delays a request.
 
 use super::account::Account;
 use super::door::Door;
@@ -17,7 +17,7 @@ const GAPS_MAX: usize = 4096;
 /// caller who sends one after the other, and is to be no part of its p99.
 const CALLED_AT: usize = 512;
 /// Room that an emptied tray keeps.
-const KEPT_MAX: usize = 1024;
+pub const KEPT_MAX: usize = 1024;
 /// Accounts that lie on top, before they are put with the others.
 const TOP: usize = 16;
 /// Gaps in a batch.

@@ -36,7 +36,8 @@ impl Resource {
 /// The request that exports `spans` of the service that `resource` describes; it has about so many bytes.
 #[must_use]
 pub fn request<'a>(resource: &Resource, spans: impl Iterator<Item = Span<'a>>, bytes: usize) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(bytes);
+    // A little more, as to grow is to move all of it.
+    let mut writer = Writer::with_capacity(bytes + bytes / 16);
     writer.message_about(1, bytes, |resource_spans| {
         resource_spans.bytes(1, &resource.0);
         resource_spans.message_about(2, bytes, |scope_spans| {

@@ -30,7 +30,7 @@ pub struct Span<'a> {
     /// What it says that many others say alike.
     pub alike: Option<Alike<'a>>,
     /// What else is known of it. Each key is said once, be it here or there.
-    pub attributes: Vec<Attribute<'a>>,
+    pub attributes: Attributes<'a>,
     /// Whether it failed.
     pub failed: bool,
 }
@@ -45,6 +45,10 @@ pub enum Kind {
     /// Of whoever calls.
     Client = 3,
 }
+
+/// What is said, each key once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Attributes<'a>(Vec<Attribute<'a>>);
 
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,7 +122,7 @@ impl<'a> Span<'a> {
             began: SystemTime::UNIX_EPOCH,
             ended: SystemTime::UNIX_EPOCH,
             alike: None,
-            attributes: Vec::new(),
+            attributes: Attributes::default(),
             failed: false,
         }
     }
@@ -131,21 +135,26 @@ impl<'a> Span<'a> {
     }
 }
 
-/// What grows by what is said.
-pub(super) trait Say<'a> {
+impl<'a> Attributes<'a> {
+    /// None, and room for so many.
+    pub(super) fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Attribute<'a>> {
+        self.0.iter()
+    }
+
     /// Says what is known.
-    fn say(&mut self, key: &'static str, value: impl Into<Value<'a>>);
+    pub(super) fn say(&mut self, key: &'static str, value: impl Into<Value<'a>>) {
+        self.0.push(Attribute { key, value: value.into() });
+    }
 
     /// Says it where it is known.
-    fn say_if<V: Into<Value<'a>>>(&mut self, key: &'static str, value: Option<V>) {
+    pub(super) fn say_if<V: Into<Value<'a>>>(&mut self, key: &'static str, value: Option<V>) {
         if let Some(value) = value {
             self.say(key, value);
         }
-    }
-}
-
-impl<'a> Say<'a> for Vec<Attribute<'a>> {
-    fn say(&mut self, key: &'static str, value: impl Into<Value<'a>>) {
-        self.push(Attribute { key, value: value.into() });
     }
 }

@@ -94,11 +94,11 @@ fn trace_told() -> Trace {
 
 fn said<'s>(span: &Span<'s>, key: &str) -> Option<Value<'s>> {
     let alike = span.alike.map(tree::Alike::attributes).unwrap_or_default();
-    let all = alike.into_iter().chain(span.attributes.iter().cloned());
+    let all = alike.iter().chain(span.attributes.iter());
     let mut values = all.filter(|attribute| attribute.key == key);
     let value = values.next();
     assert!(values.next().is_none(), "{key} is said twice");
-    value.map(|attribute| attribute.value)
+    value.map(|attribute| attribute.value.clone())
 }
 
 fn text(text: &str) -> Option<Value<'_>> {
@@ -193,7 +193,13 @@ fn what_spans_say_alike_is_written_as_if_each_were_alone() {
     let plain = || of_trace(&|_| {});
     let failed = of_trace(&|account| account.outcome = Outcome::ProviderError);
     let elsewhere = of_trace(&|account| account.route = Some("other".into()));
-    let all = [&plain(), &failed, &plain(), &elsewhere, &failed, &plain()];
+    // More kinds than are held, and those again.
+    let named = |number: usize| of_trace(&|account| account.route = Some(format!("r{}", number % 20).into()));
+    let many: Vec<_> = (0..40).map(named).collect();
+    let (first, last) = (plain(), plain());
+    let mut all = vec![&first, &failed, &elsewhere, &failed];
+    all.extend(&many);
+    all.push(&last);
     let alone: Vec<_> = all.iter().flat_map(|trace| written(&[trace])).collect();
     assert_eq!(alone.len(), 3 * all.len());
     assert_eq!(written(&all), alone);
@@ -309,6 +315,43 @@ fn what_was_used_is_told_of_the_try_that_answered() {
         let [own, other] = trace.attempts.as_slice() else { panic!("{trace:?}") };
         assert_eq!((own.usage.is_some(), other.usage.is_some()), (!adopted, adopted));
         assert_eq!((other.span_id, other.began), (2, Duration::from_millis(6)));
+    }
+}
+
+#[test]
+fn each_of_several_traces_stands_behind_its_own_requests() {
+    let metrics = Metrics::new("0", 1);
+    let kinds = [
+        (Operation::ChatCompletions, Some("smart"), "smart"),
+        (Operation::ChatCompletions, Some("quick"), "quick"),
+        (Operation::ChatCompletions, None, "other"),
+        (Operation::Embeddings, Some("smart"), "smart"),
+    ];
+    let names = kinds.map(|(_, route, _)| route.map(Arc::<str>::from));
+    // The last of a kind is the one that is shown.
+    let traces: Vec<_> = (0..2 * kinds.len())
+        .map(|number| {
+            let (operation, _, model) = kinds[number % kinds.len()];
+            let (traced, mut account) = told(None, &metrics);
+            (account.operation, account.route) = (operation, names[number % kinds.len()].clone());
+            metrics.shard(0).route(operation.name(), model).ends(
+                Outcome::Ok,
+                account.total.after(),
+                Duration::ZERO,
+            );
+            traced.trace(&account)
+        })
+        .collect();
+    examples::tell(&traces, &metrics.examples());
+    let open = String::from_utf8(metrics.told(Format::Open).unwrap()).unwrap();
+    for ((operation, _, model), trace) in kinds.iter().zip(&traces[kinds.len()..]) {
+        let series = format!(
+            r#"http_request_duration_seconds_bucket{{le="0.16",operation="{}",model="{model}"}}"#,
+            operation.name()
+        );
+        let line = open.lines().find(|line| line.starts_with(&series)).unwrap();
+        let id = format!("{:032x}", trace.context.trace_id);
+        assert!(line.contains(&id), "{line} is not of {id}");
     }
 }
 

@@ -2,7 +2,7 @@
 //! try. Names and attributes are OpenTelemetry's: those of HTTP (semantic conventions 1.41) and of generative AI
 //! (as of the same time; still in development there). What was said is never among them.
 
-use super::span::{Attribute, Kind, Say as _, Span};
+use super::span::{Attributes, Kind, Span};
 use super::{Attempt, Peer, Request, Step, Trace, short};
 use crate::auth::Principal;
 use crate::observe::Id;
@@ -72,8 +72,8 @@ pub struct AlikeAttempt<'a> {
 
 impl<'a> Alike<'a> {
     /// It as attributes.
-    pub fn attributes(self) -> Vec<Attribute<'a>> {
-        let mut said = Vec::with_capacity(16);
+    pub fn attributes(self) -> Attributes<'a> {
+        let mut said = Attributes::with_capacity(16);
         match self {
             Self::Request(request) => request.say(&mut said),
             Self::Attempt(attempt) => attempt.say(&mut said),
@@ -103,7 +103,7 @@ impl<'a> AlikeRequest<'a> {
         }
     }
 
-    fn say(self, said: &mut Vec<Attribute<'a>>) {
+    fn say(self, said: &mut Attributes<'a>) {
         let name = name(self.operation);
         let route = name.strip_prefix("POST ").unwrap_or(name);
         said.say("http.request.method", "POST");
@@ -142,7 +142,7 @@ impl<'a> AlikeAttempt<'a> {
         }
     }
 
-    fn say(self, said: &mut Vec<Attribute<'a>>) {
+    fn say(self, said: &mut Attributes<'a>) {
         said.say("gen_ai.operation.name", self.operation.name());
         said.say("gen_ai.provider.name", &*self.peer.provider);
         said.say("gen_ai.request.model", &*self.peer.model);
@@ -176,8 +176,8 @@ fn of_request<'a>(trace: &'a Trace, request: &'a Request) -> Span<'a> {
     span = span.lasting(trace.began, std::time::Duration::ZERO, request.total);
     span.failed = matches!(request.outcome, Outcome::ProviderError | Outcome::GatewayError);
     span.alike = Some(Alike::Request(AlikeRequest::of(trace, request)));
+    span.attributes = Attributes::with_capacity(8);
     let said = &mut span.attributes;
-    said.reserve(8);
     usage(said, request.usage.as_ref());
     said.say("tidegate.request.id", request.id.as_str());
     said.say("tidegate.overhead_ms", request.overhead.as_secs_f64() * 1e3);
@@ -208,13 +208,13 @@ fn of_attempt<'a>(trace: &'a Trace, index: usize, attempt: &'a Attempt) -> Span<
     span.failed = !matches!(attempt.result, AttemptResult::Ok | AttemptResult::Cancelled);
     span.alike = Some(Alike::Attempt(AlikeAttempt::of(trace, index, attempt)));
     let first = attempt.first_token.map(|delay| delay.as_secs_f64());
-    span.attributes.reserve(4);
+    span.attributes = Attributes::with_capacity(4);
     span.attributes.say_if("gen_ai.response.time_to_first_chunk", first);
     usage(&mut span.attributes, attempt.usage.as_ref());
     span
 }
 
-fn usage(said: &mut Vec<Attribute<'_>>, usage: Option<&Usage>) {
+fn usage(said: &mut Attributes<'_>, usage: Option<&Usage>) {
     let Some(usage) = usage else { return };
     said.say("gen_ai.usage.input_tokens", usage.input);
     said.say("gen_ai.usage.output_tokens", usage.output);

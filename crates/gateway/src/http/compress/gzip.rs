@@ -1,24 +1,18 @@
 //! Gzip for whoever sends one body after another and is in a hurry: the encoder is kept between them.
 
 use flate2::{Compress, Compression, FlushCompress, Status};
-use std::fmt;
 
 /// Of an encoder's windows, 32 KiB, the largest.
 const WINDOW_BITS: u8 = 15;
 
 /// An encoder: quick, not dense. Its tables are 300 KB, which it has for as long as it lives, as to make them anew
 /// for a body of as many bytes takes a third as long as encoding it.
+#[derive(Debug)]
 pub struct Gzip(Compress);
 
 impl Default for Gzip {
     fn default() -> Self {
         Self(Compress::new_gzip(Compression::fast(), WINDOW_BITS))
-    }
-}
-
-impl fmt::Debug for Gzip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Gzip")
     }
 }
 
