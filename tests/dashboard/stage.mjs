@@ -33,6 +33,9 @@ listen = "127.0.0.1:0"
 timeouts = { drain = "1s" }
 [admin]
 listen = "127.0.0.1:0"
+# Chromium takes all processors there are, which is no pressure of the gateway's own making.
+[guard.process]
+cpu = 1.0
 [providers.mock]
 preset = "openai-compatible"
 base_url = "${mock.url}/v1"
@@ -91,6 +94,11 @@ export class Watched {
     this.page = page;
     this.complaints = [];
     this.elsewhere = [];
+    // What was answered where something failed: to be read beside a complaint.
+    this.refusals = [];
+    page.on('response', async (response) => {
+      if (response.status() >= 500) this.refusals.push(`${response.status()} ${response.url()}: ${await response.text().catch(String)}`);
+    });
     page.on('console', (message) => ['error', 'warning'].includes(message.type()) && this.complaints.push(`${message.type()}: ${message.text()}`));
     page.on('pageerror', (error) => this.complaints.push(`uncaught: ${error.message}`));
     page.on('request', (request) => {
@@ -101,7 +109,12 @@ export class Watched {
 
   /** Nothing was complained of, and nobody else asked. */
   judge(where) {
-    assert.deepEqual({ complaints: this.complaints, elsewhere: this.elsewhere }, { complaints: [], elsewhere: [] }, where);
+    try {
+      assert.deepEqual({ complaints: this.complaints, elsewhere: this.elsewhere }, { complaints: [], elsewhere: [] }, where);
+    } catch (fault) {
+      fault.message += `\n${this.refusals.join('\n')}`;
+      throw fault;
+    }
   }
 }
 
