@@ -55,6 +55,7 @@ const FILES: &[Asset] = assets![
     "parts/chart.js",
     "parts/confirm.js",
     "parts/empty.js",
+    "parts/field.js",
     "parts/login.js",
     "parts/requests.js",
     "parts/shell.js",

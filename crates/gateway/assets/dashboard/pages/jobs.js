@@ -6,6 +6,7 @@ import { ask } from '../lib/router.js';
 import { html, useEffect, useState } from '../lib/ui.js';
 import { confirm } from '../parts/confirm.js';
 import { Empty, Fault, Waiting } from '../parts/empty.js';
+import { Field } from '../parts/field.js';
 import { Drawer } from '../parts/requests.js';
 import { Facts, Table } from '../parts/table.js';
 import { State, Tile, Tiles } from '../parts/tile.js';
@@ -49,8 +50,8 @@ export default function Jobs({ asked }) {
     <section aria-labelledby="jobs"><h2 id="jobs">Jobs</h2>
       <form class="filter" role="search" onSubmit=${(event) => event.preventDefault()}>
         <label>State<select value=${asked.state ?? ''} onChange=${(event) => ask({ state: event.target.value || undefined })}>${STATES.map((state) => html`<option key=${state} value=${state}>${state || 'any'}</option>`)}</select></label>
-        <label>Queue<input type="search" data-search value=${asked.queue ?? ''} onChange=${(event) => ask({ queue: event.target.value || undefined })} /></label>
-        <label>Kind<input type="search" value=${asked.kind ?? ''} onChange=${(event) => ask({ kind: event.target.value || undefined })} /></label>
+        <label>Queue<${Field} type="search" data-search value=${asked.queue ?? ''} hand=${(queue) => ask({ queue: queue || undefined })} /></label>
+        <label>Kind<${Field} type="search" value=${asked.kind ?? ''} hand=${(kind) => ask({ kind: kind || undefined })} /></label>
       </form>
       <${Table} label="Jobs" columns=${jobColumns(jobs.reload)} rows=${list?.data ?? []} keyed=${(job) => job.id} open=${(job) => ask({ open: job.id })} empty=${html`<${NoJobs} filtered=${query.size > 0} />`} />
     </section>

@@ -44,12 +44,15 @@ async function* chunks(body) {
 
 export default function Playground({ asked }) {
   const { data: config } = useJson('/admin/config', { every: 0 });
+  const [named, setNamed] = useState();
+  const [stream, setStream] = useState(true);
   const [turns, setTurns] = useState([]);
   const [told, tell] = useState({});
   const [busy, setBusy] = useState(false);
   const stop = useRef();
   const end = useRef();
   useEffect(() => () => stop.current?.abort(), []);
+  useEffect(() => setNamed(undefined), [asked.model]);
   useEffect(() => end.current?.scrollIntoView({ block: 'nearest' }), [turns]);
   const models = modelsOf(config);
   const submit = async (event) => {
@@ -82,7 +85,7 @@ export default function Playground({ asked }) {
   return html`
     <form class="split playground" onSubmit=${submit}>
       <div class="ask">
-        <label>Model<input name="model" list="models" required value=${asked.model ?? models[0] ?? 'sim/fast'} key=${models[0]} spellcheck="false" /></label>
+        <label>Model<input name="model" list="models" required value=${named ?? asked.model ?? models[0] ?? 'sim/fast'} onInput=${(event) => setNamed(event.target.value)} spellcheck="false" /></label>
         <datalist id="models">${models.map((model) => html`<option key=${model} value=${model} />`)}</datalist>
         ${config?.keys?.length > 0 && html`<label>On behalf of key<select name="key">${config.keys.map((key) => html`<option key=${key.id}>${key.id}</option>`)}</select></label>`}
         <label>System<textarea name="system" rows="2" placeholder="You are brief."></textarea></label>
@@ -90,7 +93,7 @@ export default function Playground({ asked }) {
           <label>Temperature<input name="temperature" type="number" min="0" max="2" step="0.1" placeholder="default" /></label>
           <label>Tokens at most<input name="max_tokens" type="number" min="1" placeholder="default" /></label>
         </div>
-        <label class="check"><input type="checkbox" name="stream" checked />Stream</label>
+        <label class="check"><input type="checkbox" name="stream" checked=${stream} onChange=${(event) => setStream(event.target.checked)} />Stream</label>
         <label class="check"><input type="checkbox" name="fresh" />Do not use the cache</label>
         <div data-figure="playground_told"><${Told} told=${told} /></div>
       </div>

@@ -5,6 +5,7 @@ import { count, millis, moment, time, usd, words } from '../lib/format.js';
 import { ask } from '../lib/router.js';
 import { html, useEffect, useState } from '../lib/ui.js';
 import { Empty, Fault, Waiting } from '../parts/empty.js';
+import { Field } from '../parts/field.js';
 import { Drawer, Waterfall } from '../parts/requests.js';
 import { Facts, Table } from '../parts/table.js';
 import { State } from '../parts/tile.js';
@@ -66,6 +67,7 @@ function List({ asked }) {
     ${loading ? html`<${Waiting} rows=${10} />` : html`
       <${Table} label="Requests" columns=${COLUMNS} rows=${rows} keyed=${(row) => row.number ?? row.id} empty=${empty}
         open=${(row) => ask({ open: row.id })} marked=${(row) => (row.id === asked.open ? 'marked' : undefined)} />`}
+    ${data?.held?.thinned > 0 && html`<p class="help">${count(data.held.thinned)} requests are not among these: of more than 2,000 a second every so many-th is kept, and all that were slow or failed.</p>`}
     <p class="actions">
       ${asked.after && html`<button onClick=${() => ask({ after: undefined })}>Newest</button>`}
       ${data?.next && html`<button onClick=${() => ask({ after: data.next })}>Older</button>`}
@@ -74,17 +76,17 @@ function List({ asked }) {
 }
 
 function Filter({ asked }) {
-  const change = (name) => (event) => ask({ after: undefined, [name]: event.target.type === 'checkbox' ? (event.target.checked ? 'true' : undefined) : event.target.value || undefined });
+  const hand = (name) => (value) => ask({ after: undefined, [name]: value || undefined });
   return html`
     <form class="filter" onSubmit=${(event) => event.preventDefault()} role="search" aria-label="Filter requests">
       ${FIELDS.map((field, at) => html`
-        <label key=${field.name}>${field.label}<input type="search" value=${asked[field.name] ?? ''} placeholder=${field.placeholder}
-          data-search=${at === 0 || undefined} onChange=${change(field.name)} /></label>`)}
+        <label key=${field.name}>${field.label}<${Field} type="search" value=${asked[field.name] ?? ''} placeholder=${field.placeholder}
+          data-search=${at === 0 || undefined} hand=${hand(field.name)} /></label>`)}
       ${CHOICES.map((field) => html`
-        <label key=${field.name}>${field.label}<select value=${asked[field.name] ?? ''} onChange=${change(field.name)}>
+        <label key=${field.name}>${field.label}<select value=${asked[field.name] ?? ''} onChange=${(event) => hand(field.name)(event.target.value)}>
           ${field.values.map((value) => html`<option key=${value} value=${value}>${value || 'any'}</option>`)}</select></label>`)}
       ${SWITCHES.map((field) => html`
-        <label key=${field.name} class="check"><input type="checkbox" checked=${asked[field.name] === 'true'} onChange=${change(field.name)} />${field.label}</label>`)}
+        <label key=${field.name} class="check"><input type="checkbox" checked=${asked[field.name] === 'true'} onChange=${(event) => hand(field.name)(event.target.checked && 'true')} />${field.label}</label>`)}
     </form>`;
 }
 

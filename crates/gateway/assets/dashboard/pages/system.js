@@ -7,6 +7,7 @@ import { html, useState } from '../lib/ui.js';
 import { Chart } from '../parts/chart.js';
 import { confirm } from '../parts/confirm.js';
 import { Empty, Fault, Waiting } from '../parts/empty.js';
+import { Field } from '../parts/field.js';
 import { Facts, Table } from '../parts/table.js';
 import { Meter, State, Tile, Tiles } from '../parts/tile.js';
 import { complain, say } from '../parts/toast.js';
@@ -113,7 +114,7 @@ function Profiles({ reload }) {
   return html`
     <section aria-labelledby="profiles"><h2 id="profiles">Profiles</h2>
       <div class="filter">
-        <label>Seconds<input type="number" min="1" max="60" value=${span} onChange=${(event) => setSpan(Math.min(60, Math.max(1, Number(event.target.value) || 10)))} /></label>
+        <label>Seconds<${Field} type="number" min="1" max="60" value=${span} hand=${(value) => setSpan(Math.min(60, Math.max(1, Number(value) || 10)))} /></label>
         <button onClick=${() => setPicture(`/admin/profile/cpu?seconds=${span}`)}>Flame graph</button>
         <a class="button" href=${`/admin/profile/cpu?seconds=${span}&format=pprof`} download="tidegate.pprof">For pprof</a>
         <button onClick=${look}>Who holds memory</button>
