@@ -16,6 +16,7 @@ pub mod door;
 mod entry;
 mod figures;
 mod id;
+mod pace;
 mod recent;
 pub mod search;
 pub mod show;
@@ -38,6 +39,7 @@ use crate::gateway::Gateway;
 use archive::Archive;
 use door::Door;
 use measure::moment::Moment;
+use pace::Pace;
 use slow::SlowLog;
 use std::io;
 use std::sync::Arc;
@@ -174,10 +176,13 @@ pub struct Seen {
     pub recent: Recent,
     /// What advice rests on.
     pub evidence: Evidence,
+    pace: Pace,
     slow: SlowLog,
     archive: Archive,
     /// Requests told so far.
     told: u64,
+    /// Those that were not kept, as too many came.
+    pub thinned: u64,
     /// Room to put what several workers tell in order.
     several: Vec<Account>,
 }
@@ -191,8 +196,9 @@ impl Seen {
         let mut figures = Figures::new(settings.figures_bytes_max, now);
         archive.last_day(now.wall, |minute| figures.restore(&minute));
         let recent = Recent::new(bounds(settings));
-        let evidence = Evidence::new(now.at);
-        Self { figures, recent, evidence, slow: SlowLog::default(), archive, told: 0, several: Vec::new() }
+        let (evidence, pace) = (Evidence::new(now.at), Pace::new(now.at));
+        let (slow, several) = (SlowLog::default(), Vec::new());
+        Self { figures, recent, evidence, pace, slow, archive, told: 0, thinned: 0, several }
     }
 
     fn tick(&mut self, now: Moment) {
@@ -225,12 +231,20 @@ impl Seen {
             self.figures.note(account);
             self.evidence.note(account);
         }
-        accounts.retain(|account| account.role == Role::Request);
-        let told = self.told;
-        self.told += accounts.len() as u64;
-        let entries = accounts.drain(..).enumerate();
-        let entries = entries.map(|(place, account)| Entry::new(told + place as u64, account, now));
+        let Bounds { newest, slow_after, .. } = *self.recent.bounds();
+        let come = accounts.iter().filter(|account| account.role == Role::Request).count();
+        let stride = self.pace.stride(come, newest, now.at) as u64;
+        let requests = accounts.iter_mut().filter(|account| account.role == Role::Request);
+        let mut kept = 0;
+        let entries = (self.told..).zip(requests).filter_map(|(number, account)| {
+            let is_kept = number % stride == 0 || account.is_failed() || account.is_slow(slow_after);
+            kept += u64::from(is_kept);
+            is_kept.then(|| Entry::new(number, account.take(), now))
+        });
         self.recent.extend(entries, |entry| self.slow.tell(entry));
+        self.told += come as u64;
+        self.thinned += come as u64 - kept;
+        accounts.clear();
         self.several.shrink_to(several_max);
     }
 }
@@ -264,6 +278,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use super::*;
+    use measure::live::{ScopeId, Window};
 
     fn load(accounts: impl IntoIterator<Item = Account>) -> Load {
         Load { accounts: accounts.into_iter().collect(), gaps: Vec::new() }
@@ -287,5 +302,38 @@ mod tests {
         let ids: String = seen.recent.iter().map(Entry::id).collect();
         assert_eq!(ids, "edcba");
         assert!(loads.iter().all(|load| load.accounts.is_empty()));
+    }
+
+    #[test]
+    fn of_a_rush_some_are_kept_and_all_that_failed_or_were_slow() {
+        let config = Config::load(&config::Sources::default()).unwrap().config;
+        let mut seen = Seen::new(&config);
+        let remarkable = [7_001, 7_002, 7_999];
+        let request = |number: u64| {
+            let mut account = stage::account(&number.to_string());
+            match number {
+                7_001 => account.outcome = measure::metrics::Outcome::ProviderError,
+                7_002 | 7_999 => account.total = stage::millis(6_000),
+                _ => {}
+            }
+            account
+        };
+        let errand =
+            |_| Account::new(Id::NONE, wire::operation::Operation::Models, Role::Errand, Moment::now().at);
+        // Errands are no part of it, however many come.
+        let accounts = (0..8_000).map(request).chain((0..50_000).map(errand));
+        seen.take_in(&mut [load(accounts)], Moment::now());
+        let kept: Vec<_> = seen.recent.iter().map(|entry| (entry.number, entry.id().to_owned())).collect();
+        assert!(kept.iter().all(|(number, id)| number.to_string() == *id), "they are numbered as they ended");
+        let (others, found): (Vec<u64>, Vec<u64>) =
+            kept.iter().map(|(number, _)| number).partition(|number| !remarkable.contains(number));
+        assert_eq!(found, [7_999, 7_002, 7_001]);
+        assert_eq!(others.len(), 1_600, "2,000 may be, and the stride is odd");
+        assert!(others.windows(2).all(|pair| pair[0] - pair[1] == 5), "evenly");
+        assert_eq!(seen.thinned, 8_000 - 1_603);
+        assert_eq!(
+            (seen.told, seen.figures.live().rates(ScopeId::ALL, Window::S10).requests),
+            (8_000, 8_000)
+        );
     }
 }

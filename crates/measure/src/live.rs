@@ -35,6 +35,7 @@ mod names;
 mod points;
 mod quantiles;
 mod rates;
+mod sample;
 mod scope;
 mod scopes;
 mod slot;
@@ -49,6 +50,7 @@ pub use names::{Figure, Kind, Window};
 pub use points::{Point, RatePoint};
 pub use quantiles::Quantiles;
 pub use rates::{Ended, Outcomes, Rates, Spent};
+pub use sample::Sample;
 pub use scopes::{OTHER, ScopeId};
 
 use crate::moment::Moment;
@@ -159,24 +161,15 @@ impl Live {
 
     /// Records that something took so long.
     pub fn record(&mut self, scope: ScopeId, figure: Figure, value: Duration) {
-        self.record_each([scope], figure, value);
+        self.record_all(scope, &[Sample::new(figure, value)]);
     }
 
-    /// The same for several scopes.
-    pub fn record_each(
-        &mut self,
-        scopes: impl IntoIterator<Item = ScopeId>,
-        figure: Figure,
-        value: Duration,
-    ) {
-        let bucket = buckets::of(value);
-        for scope in scopes {
-            let kept = match self.scopes.get_mut(scope) {
-                Some(scope) => scope.record(figure, bucket, self.slot, &mut self.budget),
-                None => false,
-            };
-            self.dropped += u64::from(!kept);
-        }
+    /// Records several things.
+    pub fn record_all(&mut self, scope: ScopeId, samples: &[Sample]) {
+        self.dropped += match self.scopes.get_mut(scope) {
+            Some(scope) => scope.record(samples, self.slot, &mut self.budget),
+            None => samples.len() as u64,
+        };
     }
 
     /// Counts a request that has ended.

@@ -151,7 +151,12 @@ impl Writer {
         self.bytes.resize(start, 0);
         write(self);
         let end = self.bytes.len();
-        let (length, width) = varint((end - start) as u64);
+        let length = end - start;
+        if room == 1 && length < 0x80 {
+            self.bytes[place] = length as u8;
+            return;
+        }
+        let (length, width) = varint(length as u64);
         if width != room {
             self.bytes.resize(end.max(end - room + width), 0);
             self.bytes.copy_within(start..end, place + width);

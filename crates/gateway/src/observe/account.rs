@@ -143,6 +143,18 @@ impl Account {
         (self.total, self.overhead) = (Micros::of(total), Micros::of(overhead));
     }
 
+    /// Whether we or a provider failed it. A caller's fault is none of these, or whoever sends nonsense would
+    /// drive out what is worth looking at.
+    pub fn is_failed(&self) -> bool {
+        debug_assert_eq!(self.role, Role::Request);
+        matches!(self.outcome, Outcome::ProviderError | Outcome::GatewayError)
+    }
+
+    /// Whether it took longer than `slow`.
+    pub fn is_slow(&self, slow: Duration) -> bool {
+        self.total > Micros::of(slow)
+    }
+
     /// Takes the account, and leaves one behind of which nothing more is told.
     pub fn take(&mut self) -> Self {
         let spent = Self::new(Id::NONE, self.operation, self.role, self.trail.began());

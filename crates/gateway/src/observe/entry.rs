@@ -1,11 +1,10 @@
 //! A request as it is kept: its account, and its place among all. Names are shared with the configuration that they
 //! are of.
 
-use super::account::{Account, Role};
-use super::trail::{ATTEMPT_BYTES, Micros, Trail};
-use measure::metrics::Outcome;
+use super::account::Account;
+use super::trail::{ATTEMPT_BYTES, Trail};
 use measure::moment::Moment;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// One request that is kept.
 #[derive(Debug)]
@@ -29,18 +28,6 @@ impl Entry {
     /// Its id.
     pub fn id(&self) -> &str {
         self.account.id.as_str()
-    }
-
-    /// Whether we or a provider failed it. A caller's fault is none of these, or whoever sends nonsense would
-    /// drive out what is worth looking at.
-    pub fn is_failed(&self) -> bool {
-        debug_assert_eq!(self.account.role, Role::Request);
-        matches!(self.account.outcome, Outcome::ProviderError | Outcome::GatewayError)
-    }
-
-    /// Whether it took longer than `slow`.
-    pub fn is_slow(&self, slow: Duration) -> bool {
-        self.account.total > Micros::of(slow)
     }
 
     /// Bytes that it takes, about.

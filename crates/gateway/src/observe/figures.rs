@@ -8,16 +8,17 @@ mod lately;
 
 use super::account::{Account, Role};
 use super::trail::{Came, Label, Mark, Micros, Trail};
-use super::tray::Gaps;
+use super::tray::{BATCH, Gaps};
 use crate::auth::Principal;
 use crate::remember::status::Status;
 use lately::Lately;
-use measure::live::{Ended, Figure, Kind, Live, Minute, Options, Quantiles, Rates, ScopeId, Spent, Window};
+use measure::live::{
+    Ended, Figure, Kind, Live, Minute, Options, Quantiles, Rates, Sample, ScopeId, Spent, Window,
+};
 use measure::moment::Moment;
 use serde::Serialize;
 use smallvec::SmallVec;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The live figures.
 #[derive(Debug)]
@@ -40,8 +41,11 @@ struct Known {
     scopes: Scopes,
 }
 
-/// Those for whom a request counts.
-type Scopes = SmallVec<[ScopeId; 4]>;
+/// Those for whom a request counts: all, its route, its alias, its key.
+type Scopes = [Option<ScopeId>; 4];
+
+/// How long one request took, in several ways.
+type Samples = SmallVec<[Sample; 6]>;
 
 /// How one of them does over a window.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -109,24 +113,31 @@ impl Figures {
     /// A request, or an errand, is over.
     pub fn note(&mut self, account: &Account) {
         let scopes = self.scopes(account.route.as_ref(), account.is_alias, account.who.as_ref());
-        self.note_attempts(account, &scopes);
-        match account.role {
-            Role::Request => self.note_request(account, &scopes),
-            Role::Errand if account.pays => {
-                let spent = spent(account);
-                scopes.iter().for_each(|scope| self.live.spend(*scope, spent));
+        let mut samples = self.note_attempts(account);
+        // Lines of a provider's batch come by thousands, and each takes no time at all.
+        if account.role == Role::Request && !account.trail.is_given() {
+            self.note_times(account, &mut samples);
+        }
+        let spent = if account.pays { spent(account) } else { Spent::default() };
+        let ended = Ended { outcome: account.outcome, hit: hit(account.cache), spent };
+        for scope in scopes.into_iter().flatten() {
+            self.live.record_all(scope, &samples);
+            match account.role {
+                Role::Request => self.live.count(scope, ended),
+                Role::Errand if account.pays => self.live.spend(scope, spent),
+                Role::Errand => {}
             }
-            Role::Errand => {}
         }
     }
 
     /// Pieces of output have come.
     pub fn between_tokens(&mut self, gaps: &Gaps) {
-        let mut scopes = self.scopes(gaps.route.as_ref(), gaps.is_alias, gaps.who.as_ref());
-        scopes.extend(gaps.target.as_ref().map(|target| self.target(target)));
-        for gap in gaps.micros.times() {
-            self.record(&scopes, Figure::BetweenTokens, Duration::from_micros((*gap).into()));
-        }
+        let scopes = self.scopes(gaps.route.as_ref(), gaps.is_alias, gaps.who.as_ref());
+        let target = gaps.target.as_ref().map(|target| self.target(target));
+        let sample = |micros: &u32| Sample::of_micros(Figure::BetweenTokens, *micros);
+        let samples: SmallVec<[Sample; BATCH]> = gaps.micros.times().iter().map(sample).collect();
+        let scopes = scopes.into_iter().flatten().chain(target);
+        scopes.for_each(|scope| self.live.record_all(scope, &samples));
     }
 
     /// For whom a request counts.
@@ -137,11 +148,11 @@ impl Figures {
                 && known.is_alias == is_alias
         };
         if let Some(known) = self.known.find(is_it) {
-            return Scopes::from_slice(&known.scopes);
+            return known.scopes;
         }
         let scopes = self.look_up(route.map(|name| &**name), is_alias, who.map(|who| &**who));
         let (route, who) = (route.cloned(), who.cloned());
-        self.known.hold(Known { route, who, is_alias, scopes: scopes.clone() });
+        self.known.hold(Known { route, who, is_alias, scopes });
         scopes
     }
 
@@ -157,49 +168,48 @@ impl Figures {
 
     fn look_up(&mut self, route: Option<&str>, is_alias: bool, who: Option<&Principal>) -> Scopes {
         let route = route.unwrap_or(super::OTHER);
-        let mut scopes = Scopes::from_slice(&[ScopeId::ALL, self.live.scope(Kind::Route, route)]);
-        if is_alias {
-            scopes.push(self.live.scope(Kind::Alias, route));
-        }
-        if let Some(key) = who.and_then(|who| who.key.as_deref()) {
-            scopes.push(self.live.scope(Kind::Key, key));
-        }
-        scopes
+        let key = who.and_then(|who| who.key.as_deref());
+        [
+            Some(ScopeId::ALL),
+            Some(self.live.scope(Kind::Route, route)),
+            is_alias.then(|| self.live.scope(Kind::Alias, route)),
+            key.map(|key| self.live.scope(Kind::Key, key)),
+        ]
     }
 
-    fn note_request(&mut self, account: &Account, scopes: &Scopes) {
-        // Lines of a provider's batch come by thousands, and each takes no time at all.
-        if !account.trail.is_given() {
-            self.note_times(account, scopes);
-        }
-        let spent = if account.pays { spent(account) } else { Spent::default() };
-        let ended = Ended { outcome: account.outcome, hit: hit(account.cache), spent };
-        scopes.iter().for_each(|scope| self.live.count(*scope, ended));
-    }
-
-    /// How long it took.
-    fn note_times(&mut self, account: &Account, scopes: &Scopes) {
+    /// How long it took: records the whole for the target that answered, and adds to `samples` what is to be recorded for
+    /// whom it counts.
+    fn note_times(&mut self, account: &Account, samples: &mut Samples) {
         let trail = &account.trail;
-        let answered = Trail::answered(trail.asked()).map(|attempt| self.target(&attempt.target));
-        let of_all = scopes.iter().copied().chain(answered);
-        self.live.record_each(of_all, Figure::Total, account.total.after());
-        self.record(scopes, Figure::Overhead, account.overhead.after());
-        if let Some(first) = trail.passed(Mark::FirstToken) {
-            self.record(scopes, Figure::FirstToken, first.after());
+        let total = sample(Figure::Total, account.total);
+        if let Some(attempt) = Trail::answered(trail.asked()) {
+            let target = self.target(&attempt.target);
+            self.live.record_all(target, &[total]);
         }
-        if let Some(took) = lookup(account) {
-            self.record(scopes, Figure::Cache, took);
+        samples.push(total);
+        samples.push(sample(Figure::Overhead, account.overhead));
+        if let Some(first) = trail.passed(Mark::FirstToken) {
+            samples.push(sample(Figure::FirstToken, first));
+        }
+        if let Some(micros) = lookup(account) {
+            samples.push(Sample::of_micros(Figure::Cache, micros));
         }
     }
 
-    /// Each of its own tries, for its target.
-    fn note_attempts(&mut self, account: &Account, scopes: &Scopes) {
+    /// Each of its own tries, for its target; gives how long they took.
+    fn note_attempts(&mut self, account: &Account) -> Samples {
+        let mut calls = Samples::new();
         let answered = Trail::answered(account.trail.own());
         for attempt in account.trail.own() {
             let is_it = answered.is_some_and(|answered| std::ptr::eq(answered, attempt));
             let target = self.target(&attempt.target);
             if let Some(took) = attempt.took() {
-                self.live.record_each(scopes.iter().copied().chain([target]), Figure::External, took);
+                let call = sample(Figure::External, took);
+                self.live.record_all(target, &[call]);
+                calls.push(call);
+            }
+            if let Some((first, began)) = attempt.first_token().zip(attempt.began()) {
+                self.live.record_all(target, &[sample(Figure::FirstToken, first.past(began))]);
             }
             // What was used is that one's who answered.
             let spent = if is_it { spent(account) } else { Spent::default() };
@@ -209,15 +219,13 @@ impl Figures {
                 Some(outcome) => self.live.count(target, Ended { outcome, hit: None, spent }),
                 None => {}
             }
-            if let (Some(first), Some(began)) = (attempt.first_token(), attempt.began()) {
-                self.live.record(target, Figure::FirstToken, between(began, first));
-            }
         }
+        calls
     }
+}
 
-    fn record(&mut self, scopes: &[ScopeId], figure: Figure, value: Duration) {
-        self.live.record_each(scopes.iter().copied(), figure, value);
-    }
+fn sample(figure: Figure, took: Micros) -> Sample {
+    Sample::of_micros(figure, took.count())
 }
 
 /// Whether two names are one, by where they are.
@@ -247,18 +255,14 @@ fn hit(status: Option<Status>) -> Option<bool> {
     }
 }
 
-/// How long the cache was asked: memory, and the tiers farther away.
-fn lookup(account: &Account) -> Option<Duration> {
+/// How long the cache was asked, in microseconds: memory, and the tiers farther away.
+fn lookup(account: &Account) -> Option<u32> {
     let passed = |mark| account.trail.passed(mark);
     let remembered = passed(Mark::Remembered)?;
-    let near = between(passed(Mark::Planned)?, remembered);
+    let near = remembered.past(passed(Mark::Planned)?).count();
     let far = passed(Mark::Looked).max(passed(Mark::Compared));
     let boarded = passed(Mark::Admitted).unwrap_or(remembered);
-    Some(near + far.map_or(Duration::ZERO, |far| between(boarded, far)))
-}
-
-fn between(earlier: Micros, later: Micros) -> Duration {
-    later.after().saturating_sub(earlier.after())
+    Some(near.saturating_add(far.map_or(0, |far| far.past(boarded).count())))
 }
 
 #[cfg(test)]

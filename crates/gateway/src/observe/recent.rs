@@ -90,17 +90,16 @@ impl Recent {
 
     /// Keeps some; they are newer than all that are kept, and come in their order. Of those that were slow `tell` is
     /// told.
-    pub fn extend(
-        &mut self,
-        mut entries: impl ExactSizeIterator<Item = Entry>,
-        mut tell: impl FnMut(&Entry),
-    ) {
-        while entries.len() > 0 {
+    pub fn extend(&mut self, mut entries: impl Iterator<Item = Entry>, mut tell: impl FnMut(&Entry)) {
+        loop {
             let known = self.newest.entries.len();
             self.newest.entries.extend(entries.by_ref().take(AT_ONCE));
+            if self.newest.entries.len() == known {
+                break;
+            }
             for entry in self.newest.entries.range(known..) {
                 self.newest.bytes += entry.weight();
-                if entry.is_slow(self.bounds.slow_after) {
+                if entry.account.is_slow(self.bounds.slow_after) {
                     tell(entry);
                 }
             }
@@ -119,8 +118,9 @@ impl Recent {
         let mut surplus = self.newest.surplus(newest, bytes / 2);
         loop {
             let oldest = self.newest.entries.iter().take(surplus);
-            let unremarkable =
-                oldest.take_while(|entry| !entry.is_failed() && !entry.is_slow(slow_after)).count();
+            let unremarkable = oldest
+                .take_while(|entry| !entry.account.is_failed() && !entry.account.is_slow(slow_after))
+                .count();
             self.newest.forget(unremarkable);
             surplus -= unremarkable;
             if surplus == 0 {
@@ -128,7 +128,7 @@ impl Recent {
             }
             let Some(oldest) = self.newest.pop() else { break };
             surplus -= 1;
-            if oldest.is_failed() { self.failed.push(oldest) } else { self.slow.push(oldest) }
+            if oldest.account.is_failed() { self.failed.push(oldest) } else { self.slow.push(oldest) }
         }
         self.slow.forget(self.slow.surplus(slow, bytes / 4));
         self.failed.forget(self.failed.surplus(failed, bytes / 4));

@@ -81,7 +81,7 @@ impl Recent {
     /// The newest `limit` that are as `filter` says.
     pub fn find(&self, filter: &Filter, limit: usize) -> Page<'_> {
         let slow_after = self.bounds().slow_after;
-        let is = |entry: &&Entry| filter.takes(entry) && (!filter.slow || entry.is_slow(slow_after));
+        let is = |entry: &&Entry| filter.takes(entry) && (!filter.slow || entry.account.is_slow(slow_after));
         let mut found: Vec<_> = self.iter().filter(is).take(limit + 1).collect();
         let has_more = found.len() > limit;
         found.truncate(limit);
@@ -109,7 +109,7 @@ impl Filter {
             && self.stream.is_none_or(|stream| account.stream == stream)
             && self.since.is_none_or(|since| entry.at >= since)
             && self.until.is_none_or(|until| entry.at < until)
-            && (!self.failed || entry.is_failed())
+            && (!self.failed || entry.account.is_failed())
             && self.takes_cache(entry)
             && self.takes_target(entry)
     }

@@ -37,6 +37,16 @@ impl Micros {
         Self(u32::try_from(after.as_micros()).unwrap_or(u32::MAX)).min(Self::MAX)
     }
 
+    /// So many since the beginning.
+    pub fn count(self) -> u32 {
+        self.0
+    }
+
+    /// The time from an earlier moment to this one; nothing where that is a later one.
+    pub fn past(self, earlier: Self) -> Self {
+        Self(self.0.saturating_sub(earlier.0))
+    }
+
     /// As a duration since the beginning.
     pub fn after(self) -> Duration {
         Duration::from_micros(self.0.into())
@@ -178,11 +188,11 @@ impl Attempt {
     }
 
     /// How long the target was asked for; nothing where it was not asked now.
-    pub fn took(&self) -> Option<Duration> {
+    pub fn took(&self) -> Option<Micros> {
         if self.came == Came::Given {
             return None;
         }
-        Some(self.ended()?.after().saturating_sub(self.began()?.after()))
+        Some(self.ended()?.past(self.began()?))
     }
 
     /// How it counts for whom it asked, as a request would that ended so; `None` while it is under way, and where the

@@ -4,7 +4,7 @@
 use super::span::{Attribute, Span, Value};
 use super::tree::Alike;
 use measure::protobuf::{Field, Fields, Writer};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// The conventions by which the attributes are named.
 const SCHEMA: &str = "https://opentelemetry.io/schemas/1.41.0";
@@ -47,7 +47,7 @@ pub fn request<'a>(resource: &Resource, spans: impl Iterator<Item = Span<'a>>, b
             });
             let mut encoded = Encoded::default();
             for span in spans {
-                let about = if span.alike.is_some() { SPAN_BYTES } else { 0 };
+                let about = if matches!(span.alike, Alike::Step(_)) { 0 } else { SPAN_BYTES };
                 scope_spans.message_about(2, about, |writer| write_span(writer, &span, &mut encoded));
             }
             scope_spans.text(3, SCHEMA);
@@ -70,10 +70,13 @@ impl<'a> Encoded<'a> {
             return writer.encoded(encoded);
         }
         let mut fresh = Writer::default();
+        fresh.text(5, &alike.name());
+        fresh.number(6, alike.kind() as u64);
         alike.attributes().iter().for_each(|each| attribute(&mut fresh, SPAN_ATTRIBUTES, each));
         let fresh = fresh.finish();
         writer.encoded(&fresh);
-        if self.0.len() < ENCODED_MAX {
+        // A step says little: to encode it takes no longer than to look for it.
+        if self.0.len() < ENCODED_MAX && !matches!(alike, Alike::Step(_)) {
             self.0.push((alike, fresh));
         }
     }
@@ -85,13 +88,9 @@ fn write_span<'a>(writer: &mut Writer, span: &Span<'a>, encoded: &mut Encoded<'a
     if span.parent != 0 {
         writer.bytes(4, &span.parent.to_be_bytes());
     }
-    writer.bytes(5, span.name.as_bytes());
-    writer.number(6, span.kind as u64);
-    writer.fixed64(7, nanoseconds(span.began));
-    writer.fixed64(8, nanoseconds(span.ended));
-    if let Some(alike) = span.alike {
-        encoded.write(writer, alike);
-    }
+    writer.fixed64(7, span.began);
+    writer.fixed64(8, span.ended);
+    encoded.write(writer, span.alike);
     span.attributes.iter().for_each(|each| attribute(writer, SPAN_ATTRIBUTES, each));
     if span.failed {
         writer.message(15, |status| status.number(3, FAILED));
@@ -110,11 +109,6 @@ fn attribute(writer: &mut Writer, field: u32, Attribute { key, value }: &Attribu
             Value::Number(number) => any.double(4, *number),
         });
     });
-}
-
-fn nanoseconds(at: SystemTime) -> u64 {
-    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What a collector says of spans that it did not take although it took the request:

@@ -4,7 +4,7 @@
 use super::context::Context;
 use super::tree::Alike;
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// One span.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,16 +19,12 @@ pub struct Span<'a> {
     pub parent_is_remote: bool,
     /// The trace's flags.
     pub flags: u8,
-    /// Its name: one of few.
-    pub name: Cow<'a, str>,
-    /// Which side of a call it is.
-    pub kind: Kind,
-    /// When it began.
-    pub began: SystemTime,
+    /// When it began, in nanoseconds since 1970.
+    pub began: u64,
     /// When it ended.
-    pub ended: SystemTime,
-    /// What it says that many others say alike.
-    pub alike: Option<Alike<'a>>,
+    pub ended: u64,
+    /// What it says that many others say alike: its name, its kind and some of its attributes.
+    pub alike: Alike<'a>,
     /// What else is known of it. Each key is said once, be it here or there.
     pub attributes: Attributes<'a>,
     /// Whether it failed.
@@ -109,28 +105,27 @@ impl From<f64> for Value<'_> {
 }
 
 impl<'a> Span<'a> {
-    /// A span of the trace that `context` is of, beneath its own, without a word on it yet.
-    pub(super) fn beneath(context: &Context, name: impl Into<Cow<'a, str>>, kind: Kind) -> Self {
+    /// A span of the trace that `context` is of, beneath its own, without a word on when it was.
+    pub(super) fn beneath(context: &Context, alike: Alike<'a>) -> Self {
         Self {
             trace_id: context.trace_id,
             span_id: 0,
             parent: context.span_id,
             parent_is_remote: false,
             flags: context.flags,
-            name: name.into(),
-            kind,
-            began: SystemTime::UNIX_EPOCH,
-            ended: SystemTime::UNIX_EPOCH,
-            alike: None,
+            began: 0,
+            ended: 0,
+            alike,
             attributes: Attributes::default(),
             failed: false,
         }
     }
 
-    /// From `began` to `ended`, both counted from `start`.
-    pub(super) fn lasting(mut self, start: SystemTime, began: Duration, ended: Duration) -> Self {
-        self.began = start + began;
-        self.ended = start + ended.max(began);
+    /// From `began` to `ended`, both counted from `start`, in nanoseconds since 1970.
+    pub(super) fn lasting(mut self, start: u64, began: Duration, ended: Duration) -> Self {
+        let at = |after: Duration| start.saturating_add(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
+        self.began = at(began);
+        self.ended = at(ended.max(began));
         self
     }
 }

@@ -93,7 +93,7 @@ fn trace_told() -> Trace {
 }
 
 fn said<'s>(span: &Span<'s>, key: &str) -> Option<Value<'s>> {
-    let alike = span.alike.map(tree::Alike::attributes).unwrap_or_default();
+    let alike = span.alike.attributes();
     let all = alike.iter().chain(span.attributes.iter());
     let mut values = all.filter(|attribute| attribute.key == key);
     let value = values.next();
@@ -106,10 +106,23 @@ fn text(text: &str) -> Option<Value<'_>> {
 }
 
 #[test]
+fn a_turn_that_comes_at_once_is_no_wait() {
+    for (micros, waits) in [(0, 0), (99, 0), (100, 1), (1_000_000, 1)] {
+        let mut account = stage::account("req_1");
+        let began = account.trail.began();
+        let traced = traced(Some(PARENT), &Queue::new(&settings(1), &Metrics::new("0", 1)));
+        account.trail.turns(began + Duration::from_micros(7));
+        let asked = began + Duration::from_micros(7 + micros);
+        account.trail.attempt_begins(&stage::label("openai/gpt-4o"), 1, asked);
+        assert_eq!(traced.trace(&account).steps.len(), waits, "{micros}");
+    }
+}
+
+#[test]
 fn a_requests_spans_hang_beneath_its_own_and_that_beneath_its_callers() {
     let trace = trace_told();
     let spans = spans(&trace);
-    let shape: Vec<_> = spans.iter().map(|span| (&*span.name, span.kind)).collect();
+    let shape: Vec<_> = spans.iter().map(|span| (span.alike.name(), span.alike.kind())).collect();
     let expected = [
         ("POST /v1/chat/completions", Kind::Server),
         ("cache", Kind::Internal),
@@ -117,7 +130,7 @@ fn a_requests_spans_hang_beneath_its_own_and_that_beneath_its_callers() {
         ("chat gpt-4o", Kind::Client),
         ("chat gpt-4o-mini", Kind::Client),
     ];
-    assert_eq!(shape, expected);
+    assert_eq!(shape, expected.map(|(name, kind)| (name.into(), kind)));
     let (root, children) = spans.split_first().unwrap();
     assert_eq!((root.parent, root.parent_is_remote), (0xb7ad_6b71_6920_3331, true));
     assert!(spans.iter().all(|span| span.trace_id == 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c));
@@ -160,7 +173,7 @@ fn attributes_are_those_of_the_conventions() {
         (answered, "server.port", Some(443_u64.into())),
         (answered, "tidegate.target", text("openai/gpt-4o-mini")),
     ] {
-        assert_eq!(said(span, key), expected, "{} of {}", key, span.name);
+        assert_eq!(said(span, key), expected, "{} of {}", key, span.alike.name());
     }
     assert!(failed.failed && !answered.failed && !root.failed);
 }
@@ -259,7 +272,7 @@ fn what_others_did_for_a_request_is_told_by_their_own_traces() {
     assert_eq!(traced.trace(&account).attempts.len(), before);
     let trace = beside.trace(&errand);
     let spans = spans(&trace);
-    let names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
+    let names: Vec<_> = spans.iter().map(|span| span.alike.name()).collect();
     assert_eq!(names, ["cache tiers", "chat m"]);
     assert!(spans.iter().all(|span| span.parent == traced.trace(&account).context.span_id));
 }

@@ -14,6 +14,9 @@ use std::time::{Duration, SystemTime};
 use wire::failure::{Failure, Source};
 use wire::openai::Usage;
 
+/// A turn that comes sooner has come at once. Most turns do, and those who store traces charge by the span.
+const AT_ONCE: Duration = Duration::from_micros(100);
+
 /// Kept for a trace.
 #[derive(Debug)]
 pub struct Traced {
@@ -176,7 +179,7 @@ fn decides(account: &Account) -> bool {
     account.outcome != Outcome::CallerError || account.trail.passed(Mark::Identified).is_some()
 }
 
-/// What it waited for. The tiers are looked at by flights, for all who wait for them.
+/// What it waited for: a turn that came at once is no wait. The tiers are looked at by flights, for all who wait for them.
 fn steps(account: &Account) -> SmallVec<[Step; 2]> {
     let trail = &account.trail;
     let step = |kind, began: Micros, ended: Micros| Step { kind, began: began.after(), ended: ended.after() };
@@ -185,6 +188,7 @@ fn steps(account: &Account) -> SmallVec<[Step; 2]> {
     let tiers = tiers.filter(|_| account.role == Role::Errand);
     let own = trail.attempts().iter().filter(|attempt| !attempt.borrowed);
     let queues = own.filter_map(|attempt| attempt.turned().zip(attempt.began().or(attempt.ended())));
+    let queues = queues.filter(|(from, to)| to.past(*from).after() >= AT_ONCE);
     let memory = memory.map(|(from, to)| step(StepKind::Cache, from, to));
     let tiers = tiers.map(|to| step(StepKind::Tiers, Micros::ZERO, to));
     memory.into_iter().chain(tiers).chain(queues.map(|(from, to)| step(StepKind::Queue, from, to))).collect()

@@ -3,22 +3,25 @@
 //! (as of the same time; still in development there). What was said is never among them.
 
 use super::span::{Attributes, Kind, Span};
-use super::{Attempt, Peer, Request, Step, Trace, short};
+use super::{Attempt, Peer, Request, Step, StepKind, Trace, short};
 use crate::auth::Principal;
 use crate::observe::Id;
 use crate::remember::status::Status;
 use http::HeaderValue;
 use measure::metrics::{AttemptResult, Outcome};
 use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
 use wire::openai::Usage;
 use wire::operation::Operation;
 
 /// The spans of a request, its own first where it has one.
 pub fn spans(trace: &Trace) -> impl Iterator<Item = Span<'_>> {
-    let request = trace.request.iter().map(|request| of_request(trace, request));
-    let steps = trace.steps.iter().map(|step| of_step(trace, step));
+    let since = trace.began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let start = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+    let request = trace.request.iter().map(move |request| of_request(trace, start, request));
+    let steps = trace.steps.iter().map(move |step| of_step(trace, start, step));
     let attempts = trace.attempts.iter().enumerate();
-    request.chain(steps).chain(attempts.map(|(index, attempt)| of_attempt(trace, index, attempt)))
+    request.chain(steps).chain(attempts.map(move |attempt| of_attempt(trace, start, attempt)))
 }
 
 /// The name of a request's own span: its method and its route.
@@ -37,6 +40,8 @@ fn name(operation: Operation) -> &'static str {
 pub enum Alike<'a> {
     /// Of a request.
     Request(AlikeRequest<'a>),
+    /// Of a step.
+    Step(StepKind),
     /// Of a try.
     Attempt(AlikeAttempt<'a>),
 }
@@ -71,11 +76,30 @@ pub struct AlikeAttempt<'a> {
 }
 
 impl<'a> Alike<'a> {
-    /// It as attributes.
+    /// The span's name: one of few.
+    pub fn name(self) -> Cow<'static, str> {
+        match self {
+            Self::Request(request) => name(request.operation).into(),
+            Self::Step(kind) => kind.name().into(),
+            Self::Attempt(attempt) => [attempt.operation.name(), " ", &*attempt.peer.model].concat().into(),
+        }
+    }
+
+    /// Which side of a call it is.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Request(_) => Kind::Server,
+            Self::Step(_) => Kind::Internal,
+            Self::Attempt(_) => Kind::Client,
+        }
+    }
+
+    /// What it says, as attributes.
     pub fn attributes(self) -> Attributes<'a> {
         let mut said = Attributes::with_capacity(16);
         match self {
             Self::Request(request) => request.say(&mut said),
+            Self::Step(_) => {}
             Self::Attempt(attempt) => attempt.say(&mut said),
         }
         said
@@ -167,15 +191,14 @@ impl<'a> AlikeAttempt<'a> {
     }
 }
 
-fn of_request<'a>(trace: &'a Trace, request: &'a Request) -> Span<'a> {
+fn of_request<'a>(trace: &'a Trace, start: u64, request: &'a Request) -> Span<'a> {
     let context = &trace.context;
-    let mut span = Span::beneath(context, name(trace.operation), Kind::Server);
+    let mut span = Span::beneath(context, Alike::Request(AlikeRequest::of(trace, request)));
     span.span_id = context.span_id;
     span.parent = context.parent;
     span.parent_is_remote = context.parent != 0;
-    span = span.lasting(trace.began, std::time::Duration::ZERO, request.total);
+    span = span.lasting(start, Duration::ZERO, request.total);
     span.failed = matches!(request.outcome, Outcome::ProviderError | Outcome::GatewayError);
-    span.alike = Some(Alike::Request(AlikeRequest::of(trace, request)));
     span.attributes = Attributes::with_capacity(8);
     let said = &mut span.attributes;
     usage(said, request.usage.as_ref());
@@ -194,19 +217,17 @@ fn text(value: &HeaderValue) -> Cow<'_, str> {
     }
 }
 
-fn of_step<'a>(trace: &Trace, step: &Step) -> Span<'a> {
-    let mut span = Span::beneath(&trace.context, step.kind.name(), Kind::Internal);
+fn of_step<'a>(trace: &Trace, start: u64, step: &Step) -> Span<'a> {
+    let mut span = Span::beneath(&trace.context, Alike::Step(step.kind));
     span.span_id = super::context::new_span_id();
-    span.lasting(trace.began, step.began, step.ended)
+    span.lasting(start, step.began, step.ended)
 }
 
-fn of_attempt<'a>(trace: &'a Trace, index: usize, attempt: &'a Attempt) -> Span<'a> {
-    let name = [trace.operation.name(), " ", &*attempt.target.peer.model].concat();
-    let mut span = Span::beneath(&trace.context, name, Kind::Client);
+fn of_attempt<'a>(trace: &'a Trace, start: u64, (index, attempt): (usize, &'a Attempt)) -> Span<'a> {
+    let mut span = Span::beneath(&trace.context, Alike::Attempt(AlikeAttempt::of(trace, index, attempt)));
     span.span_id = attempt.span_id;
-    span = span.lasting(trace.began, attempt.began, attempt.ended);
+    span = span.lasting(start, attempt.began, attempt.ended);
     span.failed = !matches!(attempt.result, AttemptResult::Ok | AttemptResult::Cancelled);
-    span.alike = Some(Alike::Attempt(AlikeAttempt::of(trace, index, attempt)));
     let first = attempt.first_token.map(|delay| delay.as_secs_f64());
     span.attributes = Attributes::with_capacity(4);
     span.attributes.say_if("gen_ai.response.time_to_first_chunk", first);

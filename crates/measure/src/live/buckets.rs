@@ -39,12 +39,23 @@ static VALUES: LazyLock<[Duration; COUNT]> = LazyLock::new(|| std::array::from_f
 /// The bucket of a duration. What is longer than an hour counts as an hour.
 #[inline]
 pub(super) fn of(value: Duration) -> u16 {
-    let nanos = value.as_secs() as f64 * 1e9 + f64::from(value.subsec_nanos());
-    if nanos < FLOOR_NANOS {
+    of_floors((value.as_secs() as f64 * 1e9 + f64::from(value.subsec_nanos())) / FLOOR_NANOS)
+}
+
+/// The bucket of so many microseconds: the same one, for a third of the work.
+#[inline]
+pub(super) fn of_micros(micros: u32) -> u16 {
+    of_floors(f64::from(micros) * (1e3 / FLOOR_NANOS))
+}
+
+/// The bucket of what is so many times as long as the first one's end.
+#[inline]
+fn of_floors(floors: f64) -> u16 {
+    if floors < 1.0 {
         return 0;
     }
-    let bucket = 1 + (nearly_log2(nanos / FLOOR_NANOS) * PER_OCTAVE) as usize;
-    bucket.min(COUNT - 1) as u16
+    let above = (nearly_log2(floors) * PER_OCTAVE) as u16;
+    above.min(COUNT as u16 - 2) + 1
 }
 
 /// The duration a bucket stands for.
@@ -58,9 +69,9 @@ fn nearly_log2(number: f64) -> f64 {
     const POINT: u32 = f64::MANTISSA_DIGITS - 1;
     const ONE: u64 = 1.0_f64.to_bits();
     let bits = number.to_bits();
-    let exponent = (bits >> POINT) - (ONE >> POINT);
+    let exponent = (bits >> POINT) as i32 - (ONE >> POINT) as i32;
     let s = f64::from_bits(bits & ((1 << POINT) - 1) | ONE) - 1.0;
-    ((A * s + B) * s + C) * s + exponent as f64
+    ((A * s + B) * s + C) * s + f64::from(exponent)
 }
 
 /// A value as far, in proportion, from a bucket's lower bound as from the upper one.
@@ -79,7 +90,7 @@ fn middle(bucket: usize) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::{C, COUNT, ERROR, PER_OCTAVE, nearly_log2, of, value};
+    use super::{C, COUNT, ERROR, PER_OCTAVE, nearly_log2, of, of_micros, value};
     use std::time::Duration;
 
     #[test]
@@ -103,6 +114,14 @@ mod tests {
             let off = (read - duration.as_nanos() as f64).abs() - 1.0;
             assert!(off <= ERROR * nanos * 1.000_001, "{duration:?} reads as {read} ns");
             nanos *= 1.000_7;
+        }
+    }
+
+    #[test]
+    fn microseconds_are_in_the_bucket_of_that_duration() {
+        let near = |power: u32| (1_u32 << power).saturating_sub(50)..=(1_u32 << power).saturating_add(50);
+        for micros in (0..32).flat_map(near).chain([u32::MAX - 1, u32::MAX]) {
+            assert_eq!(of_micros(micros), of(Duration::from_micros(micros.into())), "{micros}");
         }
     }
 

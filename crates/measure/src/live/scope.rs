@@ -6,6 +6,7 @@ use super::detail::Detail;
 use super::hot::Hot;
 use super::names::{Figure, Kind};
 use super::rates::{Ended, Spent, Tally};
+use super::sample::Sample;
 use super::slot::{Pairs, write_pairs};
 use super::tape::{Scratch, Tape};
 
@@ -67,13 +68,18 @@ impl Scope {
         size_of::<Self>() + 2 * name.len() + TABLE_BYTES
     }
 
-    /// Records a sample; says no where that needs room that the budget does not give.
-    pub(super) fn record(&mut self, figure: Figure, bucket: u16, now: u32, budget: &mut Budget) -> bool {
-        self.used = now;
-        match self.series_mut(figure, budget) {
-            Some(series) => series.hot.add(bucket, budget),
-            None => false,
+    /// Records samples. Gives how many were lost, as they need room that the budget does not give.
+    pub(super) fn record(&mut self, samples: &[Sample], now: u32, budget: &mut Budget) -> u64 {
+        let mut lost = 0;
+        for sample in samples {
+            self.used = now;
+            let kept = match self.series_mut(sample.figure, budget) {
+                Some(series) => series.hot.add(sample.bucket, budget),
+                None => false,
+            };
+            lost += u64::from(!kept);
         }
+        lost
     }
 
     pub(super) fn count(&mut self, ended: &Ended, now: u32) {

@@ -13,7 +13,8 @@ pub(in crate::config) struct Observe {
     pub(in crate::config) enabled: bool,
     /// A request that takes longer is slow: it is told in the log, and kept for longer.
     pub(in crate::config) slow: Span,
-    /// How many of the newest requests are kept, with where their time went.
+    /// How many of the newest requests are kept, with where their time went. Where more come in a second than the larger of
+    /// that and 2,000, it is every so many-th, and all that were slow or failed.
     #[schemars(range(max = 100_000))]
     pub(in crate::config) requests: u32,
     /// How many slow ones are kept besides.
