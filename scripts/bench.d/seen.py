@@ -1,9 +1,9 @@
-"""What seeing costs: one gateway that sees everything and one that sees nothing, of the same program and before the same
-provider, loaded in turn.
+"""What seeing costs: a gateway that sees everything, as it comes; one that compresses the traces besides, as it would for a
+collector on another machine; and one that sees nothing: of the same program and before the same provider, loaded in turn.
 
 Placed and loaded as the scenario `chat-64-split`: the gateway alone on the first core, provider, generator and collector
-on the second. Each round has both, and begins with the other one; the cost is the median of the rounds' ratios. All of
-them are started several times, as where in memory a program happens to lie makes a percent. The collector is a second
+on the second. Each round has all three, and begins with the next one; the cost is the median of the rounds' ratios. All
+of them are started several times, as where in memory a program happens to lie makes a percent. The collector is a second
 provider, which takes whatever it is sent.
 """
 
@@ -32,16 +32,17 @@ enabled = true
 [traces]
 endpoint = "http://127.0.0.1:{collector}"
 protocol = "http"
-# As it would be to a collector on another machine.
-compress = true
 ratio = 0.1
 """
+COMPRESSED = EVERYTHING + "compress = true\n"
 NOTHING = """
 [observe]
 enabled = false
 [alerts]
 enabled = false
 """
+SEEING = {"everything": EVERYTHING, "compressed": COMPRESSED}
+SEEN = {**SEEING, "nothing": NOTHING}
 PROGRAMS = {"wrk": "wrk", "cc": "gcc"}
 # What may have been left out without the figures meaning less.
 LEFT_OUT_MAX = 0.01
@@ -52,7 +53,7 @@ ADMIN_PLANE = re.compile(r"admin plane on http://127\.0\.0\.1:(\d+)")
 class Settings:
     tidegate: Path
     starts: int = 4
-    # Of each start. Many and short: a machine that is slower now and then is so for both of a round.
+    # Of each start. Many and short: a machine that is slower now and then is so for all of a round.
     rounds: int = 6
     seconds: int = 2
     ratio_min: float = 0.97
@@ -62,8 +63,7 @@ class Settings:
 class Findings:
     """Samples by what is seen, round by round; and how much of it was seen."""
 
-    everything: list = field(default_factory=list)
-    nothing: list = field(default_factory=list)
+    samples: dict = field(default_factory=lambda: {name: [] for name in SEEN})
     cores: tuple = ()
     answered: int = 0
     seen: int = 0
@@ -72,23 +72,22 @@ class Findings:
     wrong: list = field(default_factory=list)
 
     def median(self, which, figure):
-        return statistics.median(sample[figure] for sample in getattr(self, which))
+        return statistics.median(sample[figure] for sample in self.samples[which])
 
-    @property
-    def ratios(self):
-        """Requests a second with everything seen, as a share of those with nothing seen, round by round."""
-        return [a["per_second"] / b["per_second"] for a, b in zip(self.everything, self.nothing, strict=True)]
+    def ratios(self, which):
+        """Requests a second, as a share of those with nothing seen, round by round."""
+        pairs = zip(self.samples[which], self.samples["nothing"], strict=True)
+        return [seen["per_second"] / unseen["per_second"] for seen, unseen in pairs]
 
-    @property
-    def ratio(self):
-        return statistics.median(self.ratios)
+    def ratio(self, which):
+        return statistics.median(self.ratios(which))
 
-    @property
-    def quartiles(self):
+    def quartiles(self, which):
         """Between which half of the rounds' ratios lie."""
-        if len(self.ratios) < 2:
-            return self.ratio, self.ratio
-        low, _, high = statistics.quantiles(self.ratios, n=4)
+        ratios = self.ratios(which)
+        if len(ratios) < 2:
+            return ratios[0], ratios[0]
+        low, _, high = statistics.quantiles(ratios, n=4)
         return low, high
 
 
@@ -100,8 +99,8 @@ class Stand:
     tools: dict
     place: Place
     provider: targets.Target
-    everything: targets.Target
-    nothing: targets.Target
+    # By what is seen.
+    gateways: dict
 
 
 def run(settings, progress):
@@ -118,29 +117,31 @@ def run(settings, progress):
 def measure(there, found, settings, progress):
     """All rounds of one start."""
     found.cores = there.place.proxy + there.place.generator
-    both = {"everything": there.everything, "nothing": there.nothing}
-    for name, target in both.items():
-        progress(f"warming up and checking every reply, {name} seen")
-        take(found, name, ask(there, target, WARM_UP_SECONDS, reply_bytes=bodies.REPLY_BYTES))
+    for name, gateway in there.gateways.items():
+        progress(f"warming up and checking every reply, seen: {name}")
+        take(found, name, ask(there, gateway, WARM_UP_SECONDS, reply_bytes=bodies.REPLY_BYTES))
+    names = list(SEEN)
     for number in range(settings.rounds):
-        for name in sorted(both, reverse=number % 2 == 1):
-            progress(f"round {number + 1} of {settings.rounds}, {name} seen")
-            sample = ask(there, both[name], settings.seconds)
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            progress(f"round {number + 1} of {settings.rounds}, seen: {name}")
+            sample = ask(there, there.gateways[name], settings.seconds)
             take(found, name, sample)
-            getattr(found, name).append(sample)
-    look(found, there.everything)
+            found.samples[name].append(sample)
+    for name in SEEING:
+        look(found, there.gateways[name])
 
 
 @contextmanager
 def stand(settings):
-    """Provider, collector and both gateways, running and answering."""
+    """Provider, collector and all gateways, running and answering."""
     tools = {program: targets.find(program) for program in PROGRAMS}
     if missing := [PROGRAMS[program] for program, path in tools.items() if not path]:
         raise FileNotFoundError(f"missing: apt-get install {' '.join(missing)}")
     tools |= {"tidegate": str(settings.tidegate.resolve()), "files": processes.raise_fd_limit()}
     cores = sorted(os.sched_getaffinity(0))[:2]
     with tempfile.TemporaryDirectory(prefix="tidegate-seeing-") as root, processes.Fleet() as fleet:
-        folders = [Path(root) / name for name in ("provider", "collector", "everything", "nothing")]
+        folders = [Path(root) / name for name in ("provider", "collector", *SEEN)]
         for folder in folders:
             folder.mkdir()
         place = Place((cores[0],), (cores[-1],), folders[0])
@@ -148,15 +149,16 @@ def stand(settings):
         provider, collector = (
             targets.start_backend(fleet, tools, "bare", place.generator, folder, None) for folder in folders[:2]
         )
-        sees = (EVERYTHING.format(collector=collector.port), NOTHING)
-        started = [
-            targets.start(fleet, tools, "tidegate", place.proxy, provider, folder, cache=text)
-            for folder, text in zip(folders[2:], sees, strict=True)
-        ]
+        gateways = {
+            name: targets.start(
+                fleet, tools, "tidegate", place.proxy, provider, folder, cache=text.format(collector=collector.port)
+            )
+            for folder, (name, text) in zip(folders[2:], SEEN.items(), strict=True)
+        }
         (folders[0] / "body.json").write_bytes(bodies.request(bodies.SMALL_BYTES))
-        for target in started:
-            targets.wait_ready(target)
-        yield Stand(fleet, tools, place, provider, *started)
+        for gateway in gateways.values():
+            targets.wait_ready(gateway)
+        yield Stand(fleet, tools, place, provider, gateways)
 
 
 def ask(there, target, seconds, **checks):
@@ -167,13 +169,13 @@ def ask(there, target, seconds, **checks):
 def take(found, name, sample):
     """Notes what went wrong, and what there was to see."""
     if errors := {kind: count for kind, count in sample["errors"].items() if count}:
-        found.wrong.append(f"with {name} seen: {errors}")
-    if name == "everything":
+        found.wrong.append(f"seen: {name}: {errors}")
+    if name in SEEING:
         found.answered += sample["requests"]
 
 
 def look(found, gateway):
-    """How much the gateway that sees everything has seen of it."""
+    """How much a gateway that sees everything has seen of it."""
     (port,) = ADMIN_PLANE.findall(gateway.process.log.read_text())
     seen = json.loads(fetch(port, "/admin/performance"))
     found.seen += seen["all"]["10m"]["figures"]["total"]["count"]
@@ -200,5 +202,5 @@ def judge(found, settings):
         found.wrong.append(f"{found.seen} of {found.answered} requests were seen: not everything")
     if found.traces_taken == 0 or found.traces_dropped > found.traces_taken * LEFT_OUT_MAX:
         found.wrong.append(f"{found.traces_taken:.0f} traces were taken and {found.traces_dropped:.0f} dropped")
-    if found.ratio < settings.ratio_min:
-        found.wrong.append(f"seeing leaves {found.ratio:.3f} of the throughput; it must leave {settings.ratio_min}")
+    if (ratio := found.ratio("everything")) < settings.ratio_min:
+        found.wrong.append(f"seeing leaves {ratio:.3f} of the throughput; it must leave {settings.ratio_min}")
