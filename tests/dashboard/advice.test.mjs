@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { count, percent } from '../../crates/gateway/assets/dashboard/lib/format.js';
-import { SCREENS, startStage, until } from './stage.mjs';
+import { SCREENS, drawn, startStage, until } from './stage.mjs';
 
 const MORE = `
 # What is asked again and again.
@@ -42,8 +42,7 @@ const applied = () => page.locator('[data-applied="duplicates"]', { hasText: 'mo
 async function open() {
   await page.goto(`${stage.gateway.admin}/#/advice`);
   await page.reload();
-  await page.waitForSelector('main[data-page="advice"] > :not(.title)');
-  await page.waitForSelector('main [aria-busy="true"]', { state: 'detached' });
+  await drawn(page, 'advice');
 }
 
 async function picture(name) {

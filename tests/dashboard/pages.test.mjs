@@ -41,10 +41,7 @@ for (const width of [1440, 390]) {
 
       for (const id of PAGES) {
         it(`shows ${id}`, async () => {
-          await page.goto(`${stage.gateway.admin}/#/${id}`);
-          await page.waitForSelector(`main[data-page="${id}"] > :not(.title)`);
-          // Until what was waited for is here.
-          await page.waitForSelector('main [aria-busy="true"]', { state: 'detached' });
+          await stage.show(page, id);
           assert.equal(await page.locator('h1').count(), 1);
           if (id === 'overview') {
             await until('chart', () => page.locator('.chart canvas').count());
@@ -68,9 +65,7 @@ describe('what everybody must be able to use', () => {
 
   it('has a name for everything that can be pressed or filled in', async () => {
     for (const id of PAGES) {
-      await page.goto(`${stage.gateway.admin}/#/${id}`);
-      await page.waitForSelector(`main[data-page="${id}"] > :not(.title)`);
-      await page.waitForSelector('main [aria-busy="true"]', { state: 'detached' });
+      await stage.show(page, id);
       const nameless = await page.evaluate(() =>
         [...document.querySelectorAll('button, a[href], input, select, textarea')]
           .filter((one) => one.offsetParent !== null)

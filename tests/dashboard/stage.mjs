@@ -25,6 +25,12 @@ export async function until(what, there) {
   }
 }
 
+/** Until a page is drawn, and what was waited for is there. */
+export async function drawn(page, id) {
+  await page.waitForSelector(`main[data-page="${id}"] > :not(.title)`);
+  await page.waitForSelector('main [aria-busy="true"]', { state: 'detached' });
+}
+
 /** A provider that answers, one that is not there, aliases, prices, a limit. */
 export const configuration = (mock, data) => `
 data = "${data}"
@@ -146,6 +152,12 @@ export async function startStage(more = '') {
       const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: 'reduce' });
       const page = await context.newPage();
       return { context, page, watched: new Watched(page, gateway.admin) };
+    },
+
+    /** Goes to a page of the dashboard, by its id and what is asked of it. */
+    async show(page, address) {
+      await page.goto(`${gateway.admin}/#/${address}`);
+      await drawn(page, address.split('?')[0]);
     },
 
     /** The same, logged in. */

@@ -22,7 +22,7 @@ const REQUESTS = {
     request(4, { status: 429, outcome: 'caller_error', error: 'rate_limited', target: null, route: 'other', asked_for: 'gpt-nope', attempts: 0 }),
   ],
   next: 1,
-  held: {},
+  held: { thinned: 140_046 },
 };
 const WATERFALL = [
   ['identify', null, 0, 0.02], ['read', null, 0.02, 0.09], ['plan', null, 0.09, 0.11], ['memory', null, 0.11, 0.12], ['admit', null, 0.12, 0.14], ['tiers', null, 0.14, 3.9],
@@ -98,11 +98,7 @@ after(async () => {
   await stage.stop();
 });
 
-const open = async (id) => {
-  await page.goto(`${stage.gateway.admin}/#/${id}`);
-  await page.waitForSelector(`main[data-page="${id.split('?')[0]}"] > :not(.title)`);
-  await page.waitForSelector('main [aria-busy="true"]', { state: 'detached' });
-};
+const open = (address) => stage.show(page, address);
 const picture = async (name) => {
   for (const [theme, width] of [['light', 1440], ['dark', 390]]) {
     await page.emulateMedia({ colorScheme: theme });
@@ -119,6 +115,7 @@ describe('pages by what they are told', () => {
   it('lists requests, filters them by address, and tells where the time of one went', async () => {
     await open('requests');
     assert.equal(await page.locator('[aria-label="Requests"] tbody tr').count(), 4);
+    assert.match(await page.locator('main .help').first().innerText(), /^140,046 requests are not among these/);
     await picture('requests-told');
     const asked = page.waitForRequest((request) => /\/admin\/requests\?.*status=5xx/.test(request.url()));
     await page.locator('label', { hasText: 'Status' }).locator('select').selectOption('5xx');

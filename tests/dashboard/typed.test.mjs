@@ -15,11 +15,7 @@ after(async () => {
   await stage.stop();
 });
 
-const open = async (id) => {
-  await page.goto(`${stage.gateway.admin}/#/${id}`);
-  await page.waitForSelector(`main[data-page="${id}"] > :not(.title)`);
-  await page.waitForSelector('main [aria-busy="true"]', { state: 'detached' });
-};
+const open = (address) => stage.show(page, address);
 
 /** Until figures have come twice more: those that were on their way at the call, and others. */
 async function drawnAnew(path) {
@@ -55,9 +51,9 @@ describe('what is typed', () => {
     await input.pressSequentially('x');
     await input.press('Backspace');
     await input.press('Tab');
-    await page.goto(`${stage.gateway.admin}/#/requests?key=nobody`);
+    await open('requests?key=nobody');
     await until('the key of the address', async () => (await input.inputValue()) === 'nobody');
-    await page.goto(`${stage.gateway.admin}/#/requests`);
+    await open('requests');
     await until('no key', async () => (await input.inputValue()) === '');
   });
 
@@ -96,7 +92,7 @@ describe('what is typed', () => {
     assert.equal(await input.inputValue(), 'mock/fast');
     assert.equal(await page.getByLabel('Stream', { exact: true }).isChecked(), false);
     await page.unroute('**/admin/config');
-    await page.goto(`${stage.gateway.admin}/#/playground?model=mock%2Finstant`);
+    await open('playground?model=mock%2Finstant');
     await until('the model of the address', async () => (await input.inputValue()) === 'mock/instant');
   });
 });

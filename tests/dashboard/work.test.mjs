@@ -56,11 +56,7 @@ describe('figures', () => {
     await context.close();
   });
 
-  const open = async (id) => {
-    await page.goto(`${stage.gateway.admin}/#/${id}`);
-    await page.waitForSelector(`main[data-page="${id}"] > :not(.title)`);
-    await page.waitForSelector('main [aria-busy="true"]', { state: 'detached' });
-  };
+  const open = (id) => stage.show(page, id);
 
   it('move while callers ask', async () => {
     await open('overview');
@@ -128,7 +124,7 @@ describe('what is done', () => {
   let page, watched, context;
   before(async () => ({ page, watched, context } = await stage.enter()));
   after(() => context.close());
-  const open = (id) => page.goto(`${stage.gateway.admin}/#/${id}`).then(() => page.waitForSelector(`main[data-page="${id}"] > :not(.title)`));
+  const open = (id) => stage.show(page, id);
 
   it('streams a chat in the playground, and stops it', async () => {
     await open('playground');

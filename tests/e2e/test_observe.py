@@ -182,7 +182,7 @@ def test_the_slow_and_the_failed_outlive_the_newest(launch, mark):
     kept = [f"{mark}-{number}" for number in range(9, 4, -1)]
     assert found(gateway) == [*kept, f"{mark}-slow", f"{mark}-failed"]
     held = search(gateway)["held"]
-    assert (held["newest"], held["slow"], held["failed"]) == (5, 1, 1)
+    assert (held["newest"], held["slow"], held["failed"], held["thinned"]) == (5, 1, 1, 0)
 
 
 REFUSALS = [

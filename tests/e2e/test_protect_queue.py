@@ -17,13 +17,12 @@ from support import configuration, processes
 from support.processes import Daemon
 from support.prompts import directive
 from support.protect import leave, overload, views
-from support.protect.stand import MODEL, alias, provider, stand
+from support.protect.stand import LONG_PATIENCE, MODEL, alias, provider, stand
 from support.raw import Connection, Response, chat, complete, head
 from support.remembering import CHAT, Gate, gated, spoken
 from support.upstream import Request, Upstream
 from support.waiting import wait_until
 
-PATIENCE = {"connect": "2s", "first_token": "30s", "between_tokens": "30s", "total": "60s"}
 # No wait is a sign of overload: what is tested is the order.
 UNHURRIED = {"target": "60s", "interval": "60s"}
 PRIORITIES = ("high", "normal", "low", "batch")
@@ -95,7 +94,7 @@ def counter(launch) -> Open:
             gateway = launch(
                 *rows,
                 configuration.key_row(keys["crowd"], tenant="crowd", priority="normal"),
-                provider("up", upstream.port, timeouts=PATIENCE, models=["m"], concurrency=fixed),
+                provider("up", upstream.port, timeouts=LONG_PATIENCE, models=["m"], concurrency=fixed),
                 configuration.table("guard.queue", size=size, **{**UNHURRIED, **queue}),
                 configuration.table("guard.batch", initial=permits, min=permits, max=permits),
             )
@@ -235,7 +234,7 @@ def test_who_leaves_while_being_answered_lets_the_next_in(counter):
 
 def test_a_permit_is_held_until_the_stream_ends(tmp_path):
     one = {"algorithm": "fixed", "initial": 1, "min": 1, "max": 1}
-    fixed = {"concurrency": one, "timeouts": PATIENCE}
+    fixed = {"concurrency": one, "timeouts": LONG_PATIENCE}
     unhurried = configuration.table("guard.queue", **UNHURRIED)
     with stand(tmp_path, unhurried, alias("any", f"first/{MODEL}"), members={"first": fixed}) as there:
         content = f"go on {directive(tokens=10, between_tokens='100ms')}"

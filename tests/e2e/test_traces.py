@@ -16,7 +16,7 @@ from support import configuration, processes
 from support.collector import OVER, over_http
 from support.prompts import directive
 from support.protect import views
-from support.protect.stand import MODEL, provider
+from support.protect.stand import LONG_PATIENCE, MODEL, provider
 from support.raw import ask, chat, complete
 from support.remembering import gated
 from support.upstream import Upstream, completion, reply
@@ -25,8 +25,6 @@ from support.waiting import wait_until
 # What a caller and a model say to each other: never to be found in a trace.
 SECRET = "the-prompt-that-nobody-may-read"
 PARENT_SPAN = "b7ad6b7169203331"
-# Of a provider that answers when it is let.
-PATIENCE = {"connect": "2s", "first_token": "30s", "between_tokens": "30s", "total": "60s"}
 # A span that is there where a turn did not come at once, as on a machine that is busy elsewhere.
 MAYBE = {"queue"}
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
@@ -176,7 +174,7 @@ def test_a_stream_and_a_flight_are_traced_to_their_end(launch, collector, mock):
 def test_a_wait_in_a_targets_queue_is_a_span(launch):
     with over_http() as collector, gated(answer) as (upstream, gate), ThreadPoolExecutor() as callers:
         fixed = {"algorithm": "fixed", "initial": 1, "min": 1, "max": 1}
-        gateway = launch(traces(collector), provider("mock", upstream.port, timeouts=PATIENCE, concurrency=fixed))
+        gateway = launch(traces(collector), provider("mock", upstream.port, timeouts=LONG_PATIENCE, concurrency=fixed))
         body = chat(f"mock/{MODEL}", temperature=1)
         first = callers.submit(complete, gateway.port, body)
         wait_until("the provider is asked", lambda: upstream.requests)

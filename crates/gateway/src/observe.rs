@@ -179,10 +179,6 @@ pub struct Seen {
     pace: Pace,
     slow: SlowLog,
     archive: Archive,
-    /// Requests told so far.
-    told: u64,
-    /// Those that were not kept, as too many came.
-    pub thinned: u64,
     /// Room to put what several workers tell in order.
     several: Vec<Account>,
 }
@@ -198,7 +194,12 @@ impl Seen {
         let recent = Recent::new(bounds(settings));
         let (evidence, pace) = (Evidence::new(now.at), Pace::new(now.at));
         let (slow, several) = (SlowLog::default(), Vec::new());
-        Self { figures, recent, evidence, pace, slow, archive, told: 0, thinned: 0, several }
+        Self { figures, recent, evidence, pace, slow, archive, several }
+    }
+
+    /// Requests that were not kept, as too many came.
+    pub fn thinned(&self) -> u64 {
+        self.pace.thinned()
     }
 
     fn tick(&mut self, now: Moment) {
@@ -233,17 +234,13 @@ impl Seen {
         }
         let Bounds { newest, slow_after, .. } = *self.recent.bounds();
         let come = accounts.iter().filter(|account| account.role == Role::Request).count();
-        let stride = self.pace.stride(come, newest, now.at) as u64;
+        self.pace.look(come, newest, now.at);
         let requests = accounts.iter_mut().filter(|account| account.role == Role::Request);
-        let mut kept = 0;
-        let entries = (self.told..).zip(requests).filter_map(|(number, account)| {
-            let is_kept = number % stride == 0 || account.is_failed() || account.is_slow(slow_after);
-            kept += u64::from(is_kept);
-            is_kept.then(|| Entry::new(number, account.take(), now))
+        let entries = requests.filter_map(|account| {
+            let number = self.pace.number(account.is_failed() || account.is_slow(slow_after))?;
+            Some(Entry::new(number, account.take(), now))
         });
         self.recent.extend(entries, |entry| self.slow.tell(entry));
-        self.told += come as u64;
-        self.thinned += come as u64 - kept;
         accounts.clear();
         self.several.shrink_to(several_max);
     }
@@ -330,10 +327,7 @@ mod tests {
         assert_eq!(found, [7_999, 7_002, 7_001]);
         assert_eq!(others.len(), 1_600, "2,000 may be, and the stride is odd");
         assert!(others.windows(2).all(|pair| pair[0] - pair[1] == 5), "evenly");
-        assert_eq!(seen.thinned, 8_000 - 1_603);
-        assert_eq!(
-            (seen.told, seen.figures.live().rates(ScopeId::ALL, Window::S10).requests),
-            (8_000, 8_000)
-        );
+        assert_eq!(seen.thinned(), 8_000 - 1_603);
+        assert_eq!(seen.figures.live().rates(ScopeId::ALL, Window::S10).requests, 8_000);
     }
 }

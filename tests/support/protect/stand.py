@@ -19,6 +19,8 @@ MODEL = "instant"
 
 # Short enough to be waited for, long enough for a machine that does other things too.
 PATIENCE = {"connect": "300ms", "first_token": "400ms", "between_tokens": "400ms", "total": "1200ms"}
+# With a provider that answers when it is let.
+LONG_PATIENCE = {"connect": "2s", "first_token": "30s", "between_tokens": "30s", "total": "60s"}
 
 
 def provider(name: str, port: int, **members: object) -> str:

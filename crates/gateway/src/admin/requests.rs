@@ -168,7 +168,7 @@ fn shown(page: &Page<'_>, held: &Value) -> Value {
 /// How much is kept.
 fn held(seen: &Seen) -> Value {
     let [newest, slow, failed] = seen.recent.counts();
-    json!({ "newest": newest, "slow": slow, "failed": failed, "bytes": seen.recent.bytes(), "thinned": seen.thinned })
+    json!({ "newest": newest, "slow": slow, "failed": failed, "bytes": seen.recent.bytes(), "thinned": seen.thinned() })
 }
 
 /// `GET /admin/requests/{id}`: the newest of this id, as callers choose ids.

@@ -1,4 +1,4 @@
-//! How many of those that come are kept, where more come than anybody could look at.
+//! Which of the requests that come are kept, where more come than anybody could look at, and their numbers.
 
 use std::time::Instant;
 
@@ -14,24 +14,41 @@ pub struct Pace {
     /// How many may be kept by now.
     left: f64,
     since: Instant,
+    /// Every how many-th is kept of those that come now. An odd number, so that of two kinds that take turns both are.
+    stride: u64,
+    /// Those that came so far.
+    come: u64,
+    thinned: u64,
 }
 
 impl Pace {
     /// None have come yet.
     pub fn new(now: Instant) -> Self {
-        Self { left: f64::INFINITY, since: now }
+        Self { left: f64::INFINITY, since: now, stride: 1, come: 0, thinned: 0 }
     }
 
-    /// By `now`, so many have come since the last look, and there is `room` for so many in all: tells every how many-th
-    /// is kept. It is an odd number, so that of two kinds that take turns both are.
-    pub fn stride(&mut self, come: usize, room: usize, now: Instant) -> usize {
+    /// By `now`, so many have come since the last look, and there is `room` for so many in all.
+    pub fn look(&mut self, come: usize, room: usize, now: Instant) {
         let a_second = room.max(SECOND_MIN) as f64;
         let passed = now.saturating_duration_since(self.since).as_secs_f64();
         self.since = self.since.max(now);
         self.left = (self.left + a_second * passed).min(a_second);
-        let stride = (come as f64 / self.left.max(1.0)).ceil() as usize | 1;
-        self.left = (self.left - come as f64 / stride as f64).max(0.0);
-        stride
+        self.stride = (come as f64 / self.left.max(1.0)).ceil() as u64 | 1;
+        self.left = (self.left - come as f64 / self.stride as f64).max(0.0);
+    }
+
+    /// The number of the next of them, where it is kept: all that are `remarkable` are.
+    pub fn number(&mut self, remarkable: bool) -> Option<u64> {
+        let number = self.come;
+        self.come += 1;
+        let is_kept = remarkable || number.is_multiple_of(self.stride);
+        self.thinned += u64::from(!is_kept);
+        is_kept.then_some(number)
+    }
+
+    /// Those that were not kept so far, as too many came.
+    pub fn thinned(&self) -> u64 {
+        self.thinned
     }
 }
 
@@ -50,9 +67,10 @@ mod tests {
         for look in 1..=10 * looks {
             let come = a_second / looks;
             let now = began + Duration::from_secs(10).mul_f64(look as f64 / (10 * looks) as f64);
-            let stride = pace.stride(come, room, now);
+            pace.look(come, room, now);
+            let of_look = (0..come).filter(|_| pace.number(false).is_some()).count();
             if look > 9 * looks {
-                kept += come.div_ceil(stride);
+                kept += of_look;
             }
         }
         kept
@@ -79,12 +97,16 @@ mod tests {
     fn a_rush_after_a_rest_is_kept() {
         let began = Instant::now();
         let mut pace = Pace::new(began);
-        assert_eq!(pace.stride(2_000, 2_000, began), 1);
-        assert_eq!(pace.stride(2_000, 2_000, began), 2_001, "there was no rest");
-        assert_eq!(pace.stride(0, 2_000, began), 1);
+        let mut stride = |come, now| {
+            pace.look(come, 2_000, now);
+            pace.stride
+        };
+        assert_eq!(stride(2_000, began), 1);
+        assert_eq!(stride(2_000, began), 2_001, "there was no rest");
+        assert_eq!(stride(0, began), 1);
         let later = began + Duration::from_secs(1);
-        assert_eq!(pace.stride(2_000, 2_000, later), 1);
-        assert_eq!(pace.stride(2_000, 2_000, began), 2_001, "time that goes back is no rest");
-        assert_eq!(pace.stride(2_000, 2_000, later), 2_001, "nor is the same second once more");
+        assert_eq!(stride(2_000, later), 1);
+        assert_eq!(stride(2_000, began), 2_001, "time that goes back is no rest");
+        assert_eq!(stride(2_000, later), 2_001, "nor is the same second once more");
     }
 }

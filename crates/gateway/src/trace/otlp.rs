@@ -66,20 +66,27 @@ struct Encoded<'a>(Vec<(Alike<'a>, Vec<u8>)>);
 
 impl<'a> Encoded<'a> {
     fn write(&mut self, writer: &mut Writer, alike: Alike<'a>) {
+        // A step says little: to write it takes no longer than to look for it.
+        if matches!(alike, Alike::Step(_)) {
+            return write_alike(writer, alike);
+        }
         if let Some((_, encoded)) = self.0.iter().find(|(known, _)| *known == alike) {
             return writer.encoded(encoded);
         }
         let mut fresh = Writer::default();
-        fresh.text(5, &alike.name());
-        fresh.number(6, alike.kind() as u64);
-        alike.attributes().iter().for_each(|each| attribute(&mut fresh, SPAN_ATTRIBUTES, each));
+        write_alike(&mut fresh, alike);
         let fresh = fresh.finish();
         writer.encoded(&fresh);
-        // A step says little: to encode it takes no longer than to look for it.
-        if self.0.len() < ENCODED_MAX && !matches!(alike, Alike::Step(_)) {
+        if self.0.len() < ENCODED_MAX {
             self.0.push((alike, fresh));
         }
     }
+}
+
+fn write_alike(writer: &mut Writer, alike: Alike<'_>) {
+    writer.text(5, &alike.name());
+    writer.number(6, alike.kind() as u64);
+    alike.attributes().iter().for_each(|each| attribute(writer, SPAN_ATTRIBUTES, each));
 }
 
 fn write_span<'a>(writer: &mut Writer, span: &Span<'a>, encoded: &mut Encoded<'a>) {

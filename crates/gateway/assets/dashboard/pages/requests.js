@@ -67,7 +67,7 @@ function List({ asked }) {
     ${loading ? html`<${Waiting} rows=${10} />` : html`
       <${Table} label="Requests" columns=${COLUMNS} rows=${rows} keyed=${(row) => row.number ?? row.id} empty=${empty}
         open=${(row) => ask({ open: row.id })} marked=${(row) => (row.id === asked.open ? 'marked' : undefined)} />`}
-    ${data?.held?.thinned > 0 && html`<p class="help">${count(data.held.thinned)} requests are not among these: of more than 2,000 a second every so many-th is kept, and all that were slow or failed.</p>`}
+    ${data?.held?.thinned > 0 && html`<p class="help">${count(data.held.thinned)} requests are not among these: where too many come at once every so many-th is kept, and all that were slow or failed.</p>`}
     <p class="actions">
       ${asked.after && html`<button onClick=${() => ask({ after: undefined })}>Newest</button>`}
       ${data?.next && html`<button onClick=${() => ask({ after: data.next })}>Older</button>`}
